@@ -28,7 +28,7 @@ fn the_stream_has_the_words_of_its_version() {
         let is_of_today = matches!(version, "1.25" | "1.55");
         for (of_today, of_old) in [
             ("Step 1/4 : FROM busybox AS first\n", "Step 0 : FROM busybox AS first\n"),
-            ("Step 4/4 : LABEL version ", "Step 3 : LABEL version "),
+            ("Step 4/4 : LABEL version=", "Step 3 : LABEL version "),
             (" ---> Removed intermediate container ", "Removing intermediate container "),
         ] {
             assert_eq!(said.contains(of_today), is_of_today, "{version}: {said}");
@@ -41,6 +41,34 @@ fn the_stream_has_the_words_of_its_version() {
         // The container goes before the image is named, or after it.
         let (removed, made) = (said.find("intermediate container"), said.find("LABEL"));
         assert!(removed < made, "{said}");
+        engine.forget_builds();
+    }
+}
+
+#[test]
+fn steps_are_shown_as_they_are_written_since_1_25() {
+    let engine = Engine::start();
+    let instructions = [
+        ("run [\"echo\", \"hi there\"]", "RUN echo hi there"),
+        ("ENV X=$A Y=\"a b\"", "ENV X $A Y \"a b\""),
+        ("CMD [\"x\"]", "CMD x"),
+        ("ENTRYPOINT [\"a\", \"b\"]", "ENTRYPOINT a b"),
+        ("VOLUME [\"/v\"]", "VOLUME /v"),
+        ("ONBUILD RUN ls", "ONBUILD run ls"),
+        ("COPY f /f", "COPY f /f"),
+    ];
+    let dockerfile = instructions.iter().map(|(written, _)| format!("{written}\n")).collect::<String>();
+    for (version, is_of_today) in [("1.20", false), ("1.55", true)] {
+        let context = Context::of(&format!("FROM busybox\n{dockerfile}")).file("f", version);
+        let built = engine.at(version).build(&[], context);
+        assert_eq!(built.error, None, "{}", built.said);
+        for (written, parsed) in instructions {
+            let line = format!(" : {}\n", if is_of_today { written } else { parsed });
+            assert!(built.said.contains(&line), "{version} {line}: {}", built.said);
+        }
+        // A copy has no container that it could remove.
+        let (_, of_copy) = built.said.split_once("COPY f /f").expect("the step");
+        assert_eq!(of_copy.contains("intermediate container"), !is_of_today, "{version}: {}", built.said);
         engine.forget_builds();
     }
 }

@@ -90,6 +90,15 @@ fn unknown_images_are_not_found() {
             engine.post_json("/containers/create", &json!({ "Image": image, "Cmd": ["x"] })).expect(404);
         assert_eq!(answer.text(), text);
     }
+    for (image, words) in [
+        ("nope", "No such image: nope:latest"),
+        ("nope:tag", "No such image: nope:tag"),
+        ("localhost:5000/nope", "No such image: localhost:5000/nope:latest"),
+    ] {
+        let answer =
+            engine.at("1.55").post_json("/containers/create", &json!({ "Image": image, "Cmd": ["x"] }));
+        assert_eq!(answer.expect(404).message(), words);
+    }
 }
 
 #[test]

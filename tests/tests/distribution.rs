@@ -76,6 +76,19 @@ fn a_registry_is_asked_without_a_pull() {
 }
 
 #[test]
+fn a_login_to_who_asks_for_none_succeeds_since_1_24() {
+    let engine = Engine::start();
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    let body = json!({"username": "joe", "password": "any", "serveraddress": "127.0.0.1:5000"});
+    for version in ["1.24", "1.55"] {
+        let answer = engine.at(version).post_json("/auth", &body).expect(200);
+        assert_eq!(answer.json(), json!({"Status": "Login Succeeded"}), "{version}");
+    }
+    let refused = engine.at("1.23").post_json("/auth", &body).expect(500);
+    assert!(refused.text().contains("no successful auth challenge"), "{}", refused.text());
+}
+
+#[test]
 fn refused_logins_are_401_since_1_24() {
     let engine = Engine::start();
     let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Password);

@@ -39,6 +39,38 @@ fn fields_are_those_of_the_version() {
 }
 
 #[test]
+fn a_commit_says_what_it_made_and_did_on_the_way() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let id = today.run(&sh("sleep 600"));
+    let of_container = |event: &Value| event["Actor"]["ID"] == id.as_str();
+    let since = |wanted: &str| {
+        let all = today.past_events(&json!({"event": ["pause", "unpause", "tag", "commit"]}));
+        let at = all.iter().rposition(|event| of_container(event) && event["Action"] == wanted);
+        all[at.expect("such an event")..].to_vec()
+    };
+    let image = today.post(&format!("/commit?container={id}&repo=made&tag=1&comment=why")).expect(201).json();
+    let made = since("pause");
+    assert_eq!(actions(&made), ["pause", "tag", "commit", "unpause"]);
+    assert_eq!(
+        (&made[1]["Actor"]["ID"], &made[1]["Actor"]["Attributes"]["name"]),
+        (&image["Id"], &json!("made:1"))
+    );
+    let said = &made[2]["Actor"]["Attributes"];
+    assert_eq!(
+        (&said["imageID"], &said["imageRef"], &said["comment"]),
+        (&image["Id"], &json!("made:1"), &json!("why"))
+    );
+    let _ = today.post(&format!("/commit?container={id}&repo=made&tag=2&pause=0")).expect(201);
+    assert_eq!(actions(&since("unpause")), ["unpause", "tag", "commit"], "without a pause");
+    engine.remove(&id);
+    for name in ["made:1", "made:2"] {
+        let _ = today.delete(&format!("/images/{name}")).expect(200);
+    }
+    assert_eq!(today.post("/commit").expect(400).message(), "invalid name or ID supplied: \"\"");
+}
+
+#[test]
 fn formats_are_chosen_by_accept() {
     let engine = Engine::start();
     let id = engine.create(&sh("true"));

@@ -1,5 +1,6 @@
 //! Images as the versions after 1.20 show them: list, inspect, history, names, removal, prune, platforms.
 
+use berth_tests::registry::{Protection, Registry, push};
 use berth_tests::tarball::TAR;
 use berth_tests::{Client, Context, Engine, query, sh, tarball};
 use serde_json::{Value, json};
@@ -135,12 +136,12 @@ fn filters_of_today() {
     let _ = today.get(&format!("/images/json{}", query(&[("filters", "7")]))).expect(400);
     let _ =
         today.get(&format!("/images/json{}", query(&[("filters", r#"{"since":["nosuch"]}"#)]))).expect(404);
-    // A pattern of names is a parameter up to 1.24.
+    // A pattern of names is a parameter up to 1.40.
     let named = |minor: u32| {
         let answer = engine.at(&format!("1.{minor}")).get("/images/json?filter=a/one").expect(200).json();
         answer.as_array().expect("a list").len()
     };
-    assert_eq!((named(24), named(25)), (1, 3));
+    assert_eq!([24, 25, 40, 41].map(named), [1, 1, 1, 3]);
     clear(&engine.at("1.55"));
 }
 
@@ -234,6 +235,21 @@ fn platforms_are_those_of_images() {
         let _ = today.get(&format!("/images/arm/{what}?platform=nonsense")).expect(400);
         let _ = engine.at("1.47").get(&format!("/images/arm/{what}?platform=nonsense")).expect(200);
     }
+    // It may run here by a handler of the host, so that is a warning, and none where it was asked for.
+    let warnings = |version: &str, more: &str| {
+        let path = format!("/containers/create{more}");
+        let made = engine.at(version).post_json(&path, &json!({ "Image": "arm", "Cmd": ["x"] })).expect(201);
+        engine.remove(made.json()["Id"].as_str().expect("an id"));
+        made.json()["Warnings"].clone()
+    };
+    assert_eq!(
+        warnings("1.55", ""),
+        json!([
+            "The requested image's platform (linux/arm/v7) does not match the detected host platform (linux/amd64) \
+                and no specific platform was requested"
+        ])
+    );
+    assert_eq!((warnings("1.55", "?platform=linux/arm/v7"), warnings("1.40", "")), (json!([]), json!([])));
     let _ = today.delete("/images/arm?platforms=nonsense").expect(400);
     let _ = today.delete(&format!("/images/arm{}", other.replace("platform=", "platforms="))).expect(404);
     let _ = today.delete(&format!("/images/arm{}", own.replace("platform=", "platforms="))).expect(200);
@@ -277,6 +293,48 @@ fn a_name_is_taken_by_force_from_what_runs() {
     assert_eq!(today.exec(&running, &["true"]).code, 0);
     today.remove(&running);
     let _ = today.delete(&format!("/images/{image}")).expect(200);
+}
+
+#[test]
+fn a_name_is_free_while_containers_of_children_run() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let built = today.build(&[("t", "parent")], Context::of("FROM busybox\nLABEL of=parent\n"));
+    assert_eq!(built.error, None, "{}", built.said);
+    let built = today.build(&[("t", "child")], Context::of("FROM parent\nLABEL of=child\n"));
+    assert_eq!(built.error, None, "{}", built.said);
+    let parent = inspect(&engine, "parent")["Id"].as_str().expect("an id").to_owned();
+    let running = today.run(&json!({ "Image": "child", "Cmd": ["sleep", "600"] }));
+    let _ = engine.delete("/images/parent").expect(409);
+    let _ = today.delete(&format!("/images/{parent}")).expect(409);
+    let own = today.run(&json!({ "Image": "parent", "Cmd": ["sleep", "600"] }));
+    let _ = today.delete("/images/parent").expect(409);
+    today.remove(&own);
+    let removed = today.delete("/images/parent").expect(200).json();
+    assert_eq!(removed, json!([{ "Untagged": "parent:latest" }]));
+    assert_eq!(today.exec(&running, &["true"]).code, 0);
+    today.remove(&running);
+    let _ = today.delete("/images/child").expect(200);
+    assert_eq!(today.get(&format!("/images/{parent}/json")).status(), 404, "it went with its last child");
+}
+
+#[test]
+fn a_tag_apart_counts_more_than_one_in_the_name_since_1_24() {
+    let engine = Engine::start();
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    let today = engine.at("1.55");
+    let _ = engine.post("/images/busybox/tag?repo=127.0.0.1:5000/apart&tag=one").expect(201);
+    let _ = push(&engine, "127.0.0.1:5000/apart", "one", None).succeeded();
+    let _ = engine.delete("/images/127.0.0.1:5000/apart:one").expect(200);
+    let both = "/images/create?fromImage=127.0.0.1:5000/apart:other&tag=one";
+    let _ = engine.at("1.20").post(both).expect(500);
+    let pulled = today.post(both).expect(200).text();
+    assert!(!pulled.contains("error"), "{pulled}");
+    let _ = today.get("/images/127.0.0.1:5000/apart:one/json").expect(200);
+    let _ = today.get("/images/127.0.0.1:5000/apart:other/json").expect(404);
+    let _ = today.delete("/images/127.0.0.1:5000/apart:one").expect(200);
+    // What was pushed is remembered with the image.
+    let _ = today.delete("/images/busybox").expect(200);
 }
 
 #[test]

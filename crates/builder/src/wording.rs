@@ -1,5 +1,7 @@
 //! The texts of the builder's own lines in a build's stream, which differ between versions of the API.
 
+use crate::dockerfile::Instruction;
+
 /// Whose words a build's stream has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wording {
@@ -13,10 +15,10 @@ pub enum Wording {
 
 impl Wording {
     /// The line that begins a step; `number` counts from zero.
-    pub(crate) fn step(self, number: usize, total: usize, shown: &str) -> String {
+    pub(crate) fn step(self, number: usize, total: usize, instruction: &Instruction) -> String {
         match self {
-            Self::Reference => format!("Step {number} : {shown}\n"),
-            Self::Today => format!("Step {}/{total} : {shown}\n", number + 1),
+            Self::Reference => format!("Step {number} : {}\n", instruction.shown),
+            Self::Today => format!("Step {}/{total} : {}\n", number + 1, instruction.written),
         }
     }
 

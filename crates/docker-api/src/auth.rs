@@ -35,12 +35,18 @@ pub(super) async fn check(mut call: Call<'_>) -> Handled {
     };
     let work = apart(move || client.check_credentials(&credentials, identity, &cancellation))?;
     let checked = finished(call.exchange.while_waited_for(work).await?)?;
-    let LoggedIn { status, identity_token } = checked.map_err(|error| match error {
-        RegistryError::Unproven(reason) if !call.version.refused_logins_are_unauthorized() => {
-            ApiError::internal(reason)
+    let checked = match checked {
+        Err(RegistryError::Unchallenged(_)) if call.version.refused_logins_are_unauthorized() => {
+            Ok(LoggedIn::with(None))
         }
-        error => registry_failure(&error),
-    })?;
+        Err(error @ (RegistryError::Unproven(_) | RegistryError::Unchallenged(_)))
+            if !call.version.refused_logins_are_unauthorized() =>
+        {
+            Err(ApiError::internal(error.to_string()))
+        }
+        checked => checked.map_err(|error| registry_failure(&error)),
+    };
+    let LoggedIn { status, identity_token } = checked?;
     let identity_token = identity_token.filter(|_| identity == IdentityToken::Wanted);
     Reply::json(StatusCode::OK, &AuthAnswer { status, identity_token })
 }

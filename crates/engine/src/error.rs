@@ -14,6 +14,14 @@ pub enum Error {
     NoSuchContainer(String),
     #[error("no such id: {0}: the prefix is ambiguous, more than one container's id starts with it")]
     AmbiguousContainer(String),
+    /// The image of a new container is not there.
+    #[error("No such image: {name} (tag: {tag})")]
+    NoImageToCreate {
+        /// Its name as given.
+        name: String,
+        /// The tag or digest that was looked for.
+        tag: String,
+    },
     #[error("No such exec instance '{0}' found in daemon")]
     NoSuchExec(String),
     #[error("Error: Exec command {0} is already running or has already run (conflict)")]
@@ -161,6 +169,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSuchContainer(_)
+            | Self::NoImageToCreate { .. }
             | Self::AmbiguousContainer(_)
             | Self::NoSuchExec(_)
             | Self::MissingOnHost(_) => ErrorKind::NotFound,

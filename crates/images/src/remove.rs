@@ -19,6 +19,8 @@ pub struct RemoveOptions {
     pub all_names: bool,
     /// By force takes the name alone of an image that running containers use, where it was found by that name.
     pub names_in_use: bool,
+    /// Takes the name alone of an image that others are built on, also when containers use those.
+    pub names_of_parents: bool,
     /// Leave the unnamed images it was built on.
     pub keep_parents: bool,
 }
@@ -141,6 +143,11 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     let runs =
         |usage: &ImageUse| usage.kind == UseKind::Running && is_ancestor(index, &image.id, usage.image);
     if options.force && options.names_in_use && found_by == FoundBy::Name && uses.iter().any(runs) {
+        return Ok(Plan { names, ..Plan::default() });
+    }
+    let is_used = uses.iter().any(|usage| usage.image == image.id);
+    let is_parent = index.has_visible_children(&image.id);
+    if options.names_of_parents && found_by == FoundBy::Name && is_parent && !is_used {
         return Ok(Plan { names, ..Plan::default() });
     }
     check_uses(index, &image, options, uses)?;

@@ -48,6 +48,8 @@ impl Dockerfile {
 pub(crate) struct Instruction {
     /// How the stream's step line shows it: the name in upper case and the parsed words.
     pub(crate) shown: String,
+    /// How it is written, its lines joined.
+    pub(crate) written: String,
     /// What it does.
     pub(crate) command: Command,
     /// Its first and last physical line, from one; `None` for an instruction of no file.

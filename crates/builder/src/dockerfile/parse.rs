@@ -51,6 +51,7 @@ fn parse_tree_change(text: &str, changes: &[TreeChange]) -> Option<Result<Instru
     let unknown = || DockerfileError::UnknownInstruction(text.to_owned());
     Some(change.ok_or_else(unknown).map(|change| Instruction {
         shown: change.to_string(),
+        written: text.to_owned(),
         command: Command::ChangeTree(change),
         lines: None,
     }))
@@ -86,8 +87,13 @@ pub(crate) fn append_labels(dockerfile: &mut Dockerfile, labels: &BTreeMap<Strin
     let quote = |text: &String| format!("'{}'", text.replace('\'', "'\"'\"'"));
     let pairs: Vec<_> = labels.iter().map(|(name, value)| (quote(name), quote(value))).collect();
     let shown = labels.iter().map(|(name, value)| format!(" {name} {value}")).collect::<String>();
-    let command = Command::Label(pairs);
-    dockerfile.instructions.push(Instruction { shown: format!("LABEL{shown}"), command, lines: None });
+    let written = labels.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
+    dockerfile.instructions.push(Instruction {
+        shown: format!("LABEL{shown}"),
+        written: format!("LABEL{written}"),
+        command: Command::Label(pairs),
+        lines: None,
+    });
 }
 
 fn parse_instruction(
@@ -110,7 +116,8 @@ fn parse_instruction(
     let (flags, rest) = flags::take(rest.trim(), allowed, escape)?;
     let (command, words) = parse_command(name, &flags, (rest, documents), escape)?;
     let words = flags.written.iter().cloned().chain(words).collect::<Vec<_>>().join(" ");
-    Ok(Instruction { shown: format!("{name} {words}"), command, lines: None })
+    let written = text.trim_end().to_owned();
+    Ok(Instruction { shown: format!("{name} {words}"), written, command, lines: None })
 }
 
 /// The instructions.

@@ -101,7 +101,7 @@ impl Build<'_> {
     pub(super) fn commit_metadata(&mut self, name: Name) -> Result<(), BuildError> {
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let container = self.step_container(&name.command)?;
-        self.stream(format!(" ---> Running in {}\n", container.short()));
+        self.name_container(&container);
         self.commit(Change { name, container: &container, layer: None })
     }
 

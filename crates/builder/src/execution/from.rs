@@ -196,7 +196,7 @@ impl Build<'_> {
             self.check_cancelled()?;
             if wording == Wording::Reference {
                 self.stream(format!("Trigger {number}, {text}\n"));
-                self.stream(wording.step(0, 1, &trigger.shown));
+                self.stream(wording.step(0, 1, trigger));
             }
             self.dispatch(&trigger.command)?;
         }

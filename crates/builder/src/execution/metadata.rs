@@ -101,7 +101,7 @@ impl Build<'_> {
         upper.finish()?;
         let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
         let container = self.step_container(&name.command)?;
-        self.stream(format!(" ---> Running in {}\n", container.short()));
+        self.name_container(&container);
         self.commit(Change { name, container: &container, layer: Some(layer) })
     }
 

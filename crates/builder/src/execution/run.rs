@@ -178,7 +178,7 @@ impl Build<'_> {
             Order::Graph => StepKind::Sandbox,
         };
         self.make_container(RunStep { id: container.clone(), image, config, host, kind })?;
-        self.stream(format!(" ---> Running in {}\n", container.short()));
+        self.name_container(&container);
         Ok(container)
     }
 

@@ -144,6 +144,8 @@ pub(super) struct StepContainer {
     pub(super) id: ContainerId,
     /// Whether the engine has it: steps without a process have none.
     pub(super) real: bool,
+    /// Whether the stream names it while the step runs.
+    pub(super) named: bool,
 }
 
 impl Work<'_> {

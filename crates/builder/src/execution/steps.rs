@@ -25,7 +25,7 @@ impl Build<'_> {
         let total = dockerfile.instructions.len();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
             self.check_cancelled()?;
-            self.stream(self.work.parameters.wording.step(number, total, &instruction.shown));
+            self.stream(self.work.parameters.wording.step(number, total, instruction));
             let result = self.step(instruction).and_then(|()| self.check_cancelled());
             if let Err(error) = result {
                 return Err(self.give_up(error));
@@ -98,7 +98,7 @@ impl Build<'_> {
             let kind = StepKind::Container;
             self.make_container(RunStep { id: id.clone(), image, config, host, kind })?;
         } else {
-            self.containers.push(StepContainer { id: id.clone(), real: false });
+            self.containers.push(StepContainer { id: id.clone(), real: false, named: false });
         }
         Ok(id)
     }
@@ -109,11 +109,19 @@ impl Build<'_> {
     /// [`BuildError`] when the engine cannot make it.
     pub(super) fn make_container(&mut self, step: RunStep) -> Result<(), BuildError> {
         let made = self.work.session.runner.create(&step)?;
-        self.containers.push(StepContainer { id: step.id, real: true });
+        self.containers.push(StepContainer { id: step.id, real: true, named: false });
         for warning in made.warnings {
             self.remark(format!(" ---> [Warning] {warning}\n"));
         }
         Ok(())
+    }
+
+    /// Names the container that a step runs in.
+    pub(super) fn name_container(&mut self, id: &ContainerId) {
+        self.stream(format!(" ---> Running in {}\n", id.short()));
+        if let Some(container) = self.containers.iter_mut().find(|container| container.id == *id) {
+            container.named = true;
+        }
     }
 
     /// Removes the step's containers unless they are to be kept.
@@ -128,7 +136,10 @@ impl Build<'_> {
 
     /// Removes a container while the build goes on.
     fn remove_container(&self, container: StepContainer) {
-        self.stream(self.work.parameters.wording.removed_container(container.id.short()));
+        let wording = self.work.parameters.wording;
+        if container.named || wording == Wording::Reference {
+            self.stream(wording.removed_container(container.id.short()));
+        }
         if container.real {
             // The thread lives as long as the build.
             let _ = self.work.remover.send(container.id);

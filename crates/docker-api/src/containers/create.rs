@@ -1,8 +1,9 @@
 //! `POST /containers/create`
 
 use engine::NewContainer;
+use engine::images::registry::Platform;
 use http::StatusCode;
-use model::{ContainerReference, ContainerSettings, Digest};
+use model::{ContainerId, ContainerReference, ContainerSettings, Digest};
 
 use super::without_effect;
 use crate::container_settings::from_wire;
@@ -26,6 +27,9 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     let new = NewContainer { name, settings, image, ..NewContainer::default() };
     let mut created = call.engine.containers.create(new).await?;
     created.warnings.extend(more);
+    if call.version.create_has_a_platform() && call.query.filled("platform").is_none() {
+        created.warnings.extend(foreign_platform(&call, &created.id));
+    }
     let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();
     let warnings = is_list.then_some(created.warnings);
     Reply::json(StatusCode::CREATED, &CreateAnswer { id: created.id.to_string(), warnings })
@@ -54,4 +58,18 @@ fn image_for_platform(call: &Call<'_>, name: &str) -> Result<Option<Digest>, Api
         Err(error @ engine::images::Error::NoPlatform { .. }) => Err(failure(error)),
         Err(_) => Ok(None),
     }
+}
+
+/// The warning about an image for another machine that nobody has asked for.
+fn foreign_platform(call: &Call<'_>, id: &ContainerId) -> Option<String> {
+    let container = call.engine.containers.find(id.as_str()).ok()?;
+    let image = call.engine.images.store().image(&container.record().image).ok()?;
+    let (own, host) = (Platform::of(&image.config), Platform::host());
+    let is_known = !own.os.is_empty() && !own.architecture.is_empty();
+    (is_known && !host.may_run(&own)).then(|| {
+        format!(
+            "The requested image's platform ({own}) does not match the detected host platform ({host}) and no specific \
+             platform was requested"
+        )
+    })
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use engine::images::registry::{Cancellation, Progress, PullRequest, PulledNames};
-use model::ImageReference;
+use model::{ImageReference, ReferenceError};
 
 use super::{credentials, import, platform, registry_failure};
 use crate::progress::answer_with_messages;
+use crate::version::ApiVersion;
 use crate::{ApiError, Call, Handled};
 
 pub(super) async fn create(call: Call<'_>) -> Handled {
     if let Some(image) = call.query.filled("fromImage") {
-        let reference = reference(image, call.query.text("tag"))?;
+        let reference = reference(image, call.query.text("tag"), call.version)?;
         return pull(call, reference).await;
     }
     match call.query.text("fromSrc") {
@@ -21,11 +22,17 @@ pub(super) async fn create(call: Call<'_>) -> Handled {
     }
 }
 
-/// What is to be pulled: a tag or digest may stand apart or in the name, not in both.
-fn reference(image: &str, tag: &str) -> Result<ImageReference, ApiError> {
-    let reference =
-        if tag.is_empty() { ImageReference::parse(image) } else { ImageReference::from_parts(image, tag) };
-    reference.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
+/// What is to be pulled: a tag or digest may stand apart or in the name. In both, it is an error or the one apart counts.
+fn reference(image: &str, tag: &str, version: ApiVersion) -> Result<ImageReference, ApiError> {
+    let failed = |error: ReferenceError| ApiError::of_kind(error.kind(), error.to_string());
+    if tag.is_empty() {
+        return ImageReference::parse(image).map_err(failed);
+    }
+    if version.pulls_prefer_the_tag_apart() {
+        let repository = ImageReference::parse(image).map_err(failed)?.repository;
+        return ImageReference::from_parts(&repository.to_string(), tag).map_err(failed);
+    }
+    ImageReference::from_parts(image, tag).map_err(failed)
 }
 
 async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {

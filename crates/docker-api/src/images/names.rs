@@ -38,6 +38,7 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
         force: call.query.is_true("force"),
         keep_parents: call.query.is_true("noprune"),
         names_in_use: call.version.forced_removals_take_names_in_use(),
+        names_of_parents: call.version.names_of_parents_are_free(),
         ..RemoveOptions::default()
     };
     let platforms =

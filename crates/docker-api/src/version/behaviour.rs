@@ -315,6 +315,12 @@ impl ApiVersion {
         self.is_at_least(41)
     }
 
+    /// Whether the pause and the name of a commit are events too, beside the commit: what dockerd 29.8 does. With the
+    /// reference the commit is the only one.
+    pub(crate) const fn commits_have_more_events(self) -> bool {
+        self.is_at_least(24)
+    }
+
     /// Whether the making of an image is an event: "v1.46 API changes".
     pub(crate) const fn events_have_new_images(self) -> bool {
         self.is_at_least(46)

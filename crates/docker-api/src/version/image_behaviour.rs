@@ -93,9 +93,21 @@ impl ApiVersion {
         self.is_at_least(22)
     }
 
+    /// Whether a pull whose image has a tag or digest and that has one apart takes the one apart: what dockerd 29.8 does. Such
+    /// an image is no name to the reference.
+    pub(crate) const fn pulls_prefer_the_tag_apart(self) -> bool {
+        self.is_at_least(24)
+    }
+
     /// Whether a removal by force takes the name of an image that a running container uses: what dockerd 29.8 does. The
     /// reference refuses it.
     pub(crate) const fn forced_removals_take_names_in_use(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether containers of images that were built on an image do not keep its name: what dockerd has answered since ids are
+    /// digests. The reference refuses the removal.
+    pub(crate) const fn names_of_parents_are_free(self) -> bool {
         self.is_at_least(24)
     }
 
@@ -111,10 +123,9 @@ impl ApiVersion {
         self.is_at_least(22)
     }
 
-    /// Whether the list of images has `filter`, a pattern of names: specification of 1.24. Since 1.25, the filter
-    /// `reference` alone.
+    /// Whether the list of images has `filter`, a pattern of names: "v1.41 API changes" removes it.
     pub(crate) const fn image_list_has_a_name(self) -> bool {
-        !self.is_at_least(25)
+        !self.is_at_least(41)
     }
 
     /// Whether `shared-size` of the list of images counts: "v1.42 API changes". Before, it is no parameter.

@@ -326,5 +326,5 @@ fn unknown_image(name: &str, error: images::Error) -> Error {
         (None, Some((_, tag))) => tag,
         (None, None) => "latest",
     };
-    Error::not_found(format!("No such image: {name} (tag: {tag})"))
+    Error::NoImageToCreate { name: name.to_owned(), tag: tag.to_owned() }
 }

@@ -26,6 +26,8 @@ pub struct Commit {
     pub comment: String,
     /// Whether the container is frozen meanwhile.
     pub pause: bool,
+    /// Whether the pause and the name are events too.
+    pub has_more_events: bool,
     /// The engine's version, kept in the image.
     pub engine_version: String,
 }
@@ -76,15 +78,28 @@ impl Files {
         crate::outcome::finish(async move {
             let frozen = commit.pause && files.freezer.freeze_for_work(&container).await?;
             let (worker, record) = (Arc::clone(&files), container.record());
+            let has_more_events = commit.has_more_events;
+            if frozen && has_more_events {
+                files.events.emit_container(&record, "pause", &[]);
+            }
+            let name = commit.reference.as_ref().map(ToString::to_string).unwrap_or_default();
+            let comment = commit.comment.clone();
             let work = tokio::task::spawn_blocking(move || worker.commit_record(&record, commit));
             let image = joined(work.await).and_then(|image| image);
             if frozen {
                 files.freezer.thaw(&container).await;
             }
-            let image = image?;
-            let more = [("imageID", image.id.hexadecimal())];
-            files.events.emit_container(&container.record(), "commit", &more);
-            Ok(image)
+            if let Ok(image) = &image {
+                if has_more_events && !name.is_empty() {
+                    files.images.emit("tag", &image.id, &name);
+                }
+                let more = [("comment", comment), ("imageID", image.id.to_string()), ("imageRef", name)];
+                files.events.emit_container(&container.record(), "commit", &more);
+            }
+            if frozen && has_more_events {
+                files.events.emit_container(&container.record(), "unpause", &[]);
+            }
+            image
         })
         .await
     }

@@ -182,6 +182,9 @@ pub enum RegistryError {
     /// A registry is not convinced by credentials that are to be checked.
     #[error("{0}")]
     Unproven(String),
+    /// A registry asks nobody for credentials, so those that are to be checked prove nothing.
+    #[error("no successful auth challenge for {0} - errors: []")]
+    Unchallenged(String),
     /// The account on an old index cannot be used.
     #[error("{reason}")]
     Login {
@@ -232,7 +235,7 @@ impl RegistryError {
             Self::Auth(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Login { kind, .. } => *kind,
-            Self::Unauthorized { .. } | Self::Unproven(_) => ErrorKind::Unauthorized,
+            Self::Unauthorized { .. } | Self::Unproven(_) | Self::Unchallenged(_) => ErrorKind::Unauthorized,
             Self::Denied { .. } => ErrorKind::Forbidden,
             Self::NoReadAccess { .. }
             | Self::Unknown { .. }

@@ -29,7 +29,9 @@ pub struct LoggedIn {
 }
 
 impl LoggedIn {
-    fn with(identity_token: Option<String>) -> Self {
+    /// What is said of a success.
+    #[must_use]
+    pub fn with(identity_token: Option<String>) -> Self {
         Self { status: SUCCEEDED.to_owned(), identity_token }
     }
 }
@@ -95,6 +97,9 @@ fn check_registry(
 ) -> Result<LoggedIn, RegistryError> {
     let api_root = api_root::registry(transport, host)?.connect(transport)?;
     let url = api_root.url("");
+    if api_root.challenges.is_empty() {
+        return Err(RegistryError::Unchallenged(shown(&url)));
+    }
     let mut failures = Vec::new();
     for challenge in &api_root.challenges {
         match prove(transport, &api_root, challenge, (credentials, identity))? {

@@ -125,6 +125,14 @@ impl Platform {
         }
     }
 
+    /// Whether a machine of this platform may run what is for `offered`. Which generation of amd64 its processor is, is not
+    /// looked at.
+    #[must_use]
+    pub fn may_run(&self, offered: &Self) -> bool {
+        let is_same = self.os == offered.os && self.architecture == offered.architecture;
+        (is_same && self.architecture == "amd64") || self.fitness_of(offered).is_some()
+    }
+
     /// How well an image for `offered` runs here; `None` when it does not.
     pub(super) fn fitness_of(&self, offered: &Self) -> Option<Fitness> {
         if offered.os != self.os {
