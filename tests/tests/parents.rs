@@ -1,5 +1,5 @@
 //! Networks on interfaces of the host, of the drivers macvlan and ipvlan. A kernel without such interfaces says so;
-//! what they do is tried where there are some: the emulated machine of `vm.rs` has them, and says so by
+//! what they do is tried where there are some: the emulated machine of `vm` has them, and says so by
 //! `BERTH_ALL_KINDS`.
 
 use berth_tests::today::Today;

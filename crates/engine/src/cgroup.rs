@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use model::ProcessReference;
 use shim_protocol::RunDirectory;
 
+use crate::container::scope;
+
 /// How long killed processes may take to leave.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -18,34 +20,46 @@ pub(crate) async fn take_down(
     cgroups: Vec<PathBuf>,
     init: Option<ProcessReference>,
 ) {
-    blocking(move || take_down_shim(&directory, &cgroups, init)).await;
+    let cgroups = blocking(move || take_down_shim(&directory, cgroups, init)).await;
+    scope::stop(&cgroups.unwrap_or_default()).await;
 }
 
 /// Removes cgroups that exist still; those of a clean exit the shim has removed.
 pub(crate) async fn remove(cgroups: Vec<PathBuf>) {
+    scope::stop(&cgroups).await;
     if cgroups.iter().any(|directory| directory.exists()) {
-        blocking(move || remove_all(&cgroups)).await;
+        let _ = blocking(move || remove_all(&cgroups)).await;
     }
 }
 
 /// Processes may take seconds to die: no thread that serves others waits for that.
-async fn blocking(work: impl FnOnce() + Send + 'static) {
-    if let Err(failure) = tokio::task::spawn_blocking(work).await {
-        tracing::error!("cannot take down what is left of a container: {failure}");
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(failure) => {
+            tracing::error!("cannot take down what is left of a container: {failure}");
+            None
+        }
     }
 }
 
-/// Does what [`take_down`] does, for threads that may wait. Blocks.
-pub(crate) fn take_down_shim(directory: &RunDirectory, cgroups: &[PathBuf], init: Option<ProcessReference>) {
+/// Does what [`take_down`] does, for threads that may wait, and gives the cgroups that were taken down: a scope among them
+/// is left to systemd, which ends what has no processes. Blocks.
+pub(crate) fn take_down_shim(
+    directory: &RunDirectory,
+    cgroups: Vec<PathBuf>,
+    init: Option<ProcessReference>,
+) -> Vec<PathBuf> {
     if let Some(left) = crate::shim::left_by(directory) {
         sys::process::kill_and_wait(left.shim.pid, left.shim.start_time, TIMEOUT);
     }
     // What it wrote down until it was dead.
     let left = crate::shim::left_by(directory);
     let init = left.as_ref().and_then(|left| left.init).or(init);
-    let cgroups = left.as_ref().map_or(cgroups, |left| &left.cgroups);
-    kill(cgroups, init);
-    remove_all(cgroups);
+    let cgroups = left.map_or(cgroups, |left| left.cgroups);
+    kill(&cgroups, init);
+    remove_all(&cgroups);
+    cgroups
 }
 
 /// Kills every process of the cgroups, and init.

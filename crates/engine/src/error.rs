@@ -108,6 +108,8 @@ pub enum Error {
     Network(#[source] network::Error),
     #[error("cannot connect the pod to its network")]
     Cni(#[source] cni::Error),
+    #[error("cannot use systemd for the cgroups of pods")]
+    Systemd(#[source] systemd::Error),
 }
 
 impl Error {
@@ -200,9 +202,11 @@ impl Error {
             | Self::RenameToNothing
             | Self::UnreadableLog(_) => ErrorKind::Invalid,
             Self::ShimGone | Self::ShimLost | Self::ShimSilent => ErrorKind::Unavailable,
-            Self::File { .. } | Self::Database { .. } | Self::Shim { .. } | Self::Cni(_) => {
-                ErrorKind::Internal
-            }
+            Self::File { .. }
+            | Self::Database { .. }
+            | Self::Shim { .. }
+            | Self::Cni(_)
+            | Self::Systemd(_) => ErrorKind::Internal,
         }
     }
 }

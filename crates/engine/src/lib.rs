@@ -75,7 +75,7 @@ pub use networks::definition::pool_faults;
 pub use networks::record::NetworkRecord;
 pub use networks::service::{CreatedNetwork, NetworkFilter, Networks};
 pub use networks::subnets::{AddressPools, unique_local_network};
-pub use options::{Options, PodNetworkDirectories};
+pub use options::{CgroupDriver, Options, PodNetworkDirectories};
 pub use outcome::Outcome;
 pub use pod_role::{PodPart, PodRole};
 pub use pods::{
@@ -93,3 +93,4 @@ pub use builder;
 pub use images;
 pub use network;
 pub use sys;
+pub use systemd;

@@ -46,6 +46,18 @@ pub struct Options {
     pub pod_networks: Option<PodNetworkDirectories>,
     /// The cgroup beneath which those of containers are made; `None` is `/berth`.
     pub cgroup_parent: Option<CgroupParent>,
+    /// The cgroup driver of pods.
+    pub pod_cgroup_driver: CgroupDriver,
+}
+
+/// Who makes and removes the cgroups of pods; the kubelet must have the same driver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CgroupDriver {
+    /// berth: they are directories.
+    #[default]
+    Cgroupfs,
+    /// systemd: they are its scopes, in slices.
+    Systemd,
 }
 
 /// Where the host has networks of pods.

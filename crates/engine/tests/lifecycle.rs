@@ -39,6 +39,7 @@ fn options(root: &Path) -> Options {
         unpack_allowance: None,
         stop_containers_on_exit: false,
         cgroup_parent: None,
+        pod_cgroup_driver: Default::default(),
     }
 }
 

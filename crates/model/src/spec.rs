@@ -6,6 +6,7 @@
 mod device;
 mod id_mapping;
 mod mount;
+mod resources;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,10 +15,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CgroupParent, ContainerId, CpuSet, LogDriver, Signal};
+use crate::{CgroupParent, ContainerId, LogDriver, Signal};
 pub use device::{Device, DeviceNumbers};
 pub use id_mapping::{IdMapping, IdRange, id_map_lines};
 pub use mount::*;
+pub use resources::{BlockDeviceLimit, BlockLimitKind, Resources};
 
 /// One container, ready to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +60,9 @@ pub struct ContainerSpec {
     /// Whether the cgroups above its own are somebody else's, as those of pods are the kubelet's, and stay when it ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps_cgroup_parents: bool,
+    /// The name of its own cgroup where systemd keeps it (`….scope`); `None` is its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// The seccomp filter of all its processes.
     pub seccomp: SeccompPolicy,
     /// The profile and label asked for, where the host has the module.
@@ -164,63 +169,6 @@ pub struct DeviceRule {
     pub minor: Option<u32>,
     /// Any of `r`, `w`, `m`.
     pub permissions: String,
-}
-
-/// Limits of a container's cgroup; `None` leaves the kernel's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Resources {
-    /// Bytes of memory.
-    pub memory: Option<u64>,
-    /// Bytes of memory and swap together; -1 is no limit of swap.
-    pub memory_swap: Option<i64>,
-    /// Bytes of memory kept under pressure.
-    pub memory_reservation: Option<u64>,
-    /// Bytes of kernel memory (v1 only).
-    pub kernel_memory: Option<u64>,
-    /// 0 to 100 (v1 only).
-    pub memory_swappiness: Option<u64>,
-    /// Whether a container without memory waits instead of being killed (v1 only).
-    pub oom_kill_disable: bool,
-    /// Relative weight, 2 to 262144, 1024 by default.
-    pub cpu_shares: Option<u64>,
-    /// Microseconds.
-    pub cpu_period: Option<u64>,
-    /// Microseconds of CPU time a period.
-    pub cpu_quota: Option<i64>,
-    /// Processors.
-    pub cpuset_cpus: Option<CpuSet>,
-    /// Memory nodes.
-    pub cpuset_mems: Option<CpuSet>,
-    /// 10 to 1000.
-    pub blkio_weight: Option<u16>,
-    /// Limits of single block devices.
-    pub block_device_limits: Vec<BlockDeviceLimit>,
-    /// Most processes and threads; `u64::MAX` takes a limit away.
-    pub pids_limit: Option<u64>,
-}
-
-/// A limit of one block device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockDeviceLimit {
-    /// What is limited.
-    pub kind: BlockLimitKind,
-    /// The device's node on the host.
-    pub path: PathBuf,
-    /// Bytes or operations a second, or a weight.
-    pub value: u64,
-}
-
-/// What is limited of a block device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum BlockLimitKind {
-    ReadBytes,
-    WriteBytes,
-    ReadOperations,
-    WriteOperations,
-    Weight,
 }
 
 /// The seccomp filter of a container.

@@ -5,6 +5,8 @@
 
 #![expect(clippy::panic, reason = "a test may panic")]
 
+use std::collections::BTreeMap;
+
 use berth_shim_protocol::{
     Answer, Attach, DetachReason, Envelope, Exec, FailureKind, Notice, Received, Request,
 };
@@ -77,6 +79,7 @@ fn resources() -> Resources {
         blkio_weight: Some(10),
         block_device_limits: Vec::new(),
         pids_limit: Some(7),
+        unified: BTreeMap::new(),
     }
 }
 

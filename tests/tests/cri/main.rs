@@ -11,6 +11,8 @@ mod pod;
 mod pods;
 mod runtime;
 mod streams;
+mod unified;
+mod units;
 mod users;
 
 use berth_tests::Engine;

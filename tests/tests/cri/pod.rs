@@ -15,7 +15,9 @@ use cri_messages::sandbox::{
     RemovePodSandboxRequest, RemovePodSandboxResponse, RunPodSandboxRequest, RunPodSandboxResponse,
     StopPodSandboxRequest, StopPodSandboxResponse,
 };
-use cri_messages::security::{LinuxContainerSecurityContext, LinuxSandboxSecurityContext, NamespaceOption};
+use cri_messages::security::{
+    LinuxContainerResources, LinuxContainerSecurityContext, LinuxSandboxSecurityContext, NamespaceOption,
+};
 use cri_messages::session::{ExecSyncRequest, ExecSyncResponse};
 use cri_messages::value::ImageSpec;
 use tonic::Status;
@@ -139,6 +141,13 @@ pub(crate) fn with_namespaces(config: PodSandboxConfig, options: NamespaceOption
     });
     let linux = config.linux.unwrap_or_default();
     PodSandboxConfig { linux: Some(LinuxPodSandboxConfig { security_context, ..linux }), ..config }
+}
+
+/// The same container with these limits.
+pub(crate) fn limited(config: ContainerConfig, resources: LinuxContainerResources) -> ContainerConfig {
+    let linux = config.linux.unwrap_or_default();
+    let linux = LinuxContainerConfig { resources: Some(resources), ..linux };
+    ContainerConfig { linux: Some(linux), ..config }
 }
 
 /// The same container with this security context.

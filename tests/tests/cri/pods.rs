@@ -267,6 +267,13 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     {
         run(&cri, with_namespaces(pod(&engine, "odd"), options)).expect_err("a refusal");
     }
+    let sctp = PortMapping { protocol: 2, container_port: 7000, host_port: 17_000, ..PortMapping::default() };
+    let published = PodSandboxConfig { port_mappings: vec![sctp], ..pod(&engine, "odd") };
+    let refusal = run(&cri, published).expect_err("SCTP");
+    assert_eq!(
+        (refusal.code(), refusal.message()),
+        (Code::Unimplemented, "berth does not support published ports of SCTP")
+    );
     let unit = LinuxPodSandboxConfig {
         cgroup_parent: "kubepods-pod1.slice".to_owned(),
         ..LinuxPodSandboxConfig::default()
@@ -274,7 +281,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     let refusal = run(&cri, PodSandboxConfig { linux: Some(unit), ..pod(&engine, "odd") });
     let refusal = refusal.expect_err("cgroups are not systemd's");
     assert!(
-        refusal.code() == Code::InvalidArgument && refusal.message().contains("cgroupDriver"),
+        refusal.code() == Code::InvalidArgument && refusal.message().contains("--cri-cgroup-driver=systemd"),
         "{refusal}"
     );
     let sysctl = LinuxPodSandboxConfig {

@@ -19,12 +19,13 @@ use serde_json::{Value, json};
 use workload::{Promised, Worker};
 
 /// The steps of a start that the daemon lets fail when `BERTH_FAULT` names one.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "look-up",
     "specification",
     "spawn",
     "before-gate",
     "at-gate",
+    "scoped",
     "connected",
     "relayed",
     "named",

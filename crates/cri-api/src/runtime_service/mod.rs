@@ -92,8 +92,11 @@ impl RuntimeService {
 
     /// `RuntimeConfig`
     pub(crate) fn config(&self, _asked: &RuntimeConfigRequest) -> RuntimeConfigResponse {
-        let driver = CgroupDriver::Cgroupfs.into();
-        RuntimeConfigResponse { linux: Some(LinuxRuntimeConfiguration { cgroup_driver: driver }) }
+        let driver = match self.engine.options().pod_cgroup_driver {
+            engine::CgroupDriver::Cgroupfs => CgroupDriver::Cgroupfs,
+            engine::CgroupDriver::Systemd => CgroupDriver::Systemd,
+        };
+        RuntimeConfigResponse { linux: Some(LinuxRuntimeConfiguration { cgroup_driver: driver.into() }) }
     }
 
     /// `UpdateRuntimeConfig`: pods get addresses of the engine's bridge, whatever the node's range is.

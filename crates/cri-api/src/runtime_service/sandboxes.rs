@@ -34,7 +34,8 @@ impl RuntimeService {
             return Err(invalid(format!("there is no runtime handler {handler:?}, only the default one")));
         }
         let config = asked.config.ok_or_else(|| invalid("the pod has no configuration"))?;
-        let Sandbox { settings, user_namespace } = of_sandbox(&config)?;
+        let Sandbox { settings, user_namespace } =
+            of_sandbox(&config, self.engine.options().pod_cgroup_driver)?;
         let network = of_pod_network(&config)?;
         let description = description::write(&config);
         let new = NewSandbox { settings, network, user_namespace, description };

@@ -139,6 +139,7 @@ fn resources(record: &Record) -> LinuxContainerResources {
         cpuset_cpus: limits.cpuset_cpus.to_string(),
         cpuset_mems: limits.cpuset_mems.to_string(),
         memory_swap_limit_in_bytes: limits.memory_swap,
+        unified: limits.unified.clone(),
         ..LinuxContainerResources::default()
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    CgroupParent, ContainerSettings, DeviceRequest, DriverDeviceRequest, HostSettings, LogConfig, LogDriver,
-    Spelled, StopSignal,
+    ContainerSettings, DeviceRequest, DriverDeviceRequest, HostSettings, LogConfig, LogDriver, Spelled,
+    StopSignal,
 };
 use tonic::Status;
 
@@ -59,17 +59,6 @@ pub(crate) fn of_container(config: &ContainerConfig, pod: &Pod<'_>) -> Result<Co
     })
 }
 
-/// The cgroup beneath which a pod's are made; `None` is the daemon's choice. Units of systemd are refused: a kubelet that
-/// names them would manage other cgroups than those that were made.
-pub(super) fn cgroup_parent(path: &str) -> Result<Option<Spelled<CgroupParent>>, Status> {
-    if !path.starts_with('/') && path.ends_with(".slice") {
-        return Err(invalid(format!(
-            "the cgroup parent {path} is a unit of systemd, and the cgroup driver here is cgroupfs: the kubelet needs cgroupDriver: cgroupfs"
-        )));
-    }
-    Ok((!path.is_empty()).then(|| Spelled::of(path)))
-}
-
 fn environment(config: &ContainerConfig) -> Result<Vec<String>, Status> {
     let variable = |key: &String, value: &Vec<u8>| match std::str::from_utf8(value) {
         Ok(value) => Ok(format!("{key}={value}")),
@@ -100,18 +89,4 @@ fn devices(config: &ContainerConfig) -> Result<Vec<DeviceRequest>, Status> {
         })
     };
     config.devices.iter().map(device).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cgroup_parent_is_a_path_and_no_unit_of_systemd() {
-        let parent = |path: &str| cgroup_parent(path).map(|parent| parent.map(|parent| parent.to_string()));
-        assert_eq!(parent("").expect("none"), None);
-        assert_eq!(parent("/kubepods/pod1").expect("a path"), Some("/kubepods/pod1".to_owned()));
-        assert_eq!(parent("/kubepods.slice").expect("a path"), Some("/kubepods.slice".to_owned()));
-        assert!(parent("kubepods-besteffort-pod1.slice").is_err());
-    }
 }

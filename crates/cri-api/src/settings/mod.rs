@@ -1,6 +1,7 @@
 //! From configurations of pods and containers to the engine's settings: everything is checked here, and what cannot be
 //! done is refused by its name.
 
+mod cgroup_parent;
 mod container;
 mod mounts;
 mod network;

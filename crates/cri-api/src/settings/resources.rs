@@ -1,19 +1,22 @@
 //! Limits of a container.
 
+use std::collections::BTreeMap;
+
 use model::{CpuSet, ResourceSettings, Spelled};
 use tonic::Status;
 
 use super::refusal::{choice, unsupported};
+use crate::status::invalid;
 use crate::wire::security::LinuxContainerResources;
+
+/// Controllers whose files can be set by their names, cgroups(7).
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// The limits that are asked for; numbers that are 0 say nothing.
 pub(crate) fn of_resources(asked: &LinuxContainerResources) -> Result<ResourceSettings, Status> {
     // The kubelet names every size of pages with the limit 0, where it does not know of any.
     if asked.hugepage_limits.iter().any(|limit| limit.limit != 0) {
         return Err(unsupported("limits of huge pages"));
-    }
-    if !asked.unified.is_empty() {
-        return Err(unsupported("settings of cgroups by their names (unified)"));
     }
     let set = |what: &str, text: &str| -> Result<Spelled<CpuSet>, Status> {
         if text.is_empty() { Ok(Spelled::default()) } else { choice(what, text) }
@@ -26,8 +29,22 @@ pub(crate) fn of_resources(asked: &LinuxContainerResources) -> Result<ResourceSe
         memory_swap: asked.memory_swap_limit_in_bytes,
         cpuset_cpus: set("cpuset_cpus", &asked.cpuset_cpus)?,
         cpuset_mems: set("cpuset_mems", &asked.cpuset_mems)?,
+        unified: unified(&asked.unified)?,
         ..ResourceSettings::default()
     })
+}
+
+/// Files of cgroup version 2. Only those of controllers are limits: others move and end processes.
+fn unified(asked: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Status> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._".contains(letter);
+    let of_controller = |name: &str| {
+        let controller = name.split_once('.').map(|(controller, _)| controller);
+        controller.is_some_and(|controller| CONTROLLERS.contains(&controller)) && name.chars().all(is_plain)
+    };
+    match asked.keys().find(|name| !of_controller(name)) {
+        Some(name) => Err(invalid(format!("unified: {name:?} is not a file of a cgroup controller"))),
+        None => Ok(asked.clone()),
+    }
 }
 
 #[cfg(test)]
@@ -49,5 +66,22 @@ mod tests {
         assert_eq!((limits.cpu_shares, limits.memory), (512, 64 << 20));
         assert_eq!(limits.cpuset_cpus.to_string(), "0");
         assert!(of_resources(&asked(1)).is_err());
+    }
+
+    #[test]
+    fn files_of_controllers_are_taken_and_no_others() {
+        let files = |name: &str| {
+            let unified = BTreeMap::from([(name.to_owned(), "1".to_owned())]);
+            let asked = LinuxContainerResources { unified, ..LinuxContainerResources::default() };
+            of_resources(&asked).map(|limits| limits.unified)
+        };
+        // What the kubelet of a host with cgroups of version 2 sends with each container.
+        let taken = files("memory.oom.group").expect("a file of a controller");
+        assert_eq!(taken, BTreeMap::from([("memory.oom.group".to_owned(), "1".to_owned())]));
+        for name in
+            ["cgroup.procs", "memory", "memory./../cgroup.kill", "../memory.max", "hugetlb.2MB.max", ""]
+        {
+            assert!(files(name).is_err(), "{name:?}");
+        }
     }
 }

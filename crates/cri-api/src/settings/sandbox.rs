@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::CgroupDriver;
 use model::{
     Attachment, BoundPort, ContainerSettings, HostAddress, HostPort, HostSettings, IdMapping, IpcMode,
     LogConfig, LogDriver, NetworkMode, NetworkReference, PidMode, Port, PortBinding, PortBindings, Protocol,
@@ -10,7 +11,7 @@ use model::{
 use tonic::Status;
 
 use super::refusal::{choice, unsupported};
-use super::user_namespace;
+use super::{cgroup_parent, user_namespace};
 use crate::status::invalid;
 use crate::wire::sandbox::{PodSandboxConfig, PortMapping};
 use crate::wire::security::{NamespaceMode, NamespaceOption};
@@ -25,7 +26,7 @@ pub(crate) struct Sandbox {
 }
 
 /// The sandbox of a pod.
-pub(crate) fn of_sandbox(config: &PodSandboxConfig) -> Result<Sandbox, Status> {
+pub(crate) fn of_sandbox(config: &PodSandboxConfig, driver: CgroupDriver) -> Result<Sandbox, Status> {
     if config.metadata.is_none() {
         return Err(invalid("the pod has no metadata"));
     }
@@ -58,7 +59,7 @@ pub(crate) fn of_sandbox(config: &PodSandboxConfig) -> Result<Sandbox, Status> {
             dns_search: list(dns.searches),
             dns_options: list(dns.options),
             sysctls: Some(linux.sysctls).filter(|sysctls| !sysctls.is_empty()),
-            cgroup_parent: super::container::cgroup_parent(&linux.cgroup_parent)?,
+            cgroup_parent: cgroup_parent::of(&linux.cgroup_parent, driver)?,
             log: LogConfig { driver: Some(LogDriver::None), options: BTreeMap::new() },
             ..HostSettings::default()
         },
@@ -129,12 +130,14 @@ mod tests {
 
     #[test]
     fn namespaces_are_the_pods_or_the_hosts() {
-        let own = of_sandbox(&config(NamespaceOption::default())).expect("settings").settings;
+        let own = of_sandbox(&config(NamespaceOption::default()), CgroupDriver::Cgroupfs)
+            .expect("settings")
+            .settings;
         assert_eq!((own.host.pid_mode, own.host.ipc_mode), (PidMode::Default, IpcMode::Shareable));
         assert_eq!((own.hostname.as_str(), own.host.uts_mode), ("pod", UtsMode::Default));
         let node = NamespaceMode::Node.into();
         let options = NamespaceOption { network: node, pid: node, ipc: node, ..NamespaceOption::default() };
-        let host = of_sandbox(&config(options)).expect("settings").settings;
+        let host = of_sandbox(&config(options), CgroupDriver::Cgroupfs).expect("settings").settings;
         assert_eq!((host.host.pid_mode, host.host.ipc_mode), (PidMode::Host, IpcMode::Host));
         assert_eq!((host.host.network_mode, host.host.uts_mode), (NetworkMode::Host, UtsMode::Host));
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
 use engine::network::{self, BridgeChoice, InterfaceAddress, Ipv6Address, Ipv6Options, Subnet};
-use engine::{AddressPools, PodNetworkDirectories};
+use engine::{AddressPools, CgroupDriver, PodNetworkDirectories};
 use model::{LimitName, LogConfig, LogDriver, NameServer, Ulimit};
 
 use super::flags::AddressPool;
@@ -43,8 +43,20 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
             Some(asked) => Some(user_mapping::resolve(asked, &AccountFiles::of_host())?),
         },
         pod_networks: flags.cri.as_ref().map(|_| pod_networks(flags)),
+        pod_cgroup_driver: pod_cgroup_driver(flags)?,
         cgroup_parent: flags.cgroup_parent.clone().filter(|parent| !parent.is_empty()).map(Into::into),
     })
+}
+
+/// The cgroup driver of pods; systemd's needs the interface through which pods come.
+fn pod_cgroup_driver(flags: &Flags) -> Result<CgroupDriver, SettingsError> {
+    let refused = |problem: String| Err(SettingsError::flag("cri-cgroup-driver", problem));
+    match flags.cri_cgroup_driver.as_deref() {
+        None | Some("cgroupfs") => Ok(CgroupDriver::Cgroupfs),
+        Some("systemd") if flags.cri.is_some() => Ok(CgroupDriver::Systemd),
+        Some("systemd") => refused("it needs --cri".to_owned()),
+        Some(other) => refused(format!("there is no cgroup driver {other:?}: it is cgroupfs or systemd")),
+    }
 }
 
 /// Where networks of pods and their plugins are.

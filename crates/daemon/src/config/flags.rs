@@ -95,6 +95,10 @@ pub(crate) struct Flags {
     #[arg(long = "pinned-image", value_name = "IMAGE", help_heading = "Images of pods")]
     #[serde(alias = "pinned-images", skip_serializing_if = "Vec::is_empty")]
     pub(crate) pinned_image: Vec<String>,
+    /// The cgroup driver of pods, which must be the kubelet's: cgroupfs or systemd [default: cgroupfs]
+    #[arg(long, value_name = "DRIVER", help_heading = "Cgroups of pods")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cri_cgroup_driver: Option<String>,
     /// Look for CNI's networks of pods here; without any, pods are in berth's own [default: /etc/cni/net.d]
     #[arg(long, value_name = "DIRECTORY", help_heading = "Networks of pods")]
     #[serde(skip_serializing_if = "Option::is_none")]

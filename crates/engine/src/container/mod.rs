@@ -23,6 +23,7 @@ pub(crate) mod restart;
 mod restart_policy;
 pub(crate) mod samples;
 pub(crate) mod saved_exec;
+pub(crate) mod scope;
 pub(crate) mod security;
 pub(crate) mod settings;
 pub(crate) mod specification;

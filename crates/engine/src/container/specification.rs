@@ -52,6 +52,8 @@ pub(crate) struct StartInputs {
     pub(crate) own_directories: [PathBuf; 4],
     /// The cgroup beneath which its own is made.
     pub(crate) cgroup_parent: Option<CgroupParent>,
+    /// The name of its own cgroup where systemd keeps it.
+    pub(crate) scope: Option<String>,
 }
 
 /// Builds the specification.
@@ -88,6 +90,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         resources: resources::of_cgroup(&host.resources),
         cgroup_parent: host.cgroup_parent.as_deref().cloned().or(around.cgroup_parent),
         keeps_cgroup_parents: record.pod.is_some(),
+        scope: around.scope,
         seccomp: security.seccomp.unwrap_or(if host.privileged {
             SeccompPolicy::Unconfined
         } else {

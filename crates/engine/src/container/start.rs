@@ -16,7 +16,7 @@ use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
 use crate::container::specification::StartInputs;
 use crate::container::start_inputs::StartLookup;
-use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health};
+use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health, scope};
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
 use crate::error::{Error, file_error};
@@ -170,6 +170,8 @@ impl Starter {
         fault::check("before-gate")?;
         let gate = wait_for_gate(notices).await?;
         fault::check("at-gate")?;
+        scope::start(&container.record(), &gate.cgroups, gate.init).await?;
+        fault::check("scoped")?;
         let interface = self.networking.connect_network(container, gate.network_namespace).await?;
         fault::check("connected")?;
         relays::open(&container.record(), shim).await?;

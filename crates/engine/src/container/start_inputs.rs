@@ -13,7 +13,7 @@ use model::{
 use crate::cdi;
 use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
-use crate::container::{Container, Record, user_namespace};
+use crate::container::{Container, Record, scope, user_namespace};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::image::Images;
@@ -91,6 +91,7 @@ impl StartLookup {
             },
             own_directories: self.paths.shared_with_containers(),
             cgroup_parent: self.options.cgroup_parent.clone(),
+            scope: scope::name(record, self.options.pod_cgroup_driver),
         })
     }
 

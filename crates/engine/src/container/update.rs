@@ -10,7 +10,7 @@ use model::{HostSettings, ResourceSettings, Resources, RestartPolicy, WrittenRes
 use shim_protocol::Request;
 
 use crate::container::resources::{self, of_cgroup};
-use crate::container::{Container, Phase};
+use crate::container::{Container, Phase, scope};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -78,8 +78,11 @@ impl Updater {
         let changed = difference(&of_cgroup(&before.settings.host.resources), of_cgroup(&host.resources));
         if before.is_running() && changed != Resources::default() {
             let shim = container.shim().ok_or_else(|| Error::NotRunning(container.id().to_string()))?;
+            // systemd sets what it knows anew, so all that it does not know is set after it.
+            let known = Resources { unified: host.resources.unified.clone(), ..changed.clone() };
             let limited = shim.request(Request::Update(Box::new(changed)), None).await;
             limited.map_err(|error| error.of_running(container.id().as_str()))?;
+            scope::limit(&before.cgroups, &known).await?;
         }
         let (record, written) = container.update_saved(|record| {
             record.settings.host.resources = host.resources;
@@ -162,6 +165,7 @@ fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
             *held = asked;
         }
     }
+    held.unified.extend(asked.unified);
     if asked.memory_swappiness.is_some() {
         held.memory_swappiness = asked.memory_swappiness;
     }
@@ -184,6 +188,7 @@ fn difference(before: &Resources, after: Resources) -> Resources {
     let quota_differs = (before.cpu_period, before.cpu_quota) != (after.cpu_period, after.cpu_quota);
     let other = |differs: bool| if differs { after.pids_limit.or(Some(u64::MAX)) } else { None };
     let pids_limit = other(before.pids_limit != after.pids_limit);
+    let unified = after.unified.into_iter().filter(|(name, value)| before.unified.get(name) != Some(value));
     let blocks = before.block_device_limits != after.block_device_limits;
     Resources {
         memory: after.memory.filter(|_| memory_differs),
@@ -200,6 +205,7 @@ fn difference(before: &Resources, after: Resources) -> Resources {
         blkio_weight: after.blkio_weight.filter(|new| Some(*new) != before.blkio_weight),
         block_device_limits: if blocks { after.block_device_limits } else { Vec::new() },
         pids_limit,
+        unified: unified.collect(),
     }
 }
 
@@ -226,6 +232,23 @@ mod tests {
         let changed = difference(&of_cgroup(&held.resources), of_cgroup(&after.resources));
         assert_eq!((changed.memory, changed.memory_swap), (Some(96 << 20), Some(192 << 20)));
         assert_eq!((changed.pids_limit, changed.cpu_quota), (Some(u64::MAX), None));
+        assert!(changed.unified.is_empty());
+    }
+
+    #[test]
+    fn files_are_named_one_by_one() {
+        let files = |pairs: &[(&str, &str)]| ResourceSettings {
+            unified: pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..ResourceSettings::default()
+        };
+        let held = host(files(&[("memory.high", "1"), ("memory.oom.group", "1")]));
+        let resources = files(&[("memory.high", "2"), ("memory.min", "3"), ("memory.oom.group", "1")]);
+        let after =
+            merged(&held, ContainerUpdate { resources: resources.clone(), ..ContainerUpdate::default() });
+        assert_eq!(after.resources, resources);
+        let changed = difference(&of_cgroup(&held.resources), of_cgroup(&after.resources));
+        let names: Vec<&str> = changed.unified.keys().map(String::as_str).collect();
+        assert_eq!(names, ["memory.high", "memory.min"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Makes the engine's services, from the lowest floor to the highest.
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use sys::program::SealedProgram;
@@ -30,7 +31,7 @@ use crate::networking::Networking;
 use crate::networks::opening;
 use crate::networks::registry::NetworkRegistry;
 use crate::networks::service::Networks;
-use crate::options::Options;
+use crate::options::{CgroupDriver, Options};
 use crate::paths::Paths;
 use crate::pods::{PodNetworks, Pods};
 use crate::realm::Realm;
@@ -38,6 +39,9 @@ use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
 use crate::usage::Usage;
 use crate::volumes::{self, Volumes};
+
+/// Where the host has its cgroups.
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 impl Engine {
     /// Opens the engine: its directories, database, images and network; takes over containers that
@@ -47,6 +51,9 @@ impl Engine {
     /// # Errors
     /// When a directory, the database or the network cannot be set up.
     pub async fn open(options: Options) -> Result<Arc<Self>, Error> {
+        if options.pod_cgroup_driver == CgroupDriver::Systemd {
+            systemd::Systemd::default().check(Path::new(CGROUPS)).await.map_err(Error::Systemd)?;
+        }
         let options = Arc::new(options);
         let paths = Arc::new(Paths::new(&options));
         crate::roots::close(&options)?;

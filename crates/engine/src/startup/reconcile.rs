@@ -223,7 +223,7 @@ fn sweep(docker: &Realm, pods: &Realm) {
     }
     for path in entries(&docker.paths.runs()).filter(|path| !is_known(path)) {
         let directory = RunDirectory::at(path);
-        crate::cgroup::take_down_shim(&directory, &[], None);
+        let _ = crate::cgroup::take_down_shim(&directory, Vec::new(), None);
         remove_run_directory(&directory);
     }
     docker.volumes.sweep();

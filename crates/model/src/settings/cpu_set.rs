@@ -24,6 +24,11 @@ impl CpuSet {
         self.0.is_empty()
     }
 
+    /// Its numbers, in the order in which they were given.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().cloned().flatten()
+    }
+
     /// Whether all of it is in `available`, as the kernel lists that: in ranges as long as they can be, so one of
     /// them holds each range whole.
     #[must_use]

@@ -1,5 +1,6 @@
 //! What a container may take of the machine.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -55,6 +56,9 @@ pub struct ResourceSettings {
     pub ulimits: Option<Vec<Option<Ulimit>>>,
     /// Devices that may be used beside those that are shown.
     pub device_rules: Option<Vec<Spelled<DeviceRule>>>,
+    /// Settings of cgroup version 2 by the names of their files.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unified: BTreeMap<String, String>,
 }
 
 /// A limit or a weight of one block device.

@@ -52,7 +52,7 @@ impl Cgroup {
             }
             settings.iter().try_for_each(|setting| write(directory, setting))?;
         }
-        Ok(())
+        self.set_files(&resources.unified)
     }
 }
 
@@ -112,7 +112,7 @@ fn version_one(resources: &Resources) -> Vec<Setting> {
         ("cpu", "cpu.cfs_quota_us", signed(resources.cpu_quota)),
         ("cpuset", "cpuset.cpus", text(resources.cpuset_cpus.as_ref())),
         ("cpuset", "cpuset.mems", text(resources.cpuset_mems.as_ref())),
-        ("pids", "pids.max", resources.pids_limit.map(processes)),
+        ("pids", "pids.max", resources.pids_limit.map(or_max)),
     ]);
     settings.extend(resources.blkio_weight.map(|weight| Setting {
         controller: "blkio",
@@ -127,13 +127,13 @@ fn version_two(resources: &Resources) -> Vec<Setting> {
     let number = |value: Option<u64>| value.map(|value| value.to_string());
     let mut settings = collect([
         ("memory", "memory.max", number(resources.memory)),
-        ("memory", "memory.swap.max", swap_alone(resources)),
+        ("memory", "memory.swap.max", resources.swap_limit().map(or_max)),
         ("memory", "memory.low", number(resources.memory_reservation)),
-        ("cpu", "cpu.weight", resources.cpu_shares.map(|shares| weight_of_shares(shares).to_string())),
+        ("cpu", "cpu.weight", number(resources.cpu_weight())),
         ("cpu", "cpu.max", quota_and_period(resources)),
         ("cpuset", "cpuset.cpus", text(resources.cpuset_cpus.as_ref())),
         ("cpuset", "cpuset.mems", text(resources.cpuset_mems.as_ref())),
-        ("pids", "pids.max", resources.pids_limit.map(processes)),
+        ("pids", "pids.max", resources.pids_limit.map(or_max)),
     ]);
     settings.extend(resources.blkio_weight.map(|weight| Setting {
         controller: "blkio",
@@ -151,21 +151,9 @@ fn collect<const N: usize>(parts: [(&'static str, &'static str, Option<String>);
     parts.into_iter().filter_map(with_value).collect()
 }
 
-/// The word for a limit of processes.
-fn processes(limit: u64) -> String {
+/// A limit in the words of the kernel.
+fn or_max(limit: u64) -> String {
     if limit == u64::MAX { "max".to_owned() } else { limit.to_string() }
-}
-
-/// v1 counts memory and swap together, v2 swap alone.
-fn swap_alone(resources: &Resources) -> Option<String> {
-    match (resources.memory_swap?, resources.memory) {
-        (-1, _) => Some("max".to_owned()),
-        (both, Some(memory)) => {
-            let both = u64::try_from(both).unwrap_or(0);
-            Some(both.saturating_sub(memory).to_string())
-        }
-        (_, None) => None,
-    }
 }
 
 fn quota_and_period(resources: &Resources) -> Option<String> {
@@ -177,13 +165,6 @@ fn quota_and_period(resources: &Resources) -> Option<String> {
         _ => "max".to_owned(),
     };
     Some(format!("{quota} {}", resources.cpu_period.unwrap_or(100_000)))
-}
-
-/// Maps 2…262144 to 1…10000 as the other engines do.
-const fn weight_of_shares(shares: u64) -> u64 {
-    let shares = if shares < 2 { 2 } else { shares };
-    let weight = 1 + (shares - 2) * 9999 / 262_142;
-    if weight > 10_000 { 10_000 } else { weight }
 }
 
 /// Maps 10…1000 to 1…10000.
@@ -312,7 +293,6 @@ mod tests {
 
     #[test]
     fn conversions_keep_their_ends() {
-        assert_eq!([weight_of_shares(2), weight_of_shares(262_144), weight_of_shares(0)], [1, 10_000, 1]);
         assert_eq!([io_weight(10), io_weight(1000)], [1, 10_000]);
         let unlimited = Resources { memory_swap: Some(-1), cpu_quota: Some(-1), ..Resources::default() };
         assert_eq!(lines(Version::Two, &unlimited)[..2], ["memory.swap.max=max", "cpu.max=max 100000"]);

@@ -1,7 +1,8 @@
 //! A container's control groups on cgroup v1, hybrid and v2 hosts.
 //!
 //! The container has one directory in every mounted hierarchy, `<hierarchy>/berth/<id>`, whether
-//! or not the hierarchy limits anything, so that everything in it is found again.
+//! or not the hierarchy limits anything, so that everything in it is found again. Where systemd keeps
+//! it, the directory is that of a scope in a slice.
 
 mod devices;
 pub(crate) mod enter;
@@ -13,6 +14,7 @@ mod make;
 pub(crate) mod memory_notice;
 mod remove;
 mod statistics;
+mod unified;
 
 use std::path::{Path, PathBuf};
 
@@ -48,10 +50,9 @@ impl Cgroup {
         let hierarchies = hierarchy::detect(host)?;
         let parent = spec.cgroup_parent.as_ref().map_or(Path::new(DEFAULT_PARENT), CgroupParent::relative);
         let parent = parent.to_path_buf();
-        let directories = hierarchies
-            .iter()
-            .map(|hierarchy| hierarchy.mount.join(&parent).join(spec.id.as_str()))
-            .collect();
+        let name = spec.scope.as_deref().unwrap_or(spec.id.as_str());
+        let directories =
+            hierarchies.iter().map(|hierarchy| hierarchy.mount.join(&parent).join(name)).collect();
         let owns_parents = !spec.keeps_cgroup_parents && parent != Path::new(DEFAULT_PARENT);
         let (root, proc) = (host.cgroup.clone(), host.proc.clone());
         Ok(Self { hierarchies, directories, parent, owns_parents, root, proc })

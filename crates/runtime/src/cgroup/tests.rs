@@ -197,3 +197,19 @@ fn a_host_without_cgroups_is_an_error() {
     let host = Invented::new(&[]);
     assert!(hierarchy::detect(&host.host).is_err());
 }
+
+#[test]
+fn files_of_version_two_are_set_by_their_names_where_there_are_some() {
+    let files = |name: &str| Resources {
+        unified: [(name.to_owned(), "1".to_owned())].into(),
+        ..Resources::default()
+    };
+    let host = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
+    host.file("cgroup/berth/id/memory.oom.group", "0");
+    host.cgroup().update(&files("memory.oom.group")).expect("set");
+    assert_eq!(host.read("cgroup/berth/id/memory.oom.group"), "1");
+    let refusal = host.cgroup().update(&files("memory.high")).expect_err("a kernel without it");
+    assert!(refusal.to_string().contains("memory.high"), "{refusal}");
+    let host = Invented::new(&[("memory", "cgroup cgroup rw,memory")]);
+    host.cgroup().update(&files("memory.oom.group")).expect_err("version 1 alone");
+}

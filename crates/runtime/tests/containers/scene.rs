@@ -102,6 +102,7 @@ impl Scene {
             shm_size: 64 << 20,
             sysctls: BTreeMap::new(),
             resources: Resources::default(),
+            scope: None,
             keeps_cgroup_parents: false,
             cgroup_parent: "berth-test".parse().ok(),
             seccomp: SeccompPolicy::Default,

@@ -93,6 +93,7 @@ impl Place {
             shm_size: 64 << 20,
             sysctls: BTreeMap::new(),
             resources: Resources::default(),
+            scope: None,
             keeps_cgroup_parents: false,
             cgroup_parent: "/berth-shim-test".parse().ok(),
             seccomp: SeccompPolicy::Default,

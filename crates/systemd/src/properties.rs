@@ -1,0 +1,117 @@
+//! Limits as properties of a unit, systemd.resource-control(5) and org.freedesktop.systemd1(5).
+
+use model::{CpuSet, Resources};
+use zbus::zvariant::Value;
+
+/// A property by its name.
+pub(crate) type Property = (&'static str, Value<'static>);
+
+/// systemd's number for no limit.
+const INFINITY: u64 = u64::MAX;
+
+/// Microseconds of a period that is not given, as the kernel has it.
+const DEFAULT_PERIOD: u64 = 100_000;
+
+/// Files whose value is a number or `max`, and their properties.
+const FILES: [(&str, &str); 7] = [
+    ("cpu.weight", "CPUWeight"),
+    ("memory.high", "MemoryHigh"),
+    ("memory.low", "MemoryLow"),
+    ("memory.max", "MemoryMax"),
+    ("memory.min", "MemoryMin"),
+    ("memory.swap.max", "MemorySwapMax"),
+    ("pids.max", "TasksMax"),
+];
+
+/// The limits that are given; the others stay as they are.
+pub(crate) fn of_resources(resources: &Resources) -> Vec<Property> {
+    let numbers = [
+        ("MemoryMax", resources.memory),
+        ("MemorySwapMax", resources.swap_limit()),
+        ("MemoryLow", resources.memory_reservation),
+        ("CPUWeight", resources.cpu_weight()),
+        ("TasksMax", resources.pids_limit),
+    ];
+    let mut properties: Vec<Property> =
+        numbers.into_iter().filter_map(|(name, value)| Some((name, Value::from(value?)))).collect();
+    if resources.cpu_quota.is_some() || resources.cpu_period.is_some() {
+        let period = resources.cpu_period.unwrap_or(DEFAULT_PERIOD);
+        let quota =
+            resources.cpu_quota.and_then(|quota| u64::try_from(quota).ok()).filter(|quota| *quota > 0);
+        let per_second = quota.map_or(INFINITY, |quota| quota.saturating_mul(1_000_000) / period.max(1));
+        properties.push(("CPUQuotaPerSecUSec", Value::from(per_second)));
+        properties.push(("CPUQuotaPeriodUSec", Value::from(period)));
+    }
+    let sets = [("AllowedCPUs", &resources.cpuset_cpus), ("AllowedMemoryNodes", &resources.cpuset_mems)];
+    properties
+        .extend(sets.into_iter().filter_map(|(name, set)| Some((name, Value::from(bits(set.as_ref()?))))));
+    properties.extend(resources.unified.iter().filter_map(|(file, value)| of_file(file, value)));
+    properties
+}
+
+/// A file of cgroup version 2 that is a property with one number; systemd knows no property for some others.
+fn of_file(file: &str, value: &str) -> Option<Property> {
+    let (_, property) = FILES.iter().find(|(name, _)| *name == file)?;
+    let number = if value == "max" { INFINITY } else { value.parse().ok()? };
+    Some((property, Value::from(number)))
+}
+
+/// A set as bits, the lowest number in the lowest bit of the first byte.
+fn bits(set: &CpuSet) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for number in set.numbers() {
+        let (byte, bit) = ((number / 8) as usize, number % 8);
+        if bytes.len() <= byte {
+            bytes.resize(byte + 1, 0);
+        }
+        bytes[byte] |= 1 << bit;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(resources: &Resources, name: &str) -> Option<Value<'static>> {
+        of_resources(resources).into_iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn only_what_is_given_becomes_a_property() {
+        assert!(of_resources(&Resources::default()).is_empty());
+        let resources = Resources {
+            memory: Some(64 << 20),
+            memory_swap: Some(96 << 20),
+            cpu_shares: Some(2),
+            cpu_quota: Some(50_000),
+            cpu_period: Some(200_000),
+            cpuset_cpus: Some("0,9".parse().expect("a set")),
+            pids_limit: Some(u64::MAX),
+            ..Resources::default()
+        };
+        let number = |name| value(&resources, name).and_then(|value| u64::try_from(value).ok());
+        assert_eq!(number("MemoryMax"), Some(64 << 20));
+        assert_eq!(number("MemorySwapMax"), Some(32 << 20), "systemd counts swap alone");
+        assert_eq!((number("CPUWeight"), number("TasksMax")), (Some(1), Some(INFINITY)));
+        assert_eq!(number("CPUQuotaPerSecUSec"), Some(250_000), "a quarter of each second");
+        assert_eq!(number("CPUQuotaPeriodUSec"), Some(200_000));
+        assert_eq!(value(&resources, "AllowedCPUs"), Some(Value::from(vec![1_u8, 2])));
+        assert_eq!(value(&resources, "AllowedMemoryNodes"), None);
+    }
+
+    #[test]
+    fn files_with_a_property_of_their_own_become_it() {
+        let unified = [("memory.high", "4096"), ("memory.min", "max"), ("memory.oom.group", "1")];
+        let unified = unified.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let resources = Resources { unified, ..Resources::default() };
+        let expected = [("MemoryHigh", Value::from(4096_u64)), ("MemoryMin", Value::from(INFINITY))];
+        assert_eq!(of_resources(&resources), expected);
+    }
+
+    #[test]
+    fn a_quota_that_is_taken_away_is_infinite() {
+        let resources = Resources { cpu_quota: Some(-1), ..Resources::default() };
+        assert_eq!(value(&resources, "CPUQuotaPerSecUSec"), Some(Value::from(INFINITY)));
+    }
+}
