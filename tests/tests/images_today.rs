@@ -225,6 +225,17 @@ fn platforms_are_those_of_images() {
     );
     let own = query(&[("platform", r#"{"os":"linux","architecture":"arm"}"#)]);
     let other = query(&[("platform", r#"{"os":"linux","architecture":"s390x"}"#)]);
+    for (platform, status) in [
+        (r#"{"OS":"linux","Architecture":"arm"}"#, 200),
+        (r#"{"os":"linux","architecture":"x86_64"}"#, 404),
+        (r#"["linux","arm",""]"#, 400),
+        (r#"{"os":"linux"}"#, 400),
+        (r#"{"os":7,"architecture":"arm"}"#, 400),
+    ] {
+        let answer =
+            today.get(&format!("/images/arm/json{}", query(&[("platform", platform)]))).expect(status);
+        assert_eq!(status == 404, answer.text().contains("(linux/amd64)"), "{platform}: {}", answer.text());
+    }
     for what in ["json", "history"] {
         let _ = today.get(&format!("/images/arm/{what}{own}")).expect(200);
         let missing = today.get(&format!("/images/arm/{what}{other}")).expect(404);

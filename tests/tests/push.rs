@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use berth_tests::registry::{
     Ending, Messages, Protection, Registry, Reply, Server, digest, noise, pull, push, tar_of,
 };
-use berth_tests::{Engine, cli, query, sh};
+use berth_tests::{Engine, cli, query, sh, tarball};
 use serde_json::json;
 
 /// Makes an image with a layer of its own over busybox's, under several names.
@@ -28,6 +28,21 @@ fn make(engine: &Engine, names: &[&str]) {
 fn forget(engine: &Engine, names: &[&str]) {
     for name in names {
         let _ = engine.delete(&format!("/images/{name}?force=1")).expect(200);
+    }
+}
+
+#[test]
+fn what_is_said_of_a_layer_has_the_words_of_the_version() {
+    let engine = Engine::start();
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    for (version, begins, ends) in
+        [("1.20", "Buffering to Disk", "Image successfully pushed"), ("1.55", "Preparing", "Pushed")]
+    {
+        engine.import("127.0.0.1:5000/words", &tarball::of(&[("f", version)]));
+        let pushed = push(&engine.at(version), "127.0.0.1:5000/words", "latest", None).succeeded();
+        let states: Vec<_> = pushed.objects.iter().filter_map(|object| object["status"].as_str()).collect();
+        assert!(states.contains(&begins) && states.contains(&ends), "{version}: {states:?}");
+        let _ = engine.delete("/images/127.0.0.1:5000/words").expect(200);
     }
 }
 

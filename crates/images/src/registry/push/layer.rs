@@ -138,7 +138,7 @@ impl Layers<'_> {
     }
 
     fn push_compressed(&self, layer: &Layer, id: &str) -> Result<LayerBlob, RegistryError> {
-        self.progress.report(Message::state(id, "Buffering to Disk"));
+        self.progress.report(Message::state(id, self.words.compresses()));
         let compressed =
             write_out(self.store, layer, Form::Gzipped, self.session.transport().cancellation())?;
         if upload::exists(self.session, compressed.digest)? {
@@ -169,7 +169,7 @@ impl Layers<'_> {
         };
         let upload = Upload { session: self.session, digest, size, open: &open, seen: &seen };
         upload.run()?;
-        self.progress.report(Message::state(id, "Image successfully pushed"));
+        self.progress.report(Message::state(id, self.words.was_sent()));
         Ok(())
     }
 }

@@ -30,6 +30,22 @@ impl PushWords {
         }
     }
 
+    /// What is said of a layer while its blob is made.
+    pub(super) const fn compresses(self) -> &'static str {
+        match self {
+            Self::Reference => "Buffering to Disk",
+            Self::Today => "Preparing",
+        }
+    }
+
+    /// What is said of a layer that was sent.
+    pub(super) const fn was_sent(self) -> &'static str {
+        match self {
+            Self::Reference => "Image successfully pushed",
+            Self::Today => "Pushed",
+        }
+    }
+
     /// No tag of this repository is here.
     pub(super) fn lacks_repository(self, reference: &ImageReference) -> RegistryError {
         let repository = reference.repository.to_string();
