@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::tree::{Form, Packer, Stack};
+use crate::tree::{Form, Packer, Stack, TreeSize};
 
 /// Writes the merged view of layers (topmost first, a container's upper directory before its
 /// image's) as a tar, without a mount; gives the tar's size.
@@ -25,6 +25,14 @@ pub fn export(layers: &[impl AsRef<Path>], out: &mut dyn Write) -> Result<u64, E
 /// # Errors
 /// `Internal` when it cannot be read.
 pub fn tree_size(directory: &Path) -> Result<u64, Error> {
+    tree_size_with_inodes(directory).map(|size| size.bytes)
+}
+
+/// What a directory holds, with its inodes.
+///
+/// # Errors
+/// `Internal` when it cannot be read.
+pub fn tree_size_with_inodes(directory: &Path) -> Result<TreeSize, Error> {
     crate::tree::size(directory).map_err(Error::file("measure", directory))
 }
 
@@ -34,5 +42,6 @@ pub fn tree_size(directory: &Path) -> Result<u64, Error> {
 /// `Internal` when a layer cannot be read.
 pub fn merged_size(layers: &[PathBuf]) -> Result<u64, Error> {
     let failed = Error::file("measure", layers.first().map_or(Path::new(""), PathBuf::as_path));
-    Stack::open(layers).and_then(|stack| crate::tree::stack_size(stack, Form::Merged)).map_err(failed)
+    let size = Stack::open(layers).and_then(|stack| crate::tree::stack_size(stack, Form::Merged));
+    size.map(|size| size.bytes).map_err(failed)
 }

@@ -48,7 +48,7 @@ pub use commit::CommitRequest;
 pub use compression::{Compression, Peeked, decoder, decompress, peek};
 pub use copy_up::{copy_up, take_over};
 pub use error::{Error, Inconsistency, RemovalConflict};
-pub use export::{export, merged_size, tree_size};
+pub use export::{export, merged_size, tree_size, tree_size_with_inodes};
 pub use history::HistoryStep;
 pub use import::{ImportOptions, architecture};
 pub use inspect::ImageDetails;
@@ -67,6 +67,7 @@ pub use store::{
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;
 pub use tree::ReservedName;
+pub use tree::TreeSize;
 pub use tree::remove as remove_tree;
 pub use unpack::{Overwrite, Ownership, Reserve, Space, Unpacked, unpack};
 pub use uses::{ImageUse, ImageUsers, UseKind};

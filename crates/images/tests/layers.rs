@@ -5,7 +5,10 @@ mod support;
 
 use std::path::PathBuf;
 
-use berth_images::{ChangeKind, CommitRequest, ImportOptions, Store, changes, export, tree_size};
+use berth_images::{
+    ChangeKind, CommitRequest, ImportOptions, Store, TreeSize, changes, export, tree_size,
+    tree_size_with_inodes,
+};
 use support::{Archive, Scratch, overlay};
 
 const SCRIPT: &str = "rm etc/gone; echo new > etc/new; echo longer > etc/kept; rm -r d; mkdir d; echo n > d/new; \
@@ -189,4 +192,16 @@ fn a_container_s_size_counts_its_files_once() {
     let container = container();
     let bytes = "new\n".len() + "longer\n".len() + "n\n".len() + "s\n".len() + "f\n".len() + (1 << 20);
     assert_eq!(tree_size(&container.upper).expect("measured"), bytes as u64);
+}
+
+#[test]
+fn a_trees_inodes_are_counted_once() {
+    let scratch = Scratch::new();
+    let root = scratch.path().join("root");
+    std::fs::create_dir_all(root.join("inside")).expect("directories");
+    std::fs::write(root.join("file"), "four").expect("a file");
+    std::fs::hard_link(root.join("file"), root.join("inside/again")).expect("its second name");
+    std::os::unix::fs::symlink("file", root.join("link")).expect("a link");
+    // The root, the directory in it, the file and the link.
+    assert_eq!(tree_size_with_inodes(&root).expect("measured"), TreeSize { bytes: 4, inodes: 4 });
 }

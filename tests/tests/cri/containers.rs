@@ -375,6 +375,7 @@ fn limits_can_be_changed_and_counters_are_read() {
         let memory = stats.memory.expect("memory");
         assert!(memory.working_set_bytes.expect("a number").value > 0);
         assert!(memory.available_bytes.expect("a limit").value <= 64 << 20);
-        assert!(stats.writable_layer.expect("a layer").used_bytes.is_some());
+        let layer = stats.writable_layer.expect("a layer");
+        assert!(layer.used_bytes.is_some() && layer.inodes_used.expect("a number").value > 0);
     });
 }

@@ -62,8 +62,8 @@ impl RuntimeService {
         let writable_layer = Some(FilesystemUsage {
             timestamp: now,
             fs_id: Some(FilesystemIdentifier { mountpoint: place }),
-            used_bytes: value(used),
-            inodes_used: None,
+            used_bytes: value(used.bytes),
+            inodes_used: value(used.inodes),
         });
         let running = matches!(record.phase, Phase::Running(_) | Phase::Paused(_));
         let (mut cpu, mut memory) = (None, None);

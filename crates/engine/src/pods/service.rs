@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use images::TreeSize;
 use model::{ContainerId, ContainerSettings, ErrorKind, IdMapping, NetworkMode};
 use shim_protocol::Request;
 
@@ -230,9 +231,10 @@ impl Pods {
     ///
     /// # Errors
     /// A layer that cannot be read.
-    pub async fn layer_size(&self, id: &ContainerId) -> Result<u64, Error> {
+    pub async fn layer_size(&self, id: &ContainerId) -> Result<TreeSize, Error> {
         let upper = self.realm.paths.upper(id);
-        let work = tokio::task::spawn_blocking(move || images::tree_size(&upper).map_err(Error::Image));
+        let measure = move || images::tree_size_with_inodes(&upper).map_err(Error::Image);
+        let work = tokio::task::spawn_blocking(measure);
         crate::outcome::joined(work.await)?
     }
 

@@ -16,6 +16,7 @@ pub(crate) use pack::Packer;
 pub use pack::ReservedName;
 pub use remove::remove;
 pub(crate) use remove::remove_at;
+pub use size::TreeSize;
 pub(crate) use size::{size, stack_size};
 pub(crate) use stack::{
     Form, Found, Stack, attributes, attributes_at, is_directory, is_opaque, is_whiteout, kind, open_directory,

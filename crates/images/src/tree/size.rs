@@ -9,21 +9,29 @@ use rustix::fs::FileType;
 use super::descent::{Descent, Place};
 use super::stack::{Form, Stack, is_directory, kind};
 
-/// The bytes of all files below a directory in overlay's form, hard links counted once.
+/// What a tree holds, files with several names counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TreeSize {
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Files and directories, the tree's own among them.
+    pub inodes: u64,
+}
+
+/// What a directory in overlay's form holds.
 ///
 /// # Errors
 /// When something cannot be read.
-pub(crate) fn size(directory: &Path) -> io::Result<u64> {
+pub(crate) fn size(directory: &Path) -> io::Result<TreeSize> {
     stack_size(Stack::open(&[directory])?, Form::Difference)
 }
 
-/// The bytes of all files of stacked directories, hard links counted once. What lies too deep for an archive
-/// does not count.
+/// What stacked directories hold. What lies too deep for an archive does not count.
 ///
 /// # Errors
 /// When something cannot be read.
-pub(crate) fn stack_size(stack: Stack, form: Form) -> io::Result<u64> {
-    let mut sizes = Sizes { form, total: 0, linked: HashSet::new() };
+pub(crate) fn stack_size(stack: Stack, form: Form) -> io::Result<TreeSize> {
+    let mut sizes = Sizes { form, total: TreeSize { bytes: 0, inodes: 1 }, linked: HashSet::new() };
     let mut levels = vec![sizes.add(&stack)?];
     let mut descent = Descent::new(form, Place { stack, below: Stack(Vec::new()) });
     while let Some(directories) = levels.last_mut() {
@@ -41,7 +49,7 @@ pub(crate) fn stack_size(stack: Stack, form: Form) -> io::Result<u64> {
 
 struct Sizes {
     form: Form,
-    total: u64,
+    total: TreeSize,
     /// The files with several names that were counted.
     linked: HashSet<(u64, u64)>,
 }
@@ -54,11 +62,12 @@ impl Sizes {
             let stat = &found.stat;
             if is_directory(stat) {
                 directories.push((name, found.layer));
-            } else if kind(stat) == FileType::RegularFile
-                && (stat.st_nlink == 1 || self.linked.insert((stat.st_dev, stat.st_ino)))
-            {
-                self.total += u64::try_from(stat.st_size).unwrap_or_default();
+            } else if stat.st_nlink > 1 && !self.linked.insert((stat.st_dev, stat.st_ino)) {
+                continue;
+            } else if kind(stat) == FileType::RegularFile {
+                self.total.bytes += u64::try_from(stat.st_size).unwrap_or_default();
             }
+            self.total.inodes += 1;
         }
         Ok(directories)
     }

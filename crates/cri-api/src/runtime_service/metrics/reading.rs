@@ -60,7 +60,7 @@ impl Reading {
             layer: if record.is_sandbox() {
                 0
             } else {
-                engine.pods.layer_size(&record.id).await.map_err(failed)?
+                engine.pods.layer_size(&record.id).await.map_err(failed)?.bytes
             },
             limits: Limits {
                 cpu_period: resources.cpu_period,
