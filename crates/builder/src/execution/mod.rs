@@ -112,6 +112,8 @@ impl Builder {
     /// # Errors
     /// [`BuildError`] with the text for the client.
     pub fn build(&self, request: BuildRequest, session: &Session<'_>) -> Result<Digest, BuildError> {
+        // Earlier layers going to disk meanwhile would take the build's time.
+        let _deferred = self.store.defer_settling();
         let scratch = Scratch::create(&self.directory).map_err(BuildError::file("make", &self.directory))?;
         let parameters = Parameters::of(&request);
         let (wording, order) = (parameters.wording, parameters.order);

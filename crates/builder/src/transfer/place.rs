@@ -10,7 +10,8 @@ use crate::context::Watched;
 use crate::dockerfile::{Permissions, TransferVerb};
 use crate::ignore::IgnorePatterns;
 use crate::tree::{
-    Content, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError, Upper, Walk,
+    Content, FileSource, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError,
+    Upper, Walk,
 };
 
 /// What several sources, and what is at the destination, are to each other.
@@ -200,7 +201,8 @@ fn place_file(
             .map_err(|failure| failure.named(&selected.written));
     }
     let (mut position, name) = file_place(upper, &selected.name, placement)?;
-    Ok(put(upper, (&mut position, &name), &selected.node, given.as_ref(), placement)?)
+    put(upper, (&mut position, &name), selected.node.clone(), given, placement)?;
+    Ok(upper.complete()?)
 }
 
 /// Puts a here-document in its place.
@@ -274,8 +276,9 @@ fn place_children(
         }
         let is_file = matches!(node.kind, NodeKind::File { .. });
         let given = is_file.then(|| source.give(&path)).transpose()?;
-        put(upper, (position, &name), &node, given.as_ref(), placement)?;
-        if node.is_directory() {
+        let is_directory = node.is_directory();
+        put(upper, (position, &name), node, given, placement)?;
+        if is_directory {
             let missing = || TreeError::NotDirectory(path.clone());
             let directory = position.directory().enter(&name)?.ok_or_else(missing)?;
             position.push(&name, directory);
@@ -284,36 +287,41 @@ fn place_children(
             path.pop();
         }
     }
-    Ok(())
+    upper.complete()
 }
 
 fn put(
     upper: &mut Upper,
     (position, name): (&mut Position, &OsStr),
-    node: &Node,
-    given: Option<&Given>,
+    mut node: Node,
+    given: Option<Given>,
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
-    if let Some(refusal) = replacing(position, name, node)? {
+    if let Some(refusal) = replacing(position, name, &node)? {
         match placement.sources {
             Sources::Joined => upper.note_replaced(),
+/// Puts a node there; a file maybe only when the upper directory is completed.
             Sources::Independent => return Err(refusal),
         }
     }
-    let mut node = node.clone();
     set_permissions(&mut node, placement);
     if placement.owner.is_some() || !placement.keeps_owners {
         let Owner { user, group } = owner(placement);
         node.metadata.user = user;
         node.metadata.group = group;
     }
-    let content = match given {
-        Some(Given::Link(path)) => Content::Link(path),
-        Some(Given::Copy(path)) => Content::Copy(path),
-        Some(Given::Bytes(bytes)) => Content::Bytes(bytes),
-        None => Content::None,
-    };
-    upper.place(position, name, &node, content)
+    match given {
+        Some(Given::Bytes(bytes)) if node.shared.is_none() => {
+            upper.place_file(position, name, node, FileSource::Bytes(bytes))
+        }
+        Some(Given::Copy(path)) if node.shared.is_none() => {
+            upper.place_file(position, name, node, FileSource::Copy(path))
+        }
+        Some(Given::Bytes(bytes)) => upper.place(position, name, &node, Content::Bytes(&bytes)),
+        Some(Given::Copy(path)) => upper.place(position, name, &node, Content::Copy(&path)),
+        Some(Given::Link(path)) => upper.place(position, name, &node, Content::Link(&path)),
+        None => upper.place(position, name, &node, Content::None),
+    }
 }
 
 /// What is wrong with putting a file in the place of a directory, or the other way round.

@@ -6,18 +6,22 @@
 
 mod account;
 mod attributes;
+mod create;
 mod error;
 mod holes;
 mod node;
 mod upper;
 mod view;
 mod walk;
+mod writers;
 
 pub(crate) use account::{DefaultGroup, Owner, resolve_owner};
 pub(crate) use attributes::read_attributes;
+pub(crate) use create::Content;
 pub use error::TreeError;
 pub(crate) use holes::pieces;
 pub use node::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
-pub(crate) use upper::{Content, MakeDirectories, Upper};
+pub(crate) use upper::{MakeDirectories, Upper};
 pub(crate) use view::{Directory, Found, View};
 pub(crate) use walk::{Missing, Position, Reached, Stop, Walk};
+pub(crate) use writers::FileSource;

@@ -5,34 +5,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use images::Space;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, futimens, mknodat, utimensat};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use super::create::{Content, create, dress, remove, set_time};
 use super::view::Found;
-use super::{
-    Attribute, Directory, Inode, Metadata, Missing, Modified, Node, NodeKind, Position, TreeError, View,
-    attributes, holes,
-};
-
-/// Where a file's content comes from.
-pub(crate) enum Content<'a> {
-    /// A file of the same file system whose inode becomes the new file's.
-    Link(&'a Path),
-    /// A file that stays as it is.
-    Copy(&'a Path),
-    /// What this writes into the new file.
-    Written(&'a mut dyn FnMut(&File) -> io::Result<()>),
-    /// These bytes.
-    Bytes(&'a [u8]),
-    /// Nothing: the node has no content.
-    None,
-}
+use super::writers::{FileSource, NewFile, Writers};
+use super::{Directory, Inode, Metadata, Missing, Modified, Node, Position, TreeError, View, attributes};
 
 /// An upper directory being written.
 pub(crate) struct Upper {
@@ -45,6 +30,7 @@ pub(crate) struct Upper {
     /// Where nodes with several names were put, and the inodes that they are here.
     put: HashMap<Inode, (PathBuf, u64)>,
     has_replaced: bool,
+    writers: Writers,
 }
 
 impl Upper {
@@ -69,6 +55,7 @@ impl Upper {
             made: HashSet::new(),
             put: HashMap::new(),
             has_replaced: false,
+            writers: Writers::default(),
         })
     }
 
@@ -100,12 +87,21 @@ impl Upper {
         self.has_replaced
     }
 
-    /// Sets the directories' times.
+    /// Completes the files and sets the directories' times.
     ///
     /// # Errors
-    /// [`TreeError::File`] when one cannot be set.
-    pub(crate) fn finish(self) -> Result<(), TreeError> {
-        for (path, modified) in self.times.iter().rev() {
+    /// [`TreeError::File`] when a file cannot be made, or a time not be set.
+    pub(crate) fn finish(mut self) -> Result<(), TreeError> {
+        self.set_times()
+    }
+
+    /// Completes the files and sets the times of the directories so far: what is put into them later changes them.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when a file cannot be made, or a time not be set.
+    pub(crate) fn set_times(&mut self) -> Result<(), TreeError> {
+        self.complete()?;
+        for (path, modified) in std::mem::take(&mut self.times).iter().rev() {
             set_time(path, *modified).map_err(TreeError::file("set the time of", path))?;
         }
         Ok(())
@@ -139,6 +135,32 @@ impl Upper {
             put = self.put(&path, node, &mut content);
         }
         put.map_err(TreeError::file("create", &shown))
+    }
+
+    /// Puts a file with one name there now or a little later: nothing else may get its name before
+    /// [`Self::complete`]. What is there gives way.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when the kernel refuses something.
+    pub(crate) fn place_file(
+        &mut self,
+        position: &mut Position,
+        name: &OsStr,
+        node: Node,
+        source: FileSource,
+    ) -> Result<(), TreeError> {
+        self.materialise(position)?;
+        let path = position.directory().top().join(name);
+        self.writers.add(NewFile { path, shown: position.path().join(name), node, source });
+        Ok(())
+    }
+
+    /// Waits until all files are there.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] of the first that could not be made.
+    pub(crate) fn complete(&mut self) -> Result<(), TreeError> {
+        self.writers.complete()
     }
 
     /// Makes what is no directory; what was put under another of its names becomes a link to that.
@@ -216,6 +238,8 @@ impl Upper {
                 shown.push(name);
             }
             if directory.top() != path {
+                // The time of the directory that it is in is read and set back.
+                self.complete()?;
                 self.copy_up(directory, &path).map_err(TreeError::file("create", &shown))?;
                 *directory = directory.with_top(path.clone());
             }
@@ -244,6 +268,7 @@ impl Upper {
         let lower = position.directory().enter(name)?;
         let path = position.directory().top().join(name);
         if let Some(lower) = lower.filter(|directory| directory.top() != path) {
+            self.complete()?;
             self.copy_up(&lower, &path).map_err(TreeError::file("create", &position.path().join(name)))?;
         }
         Ok(path)
@@ -318,72 +343,4 @@ fn make_directory(position: &Position, name: &OsStr, shown: &Path) -> Result<Pat
         attributes::make_opaque(&path).map_err(TreeError::file("create", shown))?;
     }
     Ok(path)
-}
-
-/// Removes whatever the upper directory itself has under a path; whether something was there.
-fn remove(path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => images::remove_tree(path).map(|()| true),
-        Ok(_) => fs::remove_file(path).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn create(path: &Path, node: &Node, content: &mut Content<'_>) -> io::Result<()> {
-    let metadata = &node.metadata;
-    match (&node.kind, content) {
-        (NodeKind::File { .. }, Content::Link(source)) => fs::hard_link(source, path)?,
-        (NodeKind::File { .. }, content) => return create_file(path, metadata, content),
-        (NodeKind::Symlink { target }, _) => {
-            symlink(target, path)?;
-            lchown(path, Some(metadata.user), Some(metadata.group))?;
-            return metadata.modified.map_or(Ok(()), |modified| set_time(path, modified));
-        }
-        (NodeKind::Fifo, _) => mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0)?,
-        (NodeKind::Device { block, number }, _) => {
-            let kind = if *block { FileType::BlockDevice } else { FileType::CharacterDevice };
-            mknodat(CWD, path, kind, Mode::RUSR, *number)?;
-        }
-        (NodeKind::Directory, _) => fs::create_dir(path)?,
-    }
-    dress(path, metadata)?;
-    metadata.modified.map_or(Ok(()), |modified| set_time(path, modified))
-}
-
-/// Makes a file as a whole, by its descriptor: thousands of paths take long to walk.
-fn create_file(path: &Path, metadata: &Metadata, content: &mut Content<'_>) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    match content {
-        Content::Copy(source) | Content::Link(source) => holes::copy(source, &file)?,
-        Content::Written(write) => write(&file)?,
-        Content::Bytes(bytes) => file.write_all(bytes)?,
-        Content::None => {}
-    }
-    let found = file.metadata()?;
-    if (found.uid(), found.gid()) != (metadata.user, metadata.group) {
-        fchown(&file, Some(metadata.user), Some(metadata.group))?;
-    }
-    file.set_permissions(fs::Permissions::from_mode(metadata.mode))?;
-    attributes::write_attributes(path, &metadata.attributes)?;
-    metadata.modified.map_or(Ok(()), |modified| Ok(futimens(&file, &times(modified))?))
-}
-
-/// Sets owner, mode and attributes, in the order in which none takes another away.
-fn dress(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    lchown(path, Some(metadata.user), Some(metadata.group))?;
-    let mode = Mode::from_bits_truncate(metadata.mode);
-    rustix::fs::chmod(path, mode)?;
-    let attributes: &[Attribute] = &metadata.attributes;
-    attributes::write_attributes(path, attributes)
-}
-
-/// Sets a node's time of modification, a symbolic link not followed.
-pub(crate) fn set_time(path: &Path, modified: Modified) -> io::Result<()> {
-    Ok(utimensat(CWD, path, &times(modified), AtFlags::SYMLINK_NOFOLLOW)?)
-}
-
-fn times(modified: Modified) -> Timestamps {
-    let time = Timespec { tv_sec: modified.seconds, tv_nsec: i64::from(modified.nanoseconds) };
-    Timestamps { last_access: time, last_modification: time }
 }

@@ -39,7 +39,7 @@ fn failed(place: &Path) -> impl FnOnce(io::Error) -> Error {
 fn pack_recorded(place: &Path, below: Stack) -> io::Result<Packed> {
     let mut assembly = AssemblyWriter::create(&place.join(ASSEMBLY))?;
     let mut out = HashingWriter::new(io::sink())?;
-    let mut packer = Packer::new(&mut out, Form::Difference, Some(&mut assembly));
+    let mut packer = Packer::new(&mut out, Form::Difference, Some(&mut assembly)).reading_ahead();
     packer.directory(Stack::open(&[place.join(DIFF)])?, below, b"")?;
     let (size, _) = packer.finish()?;
     assembly.finish()?;
@@ -63,4 +63,38 @@ pub(crate) fn pack_tar(
         packer.finish()
     });
     packed.map(drop).map_err(failed(upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+    use crate::store::digest_of;
+
+    #[test]
+    fn a_layer_is_packed_the_same_whether_or_not_its_files_are_read_ahead() {
+        let place = std::env::temp_dir().join(format!("berth-packed-{}", std::process::id()));
+        let diff = place.join(DIFF);
+        fs::create_dir_all(diff.join("c/d")).expect("directories");
+        for number in 0..300_usize {
+            let directory = diff.join(["", "c", "c/d"][number % 3]);
+            fs::write(directory.join(format!("f{number}")), vec![b'x'; number * number]).expect("a file");
+        }
+        // Among the small files: others, and those with several names.
+        fs::hard_link(diff.join("f0"), diff.join("a link to nothing in it")).expect("a link");
+        fs::hard_link(diff.join("f3"), diff.join("f3 again")).expect("a link");
+        std::os::unix::fs::symlink("f6", diff.join("f5 is elsewhere")).expect("a symlink");
+        File::create(diff.join("f7 is a hole")).and_then(|file| file.set_len(1 << 20)).expect("a hole");
+        rustix::fs::lsetxattr(&diff.join("f9"), "user.note", b"hello", rustix::fs::XattrFlags::empty())
+            .expect("an attribute");
+        let mut plain = Vec::new();
+        pack_tar(&diff, Stack(Vec::new()), &[], &mut plain).expect("a tar");
+        let packed = pack(&place, Stack(Vec::new())).expect("a layer");
+        assert_eq!((packed.diff_id, packed.tar_size), (digest_of(&plain), plain.len() as u64));
+        let mut again = Vec::new();
+        crate::layer::replay(&place, &mut again).expect("its tar");
+        assert!(again == plain, "the record gives the same tar");
+        fs::remove_dir_all(&place).expect("removed");
+    }
 }

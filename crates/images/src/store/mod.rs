@@ -53,6 +53,7 @@ pub use layers::{AdoptedLayer, Layer, LayerBlob};
 pub use log::{keep_log, release_pages};
 pub(crate) use name::Name;
 pub use names::{Naming, TagPolicy};
+pub use settler::SettlingDeferred;
 pub use steps::BuildStep;
 pub use target::{NewTarget, Target, Variant};
 

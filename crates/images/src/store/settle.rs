@@ -20,7 +20,7 @@ use model::Digest;
 
 use super::handle::Shared;
 use super::place::Place;
-use super::settler::Settler;
+use super::settler::{Settler, SettlingDeferred};
 use super::{LayerKey, Store, write_out};
 use crate::Error;
 use crate::layer;
@@ -53,6 +53,12 @@ impl Store {
     pub fn settle(&self) {
         let settler = &self.shared.settler;
         settler.wait(settler.request());
+    }
+
+    /// Has writing out give way to work that it would slow down, as long as the value lives.
+    #[must_use]
+    pub fn defer_settling(&self) -> SettlingDeferred {
+        self.shared.settler.defer()
     }
 
     /// Starts the thread that writes out behind the answers, also what an earlier process left.
@@ -147,7 +153,7 @@ impl Shared {
         let layers = self.root.join("layers");
         for key in &unsettled {
             let path = self.layer_path(key);
-            match write_out::layer(&self.root_descriptor, &path) {
+            match write_out::layer(&self.root_descriptor, &path, &|| self.settler.give_way()) {
                 // It was removed meanwhile.
                 Err(_) if !self.index().layers.contains_key(key) => {}
                 written => written.map_err(Error::file("write to disk what is in", &path))?,

@@ -1,17 +1,45 @@
 //! Wakes the thread that writes out what is recorded, and those that wait for it.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What failed is tried again after so long.
 const PAUSE: Duration = Duration::from_secs(30);
+/// Work that writing out would slow down has ended for so long before it begins.
+const QUIET: Duration = Duration::from_secs(1);
+/// Such work delays writing out by no more than this.
+const DELAY_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many rounds were asked for, and how many of them are done.
 #[derive(Debug, Default)]
 struct Rounds {
     wanted: u64,
     done: u64,
+    /// The last round that somebody waits for.
+    awaited: u64,
+    /// When the first round was asked for that is not done.
+    since: Option<Instant>,
+    /// How much of the work goes on that writing out would slow down.
+    deferring: usize,
+    /// When the last of it ended.
+    quiet: Option<Instant>,
     is_closed: bool,
+}
+
+impl Rounds {
+    /// How long writing out is delayed yet; `None` when it is not.
+    fn delay(&self, now: Instant) -> Option<Duration> {
+        if self.is_closed || self.awaited > self.done {
+            return None;
+        }
+        let left = |from: Instant, length: Duration| (from + length).checked_duration_since(now);
+        let limit = self.since.map_or(Some(DELAY_LIMIT), |since| left(since, DELAY_LIMIT))?;
+        let quiet = match self.deferring {
+            0 => left(self.quiet?, QUIET)?,
+            _ => limit,
+        };
+        Some(limit.min(quiet)).filter(|delay| !delay.is_zero())
+    }
 }
 
 /// Wakes the thread that writes out, and those that wait for it.
@@ -30,13 +58,16 @@ impl Settler {
     pub(super) fn request(&self) -> u64 {
         let mut rounds = self.rounds();
         rounds.wanted += 1;
+        rounds.since.get_or_insert_with(Instant::now);
         self.changed.notify_all();
         rounds.wanted
     }
 
-    /// Waits until a round is done.
+    /// Waits until a round is done, which nothing delays from now on.
     pub(super) fn wait(&self, number: u64) {
         let mut rounds = self.rounds();
+        rounds.awaited = rounds.awaited.max(number);
+        self.changed.notify_all();
         while rounds.done < number && !rounds.is_closed {
             rounds = self.changed.wait(rounds).unwrap_or_else(PoisonError::into_inner);
         }
@@ -48,12 +79,33 @@ impl Settler {
         while rounds.done >= rounds.wanted && !rounds.is_closed {
             rounds = self.changed.wait(rounds).unwrap_or_else(PoisonError::into_inner);
         }
+        let rounds = self.wait_out_delay(rounds);
         (!rounds.is_closed).then_some(rounds.wanted)
     }
 
+    /// Waits while writing out is delayed.
+    pub(super) fn give_way(&self) {
+        drop(self.wait_out_delay(self.rounds()));
+    }
+
+    fn wait_out_delay<'a>(&self, mut rounds: MutexGuard<'a, Rounds>) -> MutexGuard<'a, Rounds> {
+        while let Some(delay) = rounds.delay(Instant::now()) {
+            rounds = self.changed.wait_timeout(rounds, delay).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        rounds
+    }
+
     pub(super) fn finish(&self, number: u64) {
-        self.rounds().done = number;
+        let mut rounds = self.rounds();
+        rounds.done = number;
+        rounds.since = (rounds.wanted > number).then(Instant::now);
         self.changed.notify_all();
+    }
+
+    /// Delays writing out as long as the value lives, and a moment longer.
+    pub(super) fn defer(self: &Arc<Self>) -> SettlingDeferred {
+        self.rounds().deferring += 1;
+        SettlingDeferred(Arc::clone(self))
     }
 
     /// Lets some time pass, unless the store is closed.
@@ -66,5 +118,58 @@ impl Settler {
     pub(super) fn close(&self) {
         self.rounds().is_closed = true;
         self.changed.notify_all();
+    }
+}
+
+/// Work that writing out would slow down: while this value lives what is recorded waits in memory, for ten seconds at most.
+#[derive(Debug)]
+pub struct SettlingDeferred(Arc<Settler>);
+
+impl Drop for SettlingDeferred {
+    fn drop(&mut self) {
+        let mut rounds = self.0.rounds();
+        rounds.deferring -= 1;
+        rounds.quiet = Some(Instant::now());
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_delays_writing_out_until_it_is_quiet_or_the_limit_is_reached() {
+        let start = Instant::now();
+        let asked = Rounds { wanted: 1, since: Some(start), ..Rounds::default() };
+        assert_eq!(asked.delay(start), None, "nothing is going on");
+        let busy = Rounds { deferring: 1, ..asked };
+        assert_eq!(busy.delay(start + QUIET), Some(DELAY_LIMIT - QUIET));
+        assert_eq!(busy.delay(start + DELAY_LIMIT), None, "the limit is reached");
+        let quiet = Rounds { deferring: 0, quiet: Some(start), ..busy };
+        assert_eq!(quiet.delay(start), Some(QUIET));
+        assert_eq!(quiet.delay(start + QUIET), None);
+        let late = Rounds { quiet: Some(start + DELAY_LIMIT), ..quiet };
+        assert_eq!(late.delay(start + DELAY_LIMIT), None, "work after work does not delay it for ever");
+        let awaited = Rounds { awaited: 1, deferring: 1, ..late };
+        assert_eq!(awaited.delay(start), None, "somebody waits for it");
+    }
+
+    #[test]
+    fn who_waits_for_a_round_gets_it_while_work_goes_on() {
+        let settler = Arc::new(Settler::default());
+        let deferred = settler.defer();
+        let number = settler.request();
+        let writer = {
+            let settler = Arc::clone(&settler);
+            std::thread::spawn(move || {
+                let number = settler.next().expect("a round");
+                settler.give_way();
+                settler.finish(number);
+            })
+        };
+        settler.wait(number);
+        writer.join().expect("its end");
+        drop(deferred);
     }
 }

@@ -14,12 +14,12 @@ use rustix::io::Errno;
 const BATCH: usize = 256;
 
 /// Writes the layer at `path` to disk; `root` is on its file system. Links and devices are on disk with the directory that
-/// names them.
+/// names them. `give_way` is called between batches.
 ///
 /// # Errors
 /// Those of open(2), fsync(2) and syncfs(2).
-pub(super) fn layer(root: &OwnedFd, path: &Path) -> io::Result<()> {
-    match own_files(path) {
+pub(super) fn layer(root: &OwnedFd, path: &Path, give_way: &dyn Fn()) -> io::Result<()> {
+    match own_files(path, give_way) {
         // What lies so deep that its path is too long is written with all else.
         Err(error) if error.raw_os_error() == Some(Errno::NAMETOOLONG.raw_os_error()) => {
             Ok(rustix::fs::syncfs(root)?)
@@ -37,7 +37,7 @@ pub(super) fn file(path: &Path) -> io::Result<()> {
 }
 
 /// Directories wait in a list: how deep they lie within each other is a stranger's choice.
-fn own_files(top: &Path) -> io::Result<()> {
+fn own_files(top: &Path, give_way: &dyn Fn()) -> io::Result<()> {
     let mut waiting = vec![top.to_owned()];
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(directory) = waiting.pop() {
@@ -47,20 +47,24 @@ fn own_files(top: &Path) -> io::Result<()> {
             if kind.is_dir() {
                 waiting.push(entry.path());
             } else if kind.is_file() {
-                add(entry.path(), &mut batch)?;
+                add(entry.path(), &mut batch, give_way)?;
             }
         }
-        add(directory, &mut batch)?;
+        add(directory, &mut batch, give_way)?;
     }
     write(&mut batch)
 }
 
-fn add(path: PathBuf, batch: &mut Vec<File>) -> io::Result<()> {
+fn add(path: PathBuf, batch: &mut Vec<File>, give_way: &dyn Fn()) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOATIME | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     sys::writeback::start(file.as_fd())?;
     batch.push(file);
-    if batch.len() == BATCH { write(batch) } else { Ok(()) }
+    if batch.len() == BATCH {
+        write(batch)?;
+        give_way();
+    }
+    Ok(())
 }
 
 fn write(batch: &mut Vec<File>) -> io::Result<()> {
@@ -82,7 +86,7 @@ mod tests {
         let top = root.clone();
         let written = std::thread::Builder::new()
             .stack_size(128 << 10)
-            .spawn(move || own_files(&top))
+            .spawn(move || own_files(&top, &|| {}))
             .expect("a thread");
         let written = written.join().expect("its end");
         std::fs::remove_dir_all(&root).expect("the directories gone");

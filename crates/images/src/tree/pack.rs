@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use model::IdMapping;
 use rustix::fs::{self, FileType, Mode, OFlags, Stat};
@@ -21,6 +21,8 @@ use super::descent::{Descent, Place as Directory};
 use super::holes::{extents, has_holes};
 use super::kernel_file;
 use super::member::{member, named};
+use super::mount_points::serves_a_mount;
+use super::read_ahead::{ReadAhead, Ready, SmallFile};
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
 use crate::assembly::AssemblyWriter;
 use crate::tar::{Extent, Member, Writer, padding};
@@ -45,6 +47,8 @@ pub(crate) struct Packer<'a> {
     written: u64,
     /// Paths where the engine mounts: what serves for it is left out of a difference.
     mount_points: &'a [PathBuf],
+    /// Reads small files before their turn.
+    read_ahead: Option<ReadAhead>,
 }
 
 /// A file whose name would take another one away where the layer is used.
@@ -58,6 +62,8 @@ struct Level {
     opaque: bool,
     /// What is left to be packed, last first; nothing found means a name to be hidden.
     names: Vec<(Vec<u8>, Option<Found>)>,
+    /// The next of them, as far as they were read already.
+    ready: Ready,
     /// How long the name in the tar and the real path are without this directory's children.
     lengths: (usize, usize),
 }
@@ -91,7 +97,15 @@ impl<'a> Packer<'a> {
             size: 0,
             written: 0,
             mount_points: &[],
+            read_ahead: None,
         }
+    }
+
+    /// Reads small files on several threads before their turn: nobody may change the directory meanwhile.
+    #[must_use]
+    pub(crate) fn reading_ahead(mut self) -> Self {
+        self.read_ahead = Some(ReadAhead::default());
+        self
     }
 
     /// Shows the owners of files as processes of a user namespace see them.
@@ -134,7 +148,7 @@ impl<'a> Packer<'a> {
                 self.whiteout(&name, &child)?;
                 continue;
             };
-            if self.serves_a_mount(place, &child, &found, &real)? {
+            if serves_a_mount(self.mount_points, self.form, place, (&child, &found), &real)? {
                 continue;
             }
             name.extend_from_slice(&child);
@@ -147,7 +161,11 @@ impl<'a> Packer<'a> {
             }
             if !is_directory(&found.stat) {
                 let parent = &place.stack.0[found.layer];
-                self.leaf(&Place { parent, child: &child, name: &name, real: &real }, &found.stat)?;
+                let ahead = self.read_ahead.as_mut();
+                let read = ahead
+                    .and_then(|ahead| ahead.take(&mut level.ready, parent, (&child, &found), &level.names));
+                let place = Place { parent, child: &child, name: &name, real: &real };
+                self.leaf(&place, &found.stat, read)?;
                 continue;
             }
             name.push(b'/');
@@ -164,31 +182,6 @@ impl<'a> Packer<'a> {
             }
         }
         Ok(())
-    }
-
-    fn serves_a_mount(
-        &self,
-        place: &Directory,
-        child: &[u8],
-        found: &Found,
-        above: &[u8],
-    ) -> io::Result<bool> {
-        let path = [b"/", above, child].concat();
-        let path = Path::new(OsStr::from_bytes(&path));
-        let concerned = self.mount_points.iter().any(|mount| mount.starts_with(path));
-        if !concerned || place.below.find(child)?.is_some() {
-            return Ok(false);
-        }
-        if !is_directory(&found.stat) {
-            return Ok(found.stat.st_size == 0);
-        }
-        // A directory made only for mounts holds nothing, or only others of the kind.
-        let inside = place.stack.child(child, found.layer, self.form)?.names(self.form)?;
-        Ok(inside.iter().all(|(name, found)| {
-            let empty = is_directory(&found.stat) || found.stat.st_size == 0;
-            empty
-                && self.mount_points.iter().any(|mount| mount.starts_with(path.join(OsStr::from_bytes(name))))
-        }))
     }
 
     /// Packs a directory's own entry and begins with its content.
@@ -223,7 +216,7 @@ impl<'a> Packer<'a> {
             (name, (!hides).then_some(found))
         }));
         names.sort_by(|one, other| other.0.cmp(&one.0));
-        Ok(Level { opaque, names, lengths })
+        Ok(Level { opaque, names, ready: Ready::new(), lengths })
     }
 
     fn whiteout(&mut self, prefix: &[u8], child: &[u8]) -> io::Result<()> {
@@ -240,7 +233,7 @@ impl<'a> Packer<'a> {
     /// When it cannot be read, or the receiver fails.
     pub(crate) fn single(&mut self, parent: &OwnedFd, child: &[u8], name: &[u8]) -> io::Result<()> {
         let stat = fs::statat(parent, OsStr::from_bytes(child), fs::AtFlags::SYMLINK_NOFOLLOW)?;
-        self.leaf(&Place { parent, child, name, real: child }, &stat)
+        self.leaf(&Place { parent, child, name, real: child }, &stat, None)
     }
 
     /// Packs a directory's own entry under a name of its own, which ends in `/`.
@@ -253,7 +246,7 @@ impl<'a> Packer<'a> {
         self.header(&Member { flag: b'5', ..member(name, &stat, &attributes) })
     }
 
-    fn leaf(&mut self, place: &Place<'_>, stat: &Stat) -> io::Result<()> {
+    fn leaf(&mut self, place: &Place<'_>, stat: &Stat, read: Option<SmallFile>) -> io::Result<()> {
         if stat.st_nlink > 1 {
             if let Some(first) = self.links.get(&(stat.st_dev, stat.st_ino)) {
                 let first = first.clone();
@@ -263,7 +256,10 @@ impl<'a> Packer<'a> {
             self.links.insert((stat.st_dev, stat.st_ino), place.name.to_vec());
         }
         match stack::kind(stat) {
-            FileType::RegularFile => self.file(place),
+            FileType::RegularFile => match read {
+                Some(read) => self.small_file(place, &read),
+                None => self.file(place),
+            },
             FileType::Symlink => {
                 let target = match fs::readlinkat(place.parent, OsStr::from_bytes(place.child), Vec::new()) {
                     // It went meanwhile, as descriptors in /proc do.
@@ -322,6 +318,18 @@ impl<'a> Packer<'a> {
         }
         let zeros = [0; crate::tar::BLOCK];
         self.raw(&zeros[..padding(stored)])
+    }
+
+    fn small_file(&mut self, place: &Place<'_>, file: &SmallFile) -> io::Result<()> {
+        let size = file.content.len() as u64;
+        self.size += size;
+        self.header(&Member { flag: b'0', size, ..member(place.name, &file.stat, &file.attributes) })?;
+        if let Some(assembly) = &mut self.assembly {
+            assembly.content(place.real, 0, size)?;
+        }
+        self.written += size;
+        self.out.write_all(&file.content)?;
+        self.raw(&[0; crate::tar::BLOCK][..padding(size)])
     }
 
     fn made_up(&mut self, place: &Place<'_>, stat: &Stat, content: &[u8]) -> io::Result<()> {
