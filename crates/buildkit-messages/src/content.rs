@@ -1,5 +1,7 @@
 //! The messages of the service for content by its digest (`containerd.services.content.v1`).
 
+use std::collections::HashMap;
+
 use crate::google::Timestamp;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -43,4 +45,46 @@ pub struct ReadContentResponse {
     pub offset: i64,
     #[prost(bytes = "bytes", tag = "2")]
     pub data: bytes::Bytes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum WriteAction {
+    /// Asks how much of the blob is there.
+    Stat = 0,
+    /// Goes on with it.
+    Write = 1,
+    /// Ends it.
+    Commit = 2,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct WriteContentRequest {
+    #[prost(enumeration = "WriteAction", tag = "1")]
+    pub action: i32,
+    /// The name of the blob while it is written.
+    #[prost(string, tag = "2")]
+    pub reference: String,
+    #[prost(int64, tag = "3")]
+    pub total: i64,
+    #[prost(string, tag = "4")]
+    pub expected: String,
+    #[prost(int64, tag = "5")]
+    pub offset: i64,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub data: bytes::Bytes,
+    #[prost(map = "string, string", tag = "7")]
+    pub labels: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct WriteContentResponse {
+    #[prost(enumeration = "WriteAction", tag = "1")]
+    pub action: i32,
+    #[prost(int64, tag = "4")]
+    pub offset: i64,
+    #[prost(int64, tag = "5")]
+    pub total: i64,
+    #[prost(string, tag = "6")]
+    pub digest: String,
 }

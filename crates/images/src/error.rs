@@ -143,6 +143,9 @@ pub enum Inconsistency {
         /// Of what.
         unit: &'static str,
     },
+    /// A cache of builds that only BuildKit reads.
+    #[error("the cache was made by BuildKit, whose description of steps is not understood")]
+    ForeignCache,
     /// The tarball has nothing that could be loaded.
     #[error("the tarball holds no image: no repositories, manifest.json or index.json")]
     NoImage,

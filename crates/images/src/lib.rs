@@ -6,6 +6,7 @@
 
 mod archive_memory;
 mod assembly;
+mod blobs;
 mod budget;
 mod built;
 mod changes;
@@ -42,6 +43,7 @@ mod whiteout;
 mod xz_window;
 mod zstd_reader;
 
+pub use blobs::{BlobSource, PackedBlob, PackedImages, pack_built};
 pub use built::{BuiltImage, Predicate, package_address};
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;

@@ -6,6 +6,8 @@ use buildkit_messages::file_sync::{Packet, Stat};
 use buildkit_messages::policy::{CheckPolicyRequest, CheckPolicyResponse};
 use bytes::Bytes;
 
+use crate::content_store::ContentStore;
+
 pub(crate) const DIRECTORY: u32 = 1 << 31;
 pub(crate) const SYMLINK: u32 = 1 << 27;
 
@@ -107,7 +109,7 @@ impl Offer {
     }
 }
 
-/// All directories of a client by their names, its secrets, and whether it has an agent.
+/// All directories of a client by their names, its secrets, its stores, and whether it has an agent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Offers {
     pub(crate) directories: HashMap<String, Offer>,
@@ -119,6 +121,8 @@ pub(crate) struct Offers {
     pub(crate) layouts: HashMap<String, HashMap<String, OfferedBlob>>,
     /// The pieces of the archive that it has for the context.
     pub(crate) archive: Option<OfferedBlob>,
+    /// Its stores of blobs, by their names.
+    pub(crate) stores: HashMap<String, ContentStore>,
     /// What it says of sources.
     pub(crate) policy: Option<fn(&CheckPolicyRequest) -> CheckPolicyResponse>,
 }

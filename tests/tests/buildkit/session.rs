@@ -15,6 +15,7 @@ use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::content_store::WRITE;
 use crate::offers::{End, Offer, Offers};
 use crate::streams::{Messages, frame, send, upgraded};
 
@@ -28,7 +29,9 @@ const CHECK_AGENT: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const CHECK_POLICY: &str = "/moby.buildkit.v1.sourcepolicy.policysession.PolicyVerifier/CheckPolicy";
 const PULL: &str = "/moby.upload.v1.Upload/Pull";
 const READ: &str = "/containerd.services.content.v1.Content/Read";
-const METHODS: [&str; 7] = [
+/// The field that names a layout or a store of blobs.
+const STORE: &str = "buildkit-attachable-store-id";
+const METHODS: [&str; 8] = [
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.FileSend/DiffCopy",
     GET_SECRET,
@@ -36,6 +39,7 @@ const METHODS: [&str; 7] = [
     CHECK_POLICY,
     PULL,
     READ,
+    WRITE,
 ];
 
 /// What stands for an export among what was asked for.
@@ -142,17 +146,22 @@ async fn serve(
         },
         READ => {
             let request: ReadContentRequest = messages.next().await.expect("a request");
-            let store = fields("buildkit-attachable-store-id").first().cloned().unwrap_or_default();
+            let store = fields(STORE).first().cloned().unwrap_or_default();
             let layout = store.strip_prefix("oci:").and_then(|name| offers.layouts.get(name));
-            match layout.and_then(|layout| layout.get(&request.digest)) {
-                Some(blob) => {
+            match (offers.stores.get(&store), layout.and_then(|layout| layout.get(&request.digest))) {
+                (Some(cache), _) => cache.read(&mut stream, &request).await,
+                (None, Some(blob)) => {
                     let piece = |data: &Bytes| frame(&ReadContentResponse { offset: 0, data: data.clone() });
                     send_pieces(&mut stream, blob.pieces.iter().map(piece).collect(), blob.end).await;
                     0
                 }
-                None => 5,
+                (None, None) => 5,
             }
         }
+        WRITE => match offers.stores.get(&fields(STORE).first().cloned().unwrap_or_default()) {
+            Some(cache) => cache.write(&mut stream, &mut messages).await,
+            None => 5,
+        },
         GET_SECRET => {
             let request: SecretRequest = messages.next().await.expect("a request");
             let secret = offers.secrets.get(&request.id);

@@ -290,6 +290,7 @@ fn place_children(
     upper.complete()
 }
 
+/// Puts a node there; a file maybe only when the upper directory is completed.
 fn put(
     upper: &mut Upper,
     (position, name): (&mut Position, &OsStr),
@@ -300,7 +301,6 @@ fn put(
     if let Some(refusal) = replacing(position, name, &node)? {
         match placement.sources {
             Sources::Joined => upper.note_replaced(),
-/// Puts a node there; a file maybe only when the upper directory is completed.
             Sources::Independent => return Err(refusal),
         }
     }

@@ -51,7 +51,7 @@ async fn run(
     refuse(&request)?;
     export::check(&build.exporters)?;
     let cache_exports = CacheExport::of_request(request.cache.as_ref())?;
-    warn_of(build, &cache_exports);
+    build.progress.warn_of_options(cache_exports.iter().flat_map(CacheExport::warnings).collect());
     let graph = request.definition.filter(|definition| !definition.operations.is_empty());
     let images = match (request.frontend.as_str(), graph) {
         ("", None) => images_of(build, &build.result_of_client().await?)?,
@@ -68,20 +68,9 @@ async fn run(
             frontend::run(parts, build, call).await?.images()?
         }
     };
-    let response = export::run(parts, build, images.clone()).await?;
-    remote_cache::export(parts, build, &images, &cache_exports).await?;
+    let mut response = export::run(parts, build, images.clone()).await?;
+    response.extend(remote_cache::export(parts, build, &images, &cache_exports).await?);
     Ok(response)
-}
-
-/// Warns about caches that the build does without.
-fn warn_of(build: &Build, exports: &[CacheExport]) {
-    let unused = exports.iter().filter_map(|export| match export {
-        CacheExport::Unused(kind) => {
-            Some(format!("the cache of the kind {kind} is not supported and is not made"))
-        }
-        CacheExport::Registry { .. } | CacheExport::Inline => None,
-    });
-    build.progress.warn_of_options(unused.collect());
 }
 
 /// The images that the client returned; none where it returned nothing to export.

@@ -118,6 +118,12 @@ pub(super) async fn run_with(
         let credentials = SessionCredentials::new(remote.clone(), credentials.clone());
         cache_from.extend(remote_cache::import(parts, build, place, credentials).await);
     }
+    for cache in &caches.local {
+        let session = remote.session.as_ref();
+        let missing = || Status::new(Code::FailedPrecondition, "a local cache needs a session of the client");
+        let session = session.ok_or_else(missing)?;
+        cache_from.extend(remote_cache::import_local(parts, build, session, cache).await);
+    }
     let wanted: Vec<Option<Platform>> = match options.platforms.as_slice() {
         [] => vec![None],
         platforms => platforms.iter().cloned().map(Some).collect(),

@@ -1,19 +1,21 @@
-//! Sends the images of a build to a registry, for builds elsewhere to begin with.
+//! Sends the images of a build to a registry or a directory of the client, for builds elsewhere to begin with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use engine::images::BuiltImage;
 use engine::images::registry::{HUB, PushRequest, PushWords, Silent};
+use engine::images::{BuiltImage, Store};
 use model::{Digest, ImageReference};
 
-use super::options::{CacheExport, CacheMode};
+use super::attributes::CacheMode;
+use super::local::export_local;
+use super::options::CacheExport;
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::made::MadeImage;
 use crate::parts::Parts;
 
-/// Sends the cache of a build where the client wants it.
+/// Sends the cache of a build where the client wants it; gives what the client reads of it.
 ///
 /// # Errors
 /// [`Status`] of the first that fails, unless the client ignores that.
@@ -22,17 +24,53 @@ pub(crate) async fn export(
     build: &Arc<Build>,
     images: &[MadeImage],
     exports: &[CacheExport],
-) -> Result<(), Status> {
+) -> Result<HashMap<String, String>, Status> {
+    let mut response = HashMap::new();
     for export in exports {
-        let CacheExport::Registry { reference, mode, ignores_errors } = export else { continue };
-        let title = format!("exporting cache to {reference}");
-        let step = build.progress.start(&format!("export cache {reference}"), &title);
-        let exported = step.conclude(push(parts, build, reference, chosen(images, *mode)).await);
-        if !ignores_errors {
-            exported?;
+        let (place, ignores_errors) = match export {
+            CacheExport::Registry { reference, ignores_errors, .. } => {
+                (reference.to_string(), *ignores_errors)
+            }
+            CacheExport::Local { directory, ignores_errors, .. } => (directory.clone(), *ignores_errors),
+            CacheExport::Inline | CacheExport::Unused(_) => continue,
+        };
+        let title = match export {
+            CacheExport::Local { .. } => "exporting cache to client directory".to_owned(),
+            _ => format!("exporting cache to {place}"),
+        };
+        let step = build.progress.start(&format!("export cache {place}"), &title);
+        let exported = step.conclude(export_one(parts, build, images, export).await);
+        match exported {
+            Err(error) if !ignores_errors => return Err(error),
+            exported => response.extend(exported.unwrap_or_default()),
         }
     }
-    Ok(())
+    Ok(response)
+}
+
+async fn export_one(
+    parts: &Arc<Parts>,
+    build: &Arc<Build>,
+    images: &[MadeImage],
+    export: &CacheExport,
+) -> Result<HashMap<String, String>, Status> {
+    match export {
+        CacheExport::Registry { reference, mode, .. } => {
+            push(parts, build, reference, chosen(images, *mode)).await.map(|()| HashMap::new())
+        }
+        CacheExport::Local { directory, mode, form, .. } => {
+            let built = built(parts.engine.images.store(), chosen(images, *mode));
+            export_local(parts, build, directory, built, *form).await
+        }
+        CacheExport::Inline | CacheExport::Unused(_) => Ok(HashMap::new()),
+    }
+}
+
+/// Those of the images that are here: a stage that was pruned meanwhile is no loss.
+fn built(store: &Store, chosen: BTreeSet<Digest>) -> Vec<BuiltImage> {
+    let is_here = |image: &Digest| store.image(image).is_ok();
+    let built = |image| BuiltImage { image, predicates: Vec::new() };
+    chosen.into_iter().filter(is_here).map(built).collect()
 }
 
 /// The images of a cache.
@@ -63,10 +101,7 @@ async fn push(
     let cancellation = build.cancellation().clone();
     let work = tokio::task::spawn_blocking(move || {
         let store = engine.images.store();
-        // A stage that was pruned meanwhile is no loss.
-        let is_here = |image: &Digest| store.image(image).is_ok();
-        let built = |image| BuiltImage { image, predicates: Vec::new() };
-        let built: Vec<_> = chosen.into_iter().filter(is_here).map(built).collect();
+        let built = built(store, chosen);
         let request = PushRequest {
             store,
             reference: &reference,

@@ -6,7 +6,7 @@ use engine::CredentialSource;
 use engine::images::registry::{Cancellation, HUB, PullRequest, PulledNames, RegistryError, Silent};
 use model::{Digest, ImageReference};
 
-use super::options::parse_reference;
+use super::attributes::parse_reference;
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::parts::Parts;

@@ -1,9 +1,13 @@
-//! Caches of builds in registries: an index of images, whose histories say which steps their layers are.
+//! Caches of builds elsewhere, in registries and in directories of clients: an index of images, whose histories say which
+//! steps their layers are.
 
+mod attributes;
 mod export;
 mod import;
+mod local;
 mod options;
 
 pub(crate) use export::export;
 pub(crate) use import::import;
+pub(crate) use local::import_local;
 pub(crate) use options::{CacheExport, CacheImports};

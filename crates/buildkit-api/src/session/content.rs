@@ -1,4 +1,4 @@
-//! What a client has by digest: the blobs of its image layouts.
+//! What a client has by digest: the blobs of its image layouts, and of its caches.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -9,8 +9,8 @@ use crate::grpc::{Answers, Requests, Status};
 use buildkit_messages::content::{ReadContentRequest, ReadContentResponse};
 
 const READ: &str = "/containerd.services.content.v1.Content/Read";
-/// The field that says which of the client's layouts is meant.
-const STORE: HeaderName = HeaderName::from_static("buildkit-attachable-store-id");
+/// The field that says which of the client's layouts or caches is meant.
+pub(super) const STORE: HeaderName = HeaderName::from_static("buildkit-attachable-store-id");
 
 /// What names of layouts begin with there: clients serve stores of caches too.
 const LAYOUT: &str = "oci:";
@@ -33,7 +33,7 @@ impl Session {
     /// # Errors
     /// [`Status`] when the client serves no layouts.
     pub(crate) async fn blob(&self, layout: &str, digest: Digest, size: u64) -> Result<Blob, Status> {
-        self.ask(layout, digest, (size, false)).await
+        self.ask(&format!("{LAYOUT}{layout}"), digest, (size, false)).await
     }
 
     /// Asks for a blob of a size that is not known.
@@ -46,14 +46,22 @@ impl Session {
         digest: Digest,
         limit: u64,
     ) -> Result<Blob, Status> {
-        self.ask(layout, digest, (limit, true)).await
+        self.ask(&format!("{LAYOUT}{layout}"), digest, (limit, true)).await
     }
 
-    async fn ask(&self, layout: &str, digest: Digest, (left, is_limit): (u64, bool)) -> Result<Blob, Status> {
+    /// Asks for a blob of a cache, by the whole name of its store.
+    ///
+    /// # Errors
+    /// [`Status`] when the client serves no stores.
+    pub(crate) async fn blob_of_cache(&self, store: &str, digest: Digest) -> Result<Blob, Status> {
+        self.ask(store, digest, (u64::MAX, true)).await
+    }
+
+    async fn ask(&self, store: &str, digest: Digest, (left, is_limit): (u64, bool)) -> Result<Blob, Status> {
         self.require(READ)?;
         let mut metadata = HeaderMap::new();
-        let name = HeaderValue::from_str(&format!("{LAYOUT}{layout}"))
-            .map_err(|_| Status::invalid(format!("{layout:?} is no name of a layout")))?;
+        let name = HeaderValue::from_bytes(store.as_bytes())
+            .map_err(|_| Status::invalid(format!("{store:?} is no name of a store")))?;
         metadata.insert(STORE, name);
         let (mut requests, answers) = self.channel.call(READ, metadata).await?;
         let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };

@@ -2,6 +2,7 @@
 
 mod agent;
 mod content;
+mod content_writing;
 mod credentials;
 mod fields;
 mod file_send;
@@ -12,6 +13,7 @@ mod registry;
 mod secrets;
 
 pub(crate) use agent::Agents;
+pub(crate) use content::Blob;
 pub(crate) use fields::Fields;
 pub(crate) use file_send::{Directory, Upload, send_directory};
 pub(crate) use file_sync::{SyncRequest, receive};

@@ -57,7 +57,8 @@ pub(crate) use manifest::{
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{DescribedImage, PullRequest, PulledImage, PulledNames};
-pub use push::{PushRequest, PushWords, PushedImage};
+pub use push::{Form, PushRequest, PushWords, PushedImage};
+pub(crate) use push::{Written, write_out};
 pub use reason::reason;
 pub use search::{SearchRequest, SearchResult};
 pub use settings::{InsecureRegistry, RegistrySettings, Retry, SettingError, parse_mirror};

@@ -28,6 +28,8 @@ pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The OCI layer that is gzipped.
 pub(crate) const OCI_GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// The OCI layer that is compressed with zstd.
+pub(crate) const OCI_ZSTD_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// Docker's schema 1, signed.
 pub(super) const LEGACY_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 /// Docker's schema 1.
@@ -184,7 +186,7 @@ fn is_layer_type(kind: &str) -> bool {
             | "application/vnd.docker.image.rootfs.foreign.diff.tar"
             | OCI_LAYER
             | OCI_GZIP_LAYER
-            | "application/vnd.oci.image.layer.v1.tar+zstd"
+            | OCI_ZSTD_LAYER
             | "application/vnd.oci.image.layer.nondistributable.v1.tar"
             | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
             | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"

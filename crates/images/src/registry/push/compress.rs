@@ -11,10 +11,11 @@ use sha2::{Digest as _, Sha256};
 use crate::registry::Cancellation;
 use crate::registry::download::file_error;
 use crate::registry::error::RegistryError;
+use crate::registry::manifest::{OCI_GZIP_LAYER, OCI_LAYER, OCI_ZSTD_LAYER};
 use crate::{Layer, Store};
 
 /// Fast, and hardly larger than what the best level gives.
-const LEVEL: Compression = Compression::new(3);
+const GZIP_LEVEL: u32 = 3;
 /// The "unknown" of the gzip header's operating systems (RFC 1952, section 2.3.1).
 const UNKNOWN_SYSTEM: u8 = 255;
 /// The compressor is always fed in pieces of this size, whatever the tar comes in.
@@ -22,16 +23,41 @@ const PIECE: usize = 64 << 10;
 
 /// What a layer is written out as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
+    /// A plain tar.
     Plain,
-    Gzipped,
+    /// Compressed with gzip.
+    Gzipped {
+        /// 0 to 9: zlib's levels.
+        level: u32,
+    },
+    /// Compressed with zstd.
+    Zstd {
+        /// 1 to 22: zstd(1), "Operation modifiers"; 0 is its default.
+        level: i32,
+    },
+}
+
+impl Form {
+    /// What registries get: the same tar always gives the same blob.
+    pub const GZIPPED: Self = Self::Gzipped { level: GZIP_LEVEL };
+
+    /// What the OCI calls such a layer.
+    pub(crate) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Plain => OCI_LAYER,
+            Self::Gzipped { .. } => OCI_GZIP_LAYER,
+            Self::Zstd { .. } => OCI_ZSTD_LAYER,
+        }
+    }
 }
 
 /// A layer in a temporary file.
-pub(super) struct Written {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) path: PathBuf,
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) path: PathBuf,
 }
 
 impl Drop for Written {
@@ -43,7 +69,7 @@ impl Drop for Written {
 }
 
 /// Writes a layer into a file that the store's next start would sweep.
-pub(super) fn write_out(
+pub(crate) fn write_out(
     store: &Store,
     layer: &Layer,
     form: Form,
@@ -56,11 +82,16 @@ pub(super) fn write_out(
     let mut output = Output { file, hash: Sha256::new(), size: 0, cancellation };
     let written = match form {
         Form::Plain => layer.write_tar(&mut output).map(|_| Ok(output)),
-        Form::Gzipped => {
-            let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(output, LEVEL);
+        Form::Gzipped { level } => {
+            let level = Compression::new(level);
+            let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(output, level);
             let mut pieces = Pieces { output: encoder, piece: Vec::with_capacity(PIECE) };
             let written = layer.write_tar(&mut pieces);
             written.map(|_| pieces.finish().and_then(flate2::write::GzEncoder::finish))
+        }
+        Form::Zstd { level } => {
+            let mut encoder = zstd::stream::write::Encoder::new(output, level).map_err(failed)?;
+            layer.write_tar(&mut encoder).map(|_| encoder.finish())
         }
     };
     if cancellation.is_cancelled() {

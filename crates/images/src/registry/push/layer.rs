@@ -75,8 +75,8 @@ impl Layers<'_> {
     /// Makes a blob again that is not kept: a plain tar, or one that was compressed as it is here.
     fn push_remade(&self, layer: &Layer, id: &str, blob: &Descriptor) -> Result<bool, RegistryError> {
         let cancellation = self.session.transport().cancellation();
-        let form = if blob.digest == layer.diff_id() { Form::Plain } else { Form::Gzipped };
-        if form == Form::Gzipped && !blob.media_type.ends_with("gzip") {
+        let form = if blob.digest == layer.diff_id() { Form::Plain } else { Form::GZIPPED };
+        if form == Form::GZIPPED && !blob.media_type.ends_with("gzip") {
             return Ok(false);
         }
         let made = write_out(self.store, layer, form, cancellation)?;
@@ -140,7 +140,7 @@ impl Layers<'_> {
     fn push_compressed(&self, layer: &Layer, id: &str) -> Result<LayerBlob, RegistryError> {
         self.progress.report(Message::state(id, self.words.compresses()));
         let compressed =
-            write_out(self.store, layer, Form::Gzipped, self.session.transport().cancellation())?;
+            write_out(self.store, layer, Form::GZIPPED, self.session.transport().cancellation())?;
         if upload::exists(self.session, compressed.digest)? {
             self.progress.report(Message::state(id, self.words.exists()));
         } else {

@@ -12,6 +12,8 @@ mod send;
 mod upload;
 mod words;
 
+pub use compress::Form;
+pub(crate) use compress::{Written, write_out};
 pub use words::PushWords;
 
 use model::{Digest, ErrorKind, ImageReference};

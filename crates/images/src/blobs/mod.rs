@@ -1,0 +1,8 @@
+//! Images as the blobs of one index, for those who keep them elsewhere than in a registry: configs, manifests and packed
+//! layers by their digests (OCI image specification, "Image Layout").
+
+mod import;
+mod pack;
+
+pub use import::BlobSource;
+pub use pack::{PackedBlob, PackedImages, pack_built};
