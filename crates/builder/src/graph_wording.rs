@@ -5,6 +5,11 @@ use crate::dockerfile::{DockerfileError, NAMES};
 use crate::error::BuildError;
 use crate::transfer::TransferError;
 
+/// What a failure calls an agent.
+const SSH_AGENT: &str = "ssh agent";
+/// The id of the agent that is meant without one.
+const DEFAULT_AGENT: &str = "default";
+
 impl BuildError {
     /// The error's text for clients of graphs.
     #[must_use]
@@ -13,6 +18,10 @@ impl BuildError {
             Self::Placed { source, .. } => source.graph_text(),
             Self::Dockerfile(error) => error.graph_text(),
             Self::Transfer(error) => of_transfer(error).unwrap_or_else(|| error.to_string()),
+            Self::NoSuchProvision { kind: SSH_AGENT, id } => {
+                let named = if id == DEFAULT_AGENT { "" } else { id };
+                format!("no SSH key {named:?} forwarded from the client")
+            }
             Self::NoSuchProvision { kind, id } => format!("{kind} {id}: not found"),
             Self::HostNetwork => "failed to load LLB: network.host is not allowed".to_owned(),
             other => other.to_string(),
@@ -41,6 +50,12 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
             E::RunNetwork(mode) => {
                 format!("dockerfile parse error on line {number}: invalid network mode {mode:?}")
             }
+            E::Switch { flag, value } => format!(
+                "dockerfile parse error on line {number}: expecting boolean value for flag --{flag}, not: {value}"
+            ),
+            E::HealthCheckFlag { flag, value } if *flag != "retries" && !value.contains(char::is_numeric) => {
+                format!("dockerfile parse error on line {number}: time: invalid duration {value:?}")
+            }
             other => return of_dockerfile(other),
         },
         E::Empty => "file with no instructions".to_owned(),
@@ -48,11 +63,31 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
         E::Port(port) => format!("invalid containerPort: {port}"),
         E::Signal(signal) => format!("invalid signal: {signal}"),
         E::MountType(kind) => format!("unsupported mount type {kind:?}"),
+        E::MountKey { key, kind } => of_mount_key(key, kind),
+        E::MountValue { key: key @ ("mode" | "uid" | "gid"), value } => {
+            format!("invalid value {value} for {key}")
+        }
+        E::MountValue { key: "sharing", value } => format!("unsupported sharing value {value:?}"),
+        E::MountValue { key, value } => format!("invalid value for {key}: {value}"),
+        E::MountWithoutTarget(_) => "invalid mount target \"/\"".to_owned(),
+        E::SecretWithoutId => "invalid secret mount. one of source, target required".to_owned(),
         E::InsecureRun => "failed to load LLB: security.insecure is not allowed".to_owned(),
         E::UnterminatedDocument(_) => "unterminated heredoc".to_owned(),
         E::ChecksumOfFile => "checksum requires HTTP(S) or Git sources".to_owned(),
         _ => return None,
     })
+}
+
+/// A key of a mount of another type.
+fn of_mount_key(key: &str, kind: &str) -> String {
+    let is_given = matches!(kind, "secret" | "ssh");
+    match key {
+        "mode" | "uid" | "gid" => format!("{key} not allowed for {kind:?} type mounts"),
+        "sharing" if is_given => format!("{kind} mount should not define sharing"),
+        "sharing" => format!("invalid cache sharing set for {kind} mount"),
+        "from" if is_given => format!("{kind} mount should not have a from"),
+        _ => format!("unexpected key '{key}' for mount type '{kind}'"),
+    }
 }
 
 fn of_transfer(error: &TransferError) -> Option<String> {

@@ -160,8 +160,11 @@ pub fn results(text: &str) -> BTreeMap<String, String> {
     results.map(|(name, text)| (name.to_owned(), format!("{}\n", text.trim_end()))).collect()
 }
 
+/// Where BuildKit's daemon has the files of a step while it makes them: a number and the path follow.
+const PEER_MOUNTS: &str = "/cachemounts/buildkit";
+
 /// An error's text as clients show it (`Code: ` stands before it where the code says something) without what only
-/// this build has: ids of references.
+/// this build has: ids of references, and directories of the daemon.
 #[must_use]
 pub fn error(text: &str) -> String {
     let words =
@@ -169,10 +172,16 @@ pub fn error(text: &str) -> String {
             Some((one, other)) if is_id(one) && is_id(other.trim_end_matches(':')) => {
                 if other.ends_with(':') { "REFERENCE:" } else { "REFERENCE" }
             }
-            _ => word,
+            _ => within_step(word).unwrap_or(word),
         });
     let text = words.collect::<Vec<_>>().join(" ");
     format!("error: {}", text.replace("failed to calculate checksum of ref REFERENCE: ", ""))
+}
+
+/// The path that a step has for a file of the daemon.
+fn within_step(path: &str) -> Option<&str> {
+    let (_, rest) = path.split_once(PEER_MOUNTS)?;
+    rest.find('/').map(|start| &rest[start..])
 }
 
 fn is_id(text: &str) -> bool {

@@ -45,6 +45,9 @@ pub(super) fn check(dockerfile: &Dockerfile, wording: Wording, order: Order) -> 
             _ => {}
         }
         check_words(command, dockerfile.escape).map_err(placed)?;
+        if let (Command::Transfer(transfer), Order::Written) = (command, order) {
+            check_destination(transfer).map_err(placed)?;
+        }
         if order == Order::Graph {
             check_quotes(command, dockerfile.escape).map_err(placed)?;
             check_command(command).map_err(placed)?;
@@ -113,8 +116,7 @@ fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
             transfer.documents.iter().filter(|document| document.expands).try_for_each(|document| {
                 let expanded = expand_document(&document.content, escape, &unset);
                 unless_required(expanded)
-            })?;
-            check_destination(transfer)
+            })
         }
         Command::Run(run) => run.mounts.iter().try_for_each(|mount| well_formed(mount)),
         Command::Maintainer(_)
@@ -135,6 +137,7 @@ fn unless_required(expanded: Result<String, DockerfileError>) -> Result<(), Dock
     }
 }
 
+/// In a graph several files follow each other to the same place.
 fn check_destination(transfer: &Transfer) -> Result<(), DockerfileError> {
     let destination = &transfer.destination;
     let several = transfer.sources.len() + transfer.documents.len() > 1;

@@ -41,6 +41,19 @@ impl Dockerfile {
         self.instructions.truncate(end.unwrap_or(self.instructions.len()));
         Ok(())
     }
+
+    /// What the stage that is meant is called: as the request writes it, or else by the name of the last one, `default`
+    /// where that has none.
+    pub(crate) fn target_stage(&self, target: Option<&str>) -> String {
+        if let Some(target) = target.filter(|target| !target.is_empty()) {
+            return target.to_owned();
+        }
+        let stages = self.instructions.iter().rev().filter_map(|instruction| match &instruction.command {
+            Command::From { stage, .. } => Some(stage.as_deref()),
+            _ => None,
+        });
+        stages.flatten().next().unwrap_or("default").to_ascii_lowercase()
+    }
 }
 
 /// One instruction.

@@ -16,8 +16,8 @@ pub(crate) struct RunMount {
 pub(crate) enum RunMountKind {
     /// Files of the context, a stage or an image; what is written is lost.
     Bind { from: Option<String>, source: String },
-    /// A directory that is kept for later builds.
-    Cache { id: String, from: Option<String>, source: String, sharing: Sharing, access: Access },
+    /// A directory that is kept for later builds; without any access it is root's.
+    Cache { id: String, from: Option<String>, source: String, sharing: Sharing, access: Option<Access> },
     /// Memory.
     Tmpfs { size: Option<u64> },
     /// A secret of the client's, as a file, a variable or both.
@@ -32,6 +32,14 @@ pub(crate) struct Access {
     pub(crate) mode: u32,
     pub(crate) user: u32,
     pub(crate) group: u32,
+}
+
+/// Permission bits of the directory of a cache, where they are not said.
+const CACHE_MODE: u32 = 0o755;
+
+impl Access {
+    /// Those of a cache that says nothing of them.
+    pub(crate) const CACHE: Self = Self { mode: CACHE_MODE, user: 0, group: 0 };
 }
 
 /// What steps do that want the same cache at the same time.
@@ -101,7 +109,9 @@ impl RunMount {
             "bind" => RunMountKind::Bind { from, source },
             "cache" => {
                 let id = fields.value("id").unwrap_or(&target).to_owned();
-                let (sharing, access) = (fields.sharing()?, fields.access(0o755)?);
+                let says_access = ["mode", "uid", "gid"].iter().any(|key| fields.value(key).is_some());
+                let (sharing, access) = (fields.sharing()?, fields.access(CACHE_MODE)?);
+                let access = says_access.then_some(access);
                 RunMountKind::Cache { id, from, source, sharing, access }
             }
             "tmpfs" => RunMountKind::Tmpfs { size: fields.size()? },
@@ -234,12 +244,14 @@ mod tests {
         assert_eq!(bind.kind, RunMountKind::Bind { from: None, source: String::new() });
         assert!(!parsed("type=bind,dst=x,from=a,src=/s,rw").read_only);
         assert!(!parsed("target=x,readonly=false").read_only);
-        let access = Access { mode: 0o755, user: 0, group: 0 };
-        let RunMountKind::Cache { id, sharing, access: found, .. } = parsed("type=cache,target=/c").kind
-        else {
+        let RunMountKind::Cache { id, sharing, access, .. } = parsed("type=cache,target=/c").kind else {
             panic!("no cache")
         };
-        assert_eq!((id.as_str(), sharing, found), ("/c", Sharing::Shared, access));
+        assert_eq!((id.as_str(), sharing, access), ("/c", Sharing::Shared, None));
+        let RunMountKind::Cache { access, .. } = parsed("type=cache,target=/c,uid=0").kind else {
+            panic!("no cache")
+        };
+        assert_eq!(access, Some(Access::CACHE));
         let secret = parsed("type=secret,target=/a/token,env=T,required,mode=0440,uid=7").kind;
         let access = Access { mode: 0o440, user: 7, group: 0 };
         let variable = Some("T".to_owned());

@@ -24,6 +24,8 @@ const PREDEFINED: [&str; 10] = [
 
 /// The argument that says when results were made (reproducible-builds.org).
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// The argument that names the stage that is meant.
+const TARGET_STAGE: &str = "TARGETSTAGE";
 /// The argument that names the hosts of RUN steps.
 const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 /// What they are called without it.
@@ -39,8 +41,13 @@ pub(super) struct BuildArguments {
 }
 
 impl BuildArguments {
-    /// Takes the request's values; the platform that is built for and the host's are declared for FROM.
-    pub(super) fn new(given: BTreeMap<String, Option<String>>, target: Option<&Platform>) -> Self {
+    /// Takes the request's values; the platform that is built for, the host's and the stage that is meant are declared
+    /// for FROM.
+    pub(super) fn new(
+        given: BTreeMap<String, Option<String>>,
+        target: Option<&Platform>,
+        stage: Option<String>,
+    ) -> Self {
         let host = Platform::host();
         let mut arguments = Self { given, ..Self::default() };
         for (kind, platform) in [("TARGET", target.unwrap_or(&host)), ("BUILD", &host)] {
@@ -54,6 +61,10 @@ impl BuildArguments {
                 let value = arguments.value(&name, Some(value));
                 arguments.global.insert(name, value);
             }
+        }
+        if let Some(stage) = stage {
+            let value = arguments.value(TARGET_STAGE, Some(stage));
+            arguments.global.insert(TARGET_STAGE.to_owned(), value);
         }
         arguments
     }

@@ -1,8 +1,9 @@
 //! Directories of `RUN --mount=type=cache`: kept over builds, until they are pruned.
 //!
 //! ```text
-//! <builds>/cache-mounts/<sha256 of the id>[-<number>]/{id,files/}
+//! <builds>/cache-mounts/<sha256 of the id and the beginning>[-<number>]/{id,files/}
 //! ```
+//! Mounts of one id that begin with other files, or belong to others, are not the same cache.
 //! The number distinguishes those that private mounts of the same id made at the same time.
 
 use std::collections::HashMap;
@@ -64,6 +65,26 @@ pub(super) struct CacheMount {
     pub(super) in_use: bool,
 }
 
+/// Which cache a step means.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CacheKey<'a> {
+    /// The id that Dockerfiles give it.
+    pub(super) id: &'a str,
+    /// What it is when it is made, in words; empty for an empty directory of root's.
+    pub(super) beginning: &'a str,
+}
+
+impl CacheKey<'_> {
+    fn name(&self) -> String {
+        let text = match self.beginning {
+            "" => self.id.to_owned(),
+            // No Dockerfile has this byte in an id.
+            beginning => format!("{}\0{beginning}", self.id),
+        };
+        digest_of(text.as_bytes()).hexadecimal()
+    }
+}
+
 /// The use of a directory by a step; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct CacheUse {
@@ -82,17 +103,17 @@ impl CacheMounts {
         self.0.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the directory of an id into use; `None` when the build is cancelled while it waits for another.
+    /// Takes the directory of a cache into use; `None` when the build is cancelled while it waits for another.
     ///
     /// # Errors
     /// What mkdir(2) or write(2) fails with.
     pub(super) fn acquire(
         &self,
-        id: &str,
+        key: CacheKey<'_>,
         sharing: Sharing,
         cancellation: &Cancellation,
     ) -> io::Result<Option<CacheUse>> {
-        let base = digest_of(id.as_bytes()).hexadecimal();
+        let (id, base) = (key.id, key.name());
         let mut uses = self.uses();
         let mut number = 0_usize;
         let name = loop {
@@ -235,11 +256,19 @@ mod tests {
         let temporary = Temporary::new();
         let caches = CacheMounts::new(temporary.join("caches"));
         let cancellation = Cancellation::new();
-        let acquire = |sharing| caches.acquire("x", sharing, &cancellation).expect("a directory");
+        let key = CacheKey { id: "x", beginning: "" };
+        let acquire = |sharing| caches.acquire(key, sharing, &cancellation).expect("a directory");
         let first = acquire(Sharing::Shared).expect("free");
         let second = acquire(Sharing::Shared).expect("shared");
         assert!(first.is_new && !second.is_new);
         assert_eq!(first.path(), second.path());
+        let owned = CacheKey { id: "x", beginning: "1000:0:755" };
+        let owned = caches.acquire(owned, Sharing::Shared, &cancellation).expect("a directory");
+        let owned = owned.expect("free");
+        assert!(owned.is_new && owned.path() != first.path(), "one of another owner");
+        let name = owned.name.clone();
+        drop(owned);
+        assert!(caches.remove(&name).expect("an answer"), "nobody uses it");
         let private = acquire(Sharing::Private).expect("one of its own");
         assert_ne!(first.path(), private.path());
         fs::write(first.path().join("f"), "content").expect("a file");

@@ -94,12 +94,8 @@ impl Build<'_> {
         if items.is_empty() && order == Order::Written {
             return Err(TransferError::NoSources.into());
         }
-        // In a graph the files that one pattern matches follow each other to the same place.
-        let count = match order {
-            Order::Written => items.len(),
-            Order::Graph => transfer.sources.len() + transfer.documents.len(),
-        };
-        if count > 1 && !names_directory(&words.destination) {
+        // In a graph they follow each other to the same place.
+        if order == Order::Written && items.len() > 1 && !names_directory(&words.destination) {
             return Err(TransferError::DestinationNotDirectory(transfer.verb.name()).into());
         }
         let worth = match &tree {
@@ -266,10 +262,14 @@ impl Build<'_> {
     ) -> Result<Vec<Item>, BuildError> {
         let order = self.work.parameters.order;
         let mut items = Vec::new();
+        let mut documents = Vec::new();
         for document in &transfer.documents {
             let content = &document.content;
             let content = if document.expands { self.expand_document(content)? } else { content.clone() };
-            items.push(Item::Inline(Inline { name: document.name.clone(), content }));
+            documents.push(Item::Inline(Inline { name: document.name.clone(), content }));
+        }
+        if order == Order::Written {
+            items.append(&mut documents);
         }
         let checksum = words.checksum.as_deref();
         for word in &transfer.sources {
@@ -300,6 +300,7 @@ impl Build<'_> {
             };
             items.extend(selected.into_iter().filter(is_kept).map(Item::Local));
         }
+        items.append(&mut documents);
         Ok(items)
     }
 }

@@ -119,6 +119,7 @@ impl Builder {
         let (wording, order) = (parameters.wording, parameters.order);
         let BuildRequest { context, dockerfile, dockerfile_text, target, labels, .. } = request;
         let arguments = request.build_arguments.clone();
+        let written_target = target.clone();
         let (provisions, policy) = (request.provisions.clone(), request.policy.clone());
         let choice = Choice {
             dockerfile,
@@ -144,7 +145,12 @@ impl Builder {
         let dockerfile = prepared.dockerfile;
         let checks =
             CheckRequest { arguments: request.build_arguments.clone(), ignored: request.ignored.clone() };
-        let mut arguments = BuildArguments::new(request.build_arguments, request.platform.as_ref());
+        let target_stage = match order {
+            Order::Written => None,
+            Order::Graph => Some(dockerfile.target_stage(written_target.as_deref())),
+        };
+        let mut arguments =
+            BuildArguments::new(request.build_arguments, request.platform.as_ref(), target_stage);
         let target = std::thread::scope(|scope| {
             let runner = session.runner;
             scope.spawn(move || steps::remove_all(runner, &removed));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use model::{MountKind, MountRequest, Owners, Submounts};
 
-use super::cache_mounts::CacheUse;
+use super::cache_mounts::{CacheKey, CacheUse};
 use super::metadata::absolute;
 use super::state::Build;
 use super::trees::StepTree;
@@ -28,6 +28,8 @@ const SCRIPTS: &str = "/dev/pipes";
 pub(super) struct PlannedMount {
     mount: RunMount,
     tree: Option<StepTree>,
+    /// What stands for the files that it shows, or begins with.
+    worth: String,
     /// The mount as the cache knows it.
     pub(super) key: String,
 }
@@ -87,7 +89,8 @@ impl Build<'_> {
             | RunMountKind::Tmpfs { .. }
             | RunMountKind::Secret { .. }
             | RunMountKind::Ssh { .. } => {
-                return Ok(PlannedMount { mount, tree: None, key: format!("--mount={text}") });
+                let key = format!("--mount={text}");
+                return Ok(PlannedMount { mount, tree: None, worth: String::new(), key });
             }
         };
         let worth = match &tree {
@@ -100,7 +103,7 @@ impl Build<'_> {
             RunMountKind::Cache { .. } => format!("--mount={text}"),
             _ => format!("--mount={text}@{worth}"),
         };
-        Ok(PlannedMount { mount, tree, key })
+        Ok(PlannedMount { mount, tree, worth, key })
     }
 
     /// Makes the mounts.
@@ -113,15 +116,16 @@ impl Build<'_> {
         script: Option<&HereDocument>,
     ) -> Result<StepMounts, BuildError> {
         let mut made = StepMounts::default();
-        for PlannedMount { mount, tree, .. } in planned {
+        for PlannedMount { mount, tree, worth, .. } in planned {
             match &mount.kind {
                 RunMountKind::Bind { source, .. } => {
                     let kind = self.bind(tree.as_ref(), source, mount.read_only)?;
                     self.add(&mut made, &mount.target, mount.read_only, kind)?;
                 }
                 RunMountKind::Cache { id, source, sharing, access, .. } => {
-                    let cache =
-                        self.cache(id, *sharing, *access, tree.as_ref().map(|tree| (tree, source)))?;
+                    let first = tree.as_ref().map(|tree| (tree, source.as_str()));
+                    let beginning = CacheBeginning { first, worth, access: *access };
+                    let cache = self.cache(id, *sharing, &beginning)?;
                     let kind = host_mount(&cache.path());
                     made.caches.push(cache);
                     self.add(&mut made, &mount.target, mount.read_only, kind)?;
@@ -184,22 +188,22 @@ impl Build<'_> {
         &self,
         id: &str,
         sharing: Sharing,
-        access: Access,
-        first: Option<(&StepTree, &String)>,
+        beginning: &CacheBeginning<'_>,
     ) -> Result<CacheUse, BuildError> {
         let caches = &self.work.builder.cache_mounts;
         let failed = |error| BuildError::file("make the cache", id)(error);
-        let found = caches.acquire(id, sharing, self.work.session.cancellation).map_err(failed)?;
+        let key = CacheKey { id, beginning: &beginning.key() };
+        let found = caches.acquire(key, sharing, self.work.session.cancellation).map_err(failed)?;
         let cache = found.ok_or(BuildError::Cancelled)?;
         if !cache.is_new {
             return Ok(cache);
         }
         let path = cache.path();
-        if let Some((tree, source)) = first {
+        if let Some((tree, source)) = beginning.first {
             let copied = self.copy_out(tree, source)?;
             fs::remove_dir(&path).and_then(|()| fs::rename(copied, &path)).map_err(failed)?;
         }
-        set_access(&path, access).map_err(failed)?;
+        set_access(&path, beginning.access.unwrap_or(Access::CACHE)).map_err(failed)?;
         Ok(cache)
     }
 
@@ -260,6 +264,24 @@ impl Build<'_> {
         file.write_all(bytes).map_err(failed)?;
         set_access(&path, access).map_err(failed)?;
         Ok(path)
+    }
+}
+
+/// What the directory of a cache is when it is made.
+struct CacheBeginning<'a> {
+    /// The files that it begins with.
+    first: Option<(&'a StepTree, &'a str)>,
+    /// What stands for their tree.
+    worth: &'a str,
+    access: Option<Access>,
+}
+
+impl CacheBeginning<'_> {
+    /// Tells caches of one id apart that begin in other ways; empty where nothing is said.
+    fn key(&self) -> String {
+        let access = self.access.map(|Access { mode, user, group }| format!("{user}:{group}:{mode:o}"));
+        let first = self.first.map(|(_, source)| format!("{}/{source}", self.worth));
+        access.into_iter().chain(first).collect::<Vec<_>>().join(",")
     }
 }
 

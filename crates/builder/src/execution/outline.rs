@@ -100,7 +100,7 @@ pub fn outline(
     let mut dockerfile = Dockerfile::parse(text, Wording::Today, Order::Graph)?;
     dockerfile.stop_after(target)?;
     let comments = Comments::of(text);
-    let mut arguments = BuildArguments::new(given, platform);
+    let mut arguments = BuildArguments::new(given, platform, Some(dockerfile.target_stage(target)));
     let mut outline = Outline::default();
     let is_global = |instruction: &&Instruction| !matches!(instruction.command, Command::From { .. });
     for instruction in dockerfile.instructions.iter().take_while(is_global) {

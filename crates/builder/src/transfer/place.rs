@@ -91,10 +91,13 @@ pub(crate) fn place(
     placement: &Placement<'_>,
 ) -> Result<(), TransferError> {
     items.iter().try_for_each(|item| {
-        if placement.sources == Sources::Independent {
-            upper.forget_names();
+        if placement.sources == Sources::Joined {
+            return place_item(upper, source, item, placement);
         }
-        place_item(upper, source, item, placement)
+        upper.forget_names();
+        place_item(upper, source, item, placement)?;
+        // What comes after it changes the times of the directories that it is put into.
+        Ok(upper.set_times()?)
     })
 }
 
@@ -118,7 +121,16 @@ fn place_item(
             place_item(upper, source, &Item::Local(selected), &placement)
         }
         Item::Local(selected) if selected.node.is_directory() => {
-            let mut position = directory(upper, placement)?;
+            let mut position = directory(upper, placement).map_err(|error| match error {
+                TreeError::NotDirectory(path)
+                    if placement.sources == Sources::Independent
+                        && !placement.directory
+                        && path == placement.destination =>
+                {
+                    TreeError::FileInPlaceOfDirectory(path)
+                }
+                error => error,
+            })?;
             dress(upper, &position, &selected.node, placement)?;
             Ok(place_children(upper, source, &selected.path, &mut position, placement)?)
         }

@@ -35,14 +35,22 @@ pub(crate) enum DefaultGroup {
 }
 
 /// Resolves `user[:group]`, names or numbers; without a group it is the default one of the user's name, or that of
-/// the user's number.
+/// the user's number. In a graph either side of the colon may be empty, which is root.
 ///
 /// # Errors
 /// [`TreeError::UnknownAccount`] when the image's `/etc/passwd` or `/etc/group` lacks the name.
 pub(crate) fn resolve_owner(text: &str, view: &View, default: DefaultGroup) -> Result<Owner, TreeError> {
-    let (user, group) = text.split_once(':').unwrap_or((text, ""));
+    let is_graph = default == DefaultGroup::Primary;
+    let (user, group) = match text.split_once(':') {
+        Some((user, group)) if is_graph => {
+            let or_root = |text| if str::is_empty(text) { ROOT } else { text };
+            (or_root(user), or_root(group))
+        }
+        Some(parts) => parts,
+        None => (text, ""),
+    };
     let unknown = |kind, text: &str| TreeError::UnknownAccount { kind, text: text.to_owned() };
-    let is_root = |text: &str| default == DefaultGroup::Primary && text == ROOT;
+    let is_root = |text: &str| is_graph && text == ROOT;
     let found = |kind, text: &str| match text.parse() {
         Ok(number) => Ok(Some(number)),
         Err(_) if is_root(text) => Ok(Some(0)),
@@ -50,7 +58,7 @@ pub(crate) fn resolve_owner(text: &str, view: &View, default: DefaultGroup) -> R
     };
     let user_number = found("uid", user)?.ok_or_else(|| unknown("uid", user))?;
     let group_number = match group {
-        "" if default == DefaultGroup::Primary && !is_root(user) && user.parse::<u32>().is_err() => {
+        "" if is_graph && !is_root(user) && user.parse::<u32>().is_err() => {
             number_of(view, PASSWD, user, PRIMARY_GROUP)?.unwrap_or(user_number)
         }
         "" => found("gid", user)?.unwrap_or(user_number),
