@@ -63,6 +63,8 @@ fn main() {
         fs::write(directory.join(format!("{group}.txt")), text).expect("the results");
     }
     let _ = engine.delete(&format!("/images/{name}:latest")).expect(200);
+    // What the store has noted of the pushed layer goes with it.
+    let _ = engine.delete("/images/busybox").expect(200);
     engine.forget_builds();
     drop((daemon, agent, registry, servers));
     fs::remove_dir_all(&scratch).expect("an empty directory");
