@@ -143,7 +143,8 @@ async fn solve(
     request: BuildRequest,
     credentials: CredentialMap,
 ) -> Result<HashMap<String, String>, Status> {
-    export::check(&build.exporters)?;
+    let warnings = export::check(&build.exporters)?;
+    build.progress.warn_of_options(warnings);
     let images = frontend::run_request(parts, build, request, credentials).await?.images()?;
     export::run(parts, build, images).await
 }

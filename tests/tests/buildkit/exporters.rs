@@ -66,11 +66,39 @@ fn an_image_goes_to_the_client_and_comes_back() {
 }
 
 #[test]
+fn attributes_without_effect_are_warnings_and_prefixes_begin_names() {
+    let engine = Engine::start();
+    let attributes = [("compression", "gzip"), ("oci-mediatypes", "false"), ("dest", "/x")];
+    let built = run(Order::of(offers(), "x").exporters(&[("docker", &attributes)]).run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let warnings = built.progress.iter().flat_map(|status| &status.warnings);
+    let texts: Vec<_> =
+        warnings.map(|warning| String::from_utf8_lossy(&warning.short).into_owned()).collect();
+    assert_eq!(
+        texts,
+        [
+            "exporter attribute compression=gzip of docker has no effect: layers in archives are not compressed",
+            "exporter attribute oci-mediatypes=false of docker has no effect: archives have the types of the OCI",
+        ]
+    );
+    let order = Order::of(offers(), "x").option("attest:provenance", "mode=min");
+    let order = order.exporters(&[("tar", &[("attestation-prefix", "said-")])]);
+    let built = run(order.run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let found = paths(&built.received.file);
+    assert!(found.contains("said-provenance.json") && !found.contains("provenance.json"), "{found:?}");
+    engine.forget_builds();
+}
+
+#[test]
 fn what_cannot_be_exported_is_refused_first() {
     let engine = Engine::start();
     for (kind, attributes, code) in [
         ("nosuch", &[][..], 12),
         ("moby", &[("nosuch", "1")][..], 12),
+        ("oci", &[("annotation.a", "b")][..], 12),
+        ("local", &[("platform-split", "true")][..], 12),
+        ("tar", &[("rewrite-timestamp", "true")][..], 12),
         ("moby", &[("name", "NOT A NAME")][..], 3),
     ] {
         let built = run(Order::of(offers(), "x").exporters(&[(kind, attributes)]).run(engine.socket()));

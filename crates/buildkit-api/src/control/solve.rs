@@ -49,9 +49,10 @@ async fn run(
     request: SolveRequest,
 ) -> Result<HashMap<String, String>, Status> {
     refuse(&request)?;
-    export::check(&build.exporters)?;
+    let mut warnings = export::check(&build.exporters)?;
     let cache_exports = CacheExport::of_request(request.cache.as_ref())?;
-    build.progress.warn_of_options(cache_exports.iter().flat_map(CacheExport::warnings).collect());
+    warnings.extend(cache_exports.iter().flat_map(CacheExport::warnings));
+    build.progress.warn_of_options(warnings);
     let graph = request.definition.filter(|definition| !definition.operations.is_empty());
     let images = match (request.frontend.as_str(), graph) {
         ("", None) => images_of(build, &build.result_of_client().await?)?,

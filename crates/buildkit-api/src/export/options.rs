@@ -8,6 +8,14 @@ use super::names;
 use crate::grpc::Status;
 use buildkit_messages::control::Exporter;
 
+/// An exporter that was parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ParsedExport {
+    pub(super) export: Export,
+    /// Attributes that have no effect, in words.
+    pub(super) warnings: Vec<String>,
+}
+
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Export {
@@ -15,10 +23,10 @@ pub(super) enum Export {
     Image { names: Vec<ImageReference>, push: bool },
     /// To the client as an archive of the image, with these names in it.
     Archive { kind: ArchiveKind, names: Vec<ImageReference> },
-    /// To the client as an archive of the files.
-    Files,
-    /// To the client as a directory of the files.
-    Directory,
+    /// To the client as an archive of the files; names of attestations begin with the prefix.
+    Files { prefix: String },
+    /// To the client as a directory of the files, likewise.
+    Directory { prefix: String },
 }
 
 /// What an archive of an image calls itself. Both are an image layout with a `manifest.json` beside it.
@@ -37,29 +45,56 @@ impl ArchiveKind {
     }
 }
 
-impl Export {
+impl ParsedExport {
     /// Parses an exporter.
     ///
     /// # Errors
     /// `Unimplemented` for a kind or an attribute that is not supported, `InvalidArgument` for an invalid value.
-    pub(super) fn parse(exporter: &Exporter) -> Result<Self, Status> {
+    pub(super) fn of(exporter: &Exporter) -> Result<Self, Status> {
+        let kind = Kind::parse(&exporter.kind)?;
         let mut attributes = Attributes::default();
         let sorted: BTreeMap<_, _> = exporter.attributes.iter().collect();
         for (name, value) in sorted {
-            attributes.take(&exporter.kind, name, value)?;
+            attributes.take((kind, &exporter.kind), name, value)?;
         }
-        let Attributes { names, push } = attributes;
-        match exporter.kind.as_str() {
-            "image" | "moby" if push && names.is_empty() => {
-                Err(Status::invalid("an image that is pushed needs a name"))
+        let Attributes { names, push, prefix, warnings } = attributes;
+        let export = match kind {
+            Kind::Image if push && names.is_empty() => {
+                return Err(Status::invalid("an image that is pushed needs a name"));
             }
-            "image" | "moby" => Ok(Self::Image { names, push }),
-            "docker" => Ok(Self::Archive { kind: ArchiveKind::Docker, names }),
-            "oci" => Ok(Self::Archive { kind: ArchiveKind::Oci, names }),
-            "tar" => Ok(Self::Files),
-            "local" => Ok(Self::Directory),
-            other => Err(Status::unimplemented(format!("exporter {other:?} is not supported"))),
-        }
+            Kind::Image => Export::Image { names, push },
+            Kind::Archive(kind) => Export::Archive { kind, names },
+            Kind::Files => Export::Files { prefix },
+            Kind::Directory => Export::Directory { prefix },
+        };
+        Ok(Self { export, warnings })
+    }
+}
+
+/// The kinds of exporters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Image,
+    Archive(ArchiveKind),
+    Files,
+    Directory,
+}
+
+impl Kind {
+    fn parse(text: &str) -> Result<Self, Status> {
+        Ok(match text {
+            "image" | "moby" => Self::Image,
+            "docker" => Self::Archive(ArchiveKind::Docker),
+            "oci" => Self::Archive(ArchiveKind::Oci),
+            "tar" => Self::Files,
+            "local" => Self::Directory,
+            other => return Err(Status::unimplemented(format!("exporter {other:?} is not supported"))),
+        })
+    }
+
+    /// Whether what it gives is an image.
+    const fn is_of_images(self) -> bool {
+        matches!(self, Self::Image | Self::Archive(_))
     }
 }
 
@@ -67,10 +102,12 @@ impl Export {
 struct Attributes {
     names: Vec<ImageReference>,
     push: bool,
+    prefix: String,
+    warnings: Vec<String>,
 }
 
 impl Attributes {
-    fn take(&mut self, kind: &str, name: &str, value: &str) -> Result<(), Status> {
+    fn take(&mut self, (kind, shown): (Kind, &str), name: &str, value: &str) -> Result<(), Status> {
         let flag = || match value {
             "" | "true" | "1" => Ok(true),
             "false" | "0" => Ok(false),
@@ -78,37 +115,83 @@ impl Attributes {
         };
         let refuse = |why: &str| {
             Err(Status::unimplemented(format!(
-                "exporter attribute {name}={value} of {kind} is not supported: {why}"
+                "exporter attribute {name}={value} of {shown} is not supported: {why}"
             )))
         };
-        match name {
-            "name" => self.names = names::parse(value)?,
-            "push" => self.push = flag()?,
-            "tar" if !flag()? => return refuse("images are sent as archives"),
-            "push-by-digest" if flag()? => return refuse("images are pushed by name"),
-            "store" if !flag()? => return refuse("images are made in the engine's store"),
-            "rewrite-timestamp" if flag()? => return refuse("files keep their times"),
-            "platform-split" if flag()? => return refuse("results are for one platform"),
-            "compression" if !matches!(value, "" | "gzip") => return refuse("layers are packed with gzip"),
-            // What is so in any case, what the client does itself, or what it need not have (`unpack=false`).
-            "tar"
-            | "push-by-digest"
-            | "store"
-            | "rewrite-timestamp"
-            | "platform-split"
-            | "unpack"
-            | "compression"
-            | "force-compression"
-            | "oci-mediatypes"
-            | "name-canonical"
-            | "buildinfo"
-            | "dest"
-            | "prefer-image-digest" => {}
+        let mut warn = |why: &str| {
+            let text = format!("exporter attribute {name}={value} of {shown} has no effect: {why}");
+            self.warnings.push(text);
+            Ok(())
+        };
+        match (kind, name) {
+            (_, "name") if kind.is_of_images() => self.names = names::parse(value)?,
+            (_, "name") => return warn("files have no name"),
+            // The client writes it there.
+            (_, "dest") if kind != Kind::Image => {}
+            (Kind::Image, "push") => self.push = flag()?,
+            (Kind::Image, "push-by-digest") if flag()? => return refuse("images are pushed by name"),
+            (Kind::Image, "store") if !flag()? => return refuse("images are made in the engine's store"),
+            (Kind::Image, "unpack") if !flag()? => return warn("images are always unpacked"),
+            (Kind::Image, "push-by-digest" | "store" | "unpack") => {}
+            (Kind::Image, "name-canonical" | "prefer-image-digest") if flag()? => {
+                return warn("images that are pushed get the name of their digest in any case");
+            }
+            (Kind::Image, "name-canonical" | "prefer-image-digest") => {}
+            (Kind::Archive(_), "tar") if !flag()? => return refuse("images are sent as archives"),
+            (Kind::Archive(_), "tar") => {}
+            (Kind::Image, "compression") if matches!(value, "" | "gzip") => {}
+            (Kind::Image, "compression") => return refuse("layers are pushed with gzip"),
+            (Kind::Archive(_), "compression") if matches!(value, "" | "uncompressed") => {}
+            (Kind::Archive(_), "compression") if value == "gzip" => {
+                return warn("layers in archives are not compressed");
+            }
+            (Kind::Archive(_), "compression") => return refuse("layers in archives are not compressed"),
+            (Kind::Archive(_), "force-compression") if flag()? => {
+                return warn("layers in archives are not compressed");
+            }
+            // All layers that are pushed are compressed alike.
+            (Kind::Image | Kind::Archive(_), "force-compression") => drop(flag()?),
+            (Kind::Image | Kind::Archive(_), "compression-level") => return warn("there is one level"),
+            (Kind::Image, "oci-mediatypes") if flag()? => {
+                return warn(
+                    "an image has the types of the OCI where something is said of it, or there are several",
+                );
+            }
+            (Kind::Archive(_), "oci-mediatypes") if !flag()? => {
+                return warn("archives have the types of the OCI");
+            }
+            (Kind::Image | Kind::Archive(_), "oci-mediatypes") => {}
+            (Kind::Image | Kind::Archive(_), "buildinfo") if flag()? => {
+                return warn("clients of today have no such field of images");
+            }
+            (Kind::Image | Kind::Archive(_), "buildinfo") => {}
+            (Kind::Files | Kind::Directory, "attestation-prefix") => self.prefix = file_prefix(value)?,
+            (Kind::Files | Kind::Directory, "platform-split") if flag()? => {
+                return refuse("results are for one platform");
+            }
+            (Kind::Files | Kind::Directory, "platform-split") => {}
+            (_, "rewrite-timestamp") if flag()? => return refuse("files keep their times"),
+            (_, "rewrite-timestamp") => {}
+            (_, "source-date-epoch") => {
+                return refuse("the argument SOURCE_DATE_EPOCH of the build says when results were made");
+            }
+            (_, name) if name.starts_with("annotation") => return refuse("manifests get no annotations"),
             _ => return refuse("it is not known"),
         }
         Ok(())
     }
 }
+
+/// A prefix of names of files: attestations lie beside the files, in no other directory.
+fn file_prefix(text: &str) -> Result<String, Status> {
+    if text.contains('/') || text.contains('\0') || text.len() > PREFIX_LIMIT {
+        return Err(Status::invalid(format!("{text:?} is no prefix of a file's name")));
+    }
+    Ok(text.to_owned())
+}
+
+/// The longest prefix: NAME_MAX leaves room for a name behind it.
+const PREFIX_LIMIT: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -117,9 +200,13 @@ mod tests {
     use super::*;
     use crate::grpc::Code;
 
-    fn parse(kind: &str, attributes: &[(&str, &str)]) -> Result<Export, Status> {
+    fn parse_with_warnings(kind: &str, attributes: &[(&str, &str)]) -> Result<ParsedExport, Status> {
         let owned = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Export::parse(&Exporter { kind: kind.to_owned(), attributes: owned.collect::<HashMap<_, _>>() })
+        ParsedExport::of(&Exporter { kind: kind.to_owned(), attributes: owned.collect::<HashMap<_, _>>() })
+    }
+
+    fn parse(kind: &str, attributes: &[(&str, &str)]) -> Result<Export, Status> {
+        parse_with_warnings(kind, attributes).map(|parsed| parsed.export)
     }
 
     #[test]
@@ -127,8 +214,11 @@ mod tests {
         let export = parse("moby", &[("name", "a,b:c"), ("unpack", "true")]).expect("an exporter");
         let Export::Image { names, push: false } = export else { panic!("{export:?}") };
         assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:latest", "b:c"]);
-        assert_eq!(parse("local", &[]).expect("an exporter"), Export::Directory);
-        assert_eq!(parse("tar", &[]).expect("an exporter"), Export::Files);
+        assert_eq!(
+            parse("local", &[("dest", "/x")]).expect("an exporter"),
+            Export::Directory { prefix: String::new() }
+        );
+        assert_eq!(parse("tar", &[]).expect("an exporter"), Export::Files { prefix: String::new() });
     }
 
     #[test]
@@ -136,8 +226,22 @@ mod tests {
         for (kind, name, value) in [
             ("nosuch", "name", "a"),
             ("image", "nosuch", "1"),
-            ("oci", "tar", "false"),
+            ("image", "dest", "/x"),
             ("image", "compression", "zstd"),
+            ("image", "push-by-digest", "true"),
+            ("image", "store", "false"),
+            ("image", "rewrite-timestamp", "true"),
+            ("image", "annotation.a", "b"),
+            ("image", "annotation-index.a", "b"),
+            ("image", "source-date-epoch", "7"),
+            ("oci", "tar", "false"),
+            ("oci", "push", "true"),
+            ("oci", "compression", "zstd"),
+            ("docker", "compression", "estargz"),
+            ("docker", "attestation-prefix", "a"),
+            ("local", "platform-split", "true"),
+            ("local", "compression", "gzip"),
+            ("tar", "rewrite-timestamp", "true"),
         ] {
             assert_eq!(
                 parse(kind, &[(name, value)]).expect_err(kind).code,
@@ -147,5 +251,46 @@ mod tests {
         }
         assert_eq!(parse("image", &[("push", "true")]).expect_err("no name").code, Code::InvalidArgument);
         assert_eq!(parse("image", &[("name", "A B")]).expect_err("no name").code, Code::InvalidArgument);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_named_and_what_is_so_anyway_is_not() {
+        for (kind, name, value, is_warned) in [
+            ("image", "unpack", "false", true),
+            ("image", "unpack", "true", false),
+            ("image", "compression", "gzip", false),
+            ("image", "force-compression", "true", false),
+            ("image", "compression-level", "9", true),
+            ("image", "oci-mediatypes", "true", true),
+            ("image", "oci-mediatypes", "false", false),
+            ("image", "name-canonical", "true", true),
+            ("image", "prefer-image-digest", "false", false),
+            ("image", "buildinfo", "true", true),
+            ("oci", "compression", "gzip", true),
+            ("oci", "compression", "uncompressed", false),
+            ("oci", "oci-mediatypes", "true", false),
+            ("docker", "oci-mediatypes", "false", true),
+            ("docker", "force-compression", "true", true),
+            ("docker", "dest", "/x", false),
+            ("tar", "name", "a", true),
+            ("tar", "rewrite-timestamp", "false", false),
+            ("local", "platform-split", "false", false),
+        ] {
+            let parsed = parse_with_warnings(kind, &[(name, value)]).expect(name);
+            let named = format!("exporter attribute {name}={value} of {kind} has no effect");
+            let is_named = parsed.warnings.iter().any(|warning| warning.starts_with(&named));
+            assert_eq!(
+                (is_named, parsed.warnings.len()),
+                (is_warned, usize::from(is_warned)),
+                "{kind} {name}={value}"
+            );
+        }
+        for (name, value) in [("unpack", "maybe"), ("oci-mediatypes", "2")] {
+            assert_eq!(parse("image", &[(name, value)]).expect_err(name).code, Code::InvalidArgument);
+        }
+        assert_eq!(
+            parse("local", &[("attestation-prefix", "../x")]).expect_err("a path").code,
+            Code::InvalidArgument
+        );
     }
 }

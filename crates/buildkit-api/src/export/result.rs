@@ -49,11 +49,11 @@ impl BuildOutput {
         self.images.iter().map(said).collect()
     }
 
-    /// The files of the only image.
+    /// The files of the only image; names of what is said of it begin with the prefix.
     ///
     /// # Errors
     /// `Unimplemented` for images of several platforms.
-    pub(super) fn files(&self, build: &Build) -> Result<OutputFiles, Status> {
+    pub(super) fn files(&self, build: &Build, prefix: &str) -> Result<OutputFiles, Status> {
         let [image] = self.images.as_slice() else {
             return Err(Status::unimplemented("files are exported of one platform alone"));
         };
@@ -66,7 +66,7 @@ impl BuildOutput {
                 "subject": [],
                 "predicate": content,
             });
-            ("provenance.json".to_owned(), statement.to_string().into_bytes())
+            (format!("{prefix}provenance.json"), statement.to_string().into_bytes())
         });
         Ok(OutputFiles { image: image.held.id, documents: documents.into_iter().collect() })
     }

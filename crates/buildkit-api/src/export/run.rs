@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::options::Export;
+use super::options::{Export, ParsedExport};
 use super::result::BuildOutput;
 use super::{archive, directory, image};
 use crate::build::Build;
@@ -16,15 +16,16 @@ use buildkit_messages::control::Exporter;
 /// Exporters of one build.
 const EXPORTER_LIMIT: usize = 32;
 
-/// Refuses exporters before anything is built for them.
+/// Refuses exporters before anything is built for them; gives what of them has no effect, in words.
 ///
 /// # Errors
 /// [`Status`] for one that is not supported.
-pub(crate) fn check(exporters: &[Exporter]) -> Result<(), Status> {
+pub(crate) fn check(exporters: &[Exporter]) -> Result<Vec<String>, Status> {
     if exporters.len() > EXPORTER_LIMIT {
         return Err(Status::invalid(format!("a build has at most {EXPORTER_LIMIT} exporters")));
     }
-    exporters.iter().try_for_each(|exporter| Export::parse(exporter).map(drop))
+    let parsed = exporters.iter().map(|exporter| ParsedExport::of(exporter).map(|parsed| parsed.warnings));
+    Ok(parsed.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Hands images to the exporters of their build, and gives what they say of them.
@@ -44,15 +45,19 @@ pub(crate) async fn run(
     let output = BuildOutput { images, provenance: Provenance::of_options(&build.attributes())? };
     build.set_statements(output.statements(build));
     for (number, exporter) in build.exporters.iter().enumerate() {
-        match Export::parse(exporter)? {
+        match ParsedExport::of(exporter)?.export {
             Export::Image { names, push } => {
                 response.extend(image::export(parts, build, &output, names, push).await?);
             }
             Export::Archive { kind, names } => {
                 response.extend(archive::export_image(parts, build, number, &output, (kind, names)).await?);
             }
-            Export::Files => archive::export_files(parts, build, number, output.files(build)?).await?,
-            Export::Directory => directory::export(parts, build, number, output.files(build)?).await?,
+            Export::Files { prefix } => {
+                archive::export_files(parts, build, number, output.files(build, &prefix)?).await?;
+            }
+            Export::Directory { prefix } => {
+                directory::export(parts, build, number, output.files(build, &prefix)?).await?;
+            }
         }
     }
     Ok(response)
