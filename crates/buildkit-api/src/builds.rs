@@ -53,7 +53,7 @@ impl State {
         let mut weight: usize = self.ended.iter().map(|(_, progress)| progress.weight()).sum();
         while self.ended.len() > ENDED_LEAST && (self.ended.len() > HISTORY_LIMIT || weight > ENDED_WEIGHT) {
             let Some((_, progress)) = self.ended.pop_front() else { return };
-            weight -= progress.weight();
+            weight = weight.saturating_sub(progress.weight());
         }
     }
 }

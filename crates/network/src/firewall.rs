@@ -26,6 +26,8 @@ use crate::port::{Protocol, PublishedPort};
 use content::Tables;
 pub(crate) use content::{Beside, Content, DirectPort, HostPlace, Layout, Place};
 use family::Family;
+#[cfg(test)]
+pub(crate) use passing::CONTAINERS;
 use passing::KnownBy;
 use transaction::Transaction;
 

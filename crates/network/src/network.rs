@@ -182,9 +182,7 @@ impl Network {
         let mut errors = Vec::new();
         match active.number {
             DEFAULT_NETWORK => {
-                for interface in active.host.reaper.take_back() {
-                    errors.extend(active.host.routing().delete_interface(&interface).err());
-                }
+                errors.extend(active.host.reaper.remove_now(&mut active.host.routing()).err());
                 active.host.spare_bridges.close();
                 errors.extend(active.host.firewall().and_then(|mut firewall| firewall.remove().err()));
                 errors.extend(active.remove_bridge().err());

@@ -69,7 +69,7 @@ impl Systemd {
     /// Opens a connection to the manager's bus.
     pub(crate) async fn connect(&self) -> Result<Manager, Error> {
         let connected = match zbus::connection::Builder::address(self.address.as_str()) {
-            Ok(builder) => builder.build().await,
+            Ok(builder) => builder.method_timeout(self.timeout).build().await,
             Err(error) => Err(error),
         };
         connected.map(Manager).map_err(|source| Error::Bus(Box::new(source)))

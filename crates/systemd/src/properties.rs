@@ -12,6 +12,9 @@ const INFINITY: u64 = u64::MAX;
 /// Microseconds of a period that is not given, as the kernel has it.
 const DEFAULT_PERIOD: u64 = 100_000;
 
+/// One percent of a processor, in microseconds a second.
+const PERCENT: u64 = 10_000;
+
 /// Files whose value is a number or `max`, and their properties.
 const FILES: [(&str, &str); 7] = [
     ("cpu.weight", "CPUWeight"),
@@ -38,7 +41,11 @@ pub(crate) fn of_resources(resources: &Resources) -> Vec<Property> {
         let period = resources.cpu_period.unwrap_or(DEFAULT_PERIOD);
         let quota =
             resources.cpu_quota.and_then(|quota| u64::try_from(quota).ok()).filter(|quota| *quota > 0);
-        let per_second = quota.map_or(INFINITY, |quota| quota.saturating_mul(1_000_000) / period.max(1));
+        // In whole percents, rounded up: systemd writes them so, and reads them again at its next reload.
+        let per_second = quota.map_or(INFINITY, |quota| {
+            let exact = quota.saturating_mul(1_000_000) / period.max(1);
+            exact.div_ceil(PERCENT).max(1).saturating_mul(PERCENT)
+        });
         properties.push(("CPUQuotaPerSecUSec", Value::from(per_second)));
         properties.push(("CPUQuotaPeriodUSec", Value::from(period)));
     }
@@ -107,6 +114,18 @@ mod tests {
         let resources = Resources { unified, ..Resources::default() };
         let expected = [("MemoryHigh", Value::from(4096_u64)), ("MemoryMin", Value::from(INFINITY))];
         assert_eq!(of_resources(&resources), expected);
+    }
+
+    #[test]
+    fn a_quota_is_whole_percents_that_systemd_can_read_again() {
+        for (quota, per_second) in [(33_300, 340_000), (1_500, 20_000), (1_000, 10_000), (100, 10_000)] {
+            let resources = Resources { cpu_quota: Some(quota), ..Resources::default() };
+            assert_eq!(
+                value(&resources, "CPUQuotaPerSecUSec"),
+                Some(Value::from(per_second as u64)),
+                "{quota}"
+            );
+        }
     }
 
     #[test]

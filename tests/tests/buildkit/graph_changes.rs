@@ -124,6 +124,14 @@ fn links_and_directories_are_what_the_graph_says() {
         "/made/deep 1751 1:7 1000000000\n/made/file 640 1:7 1000000000\n\
          '/made/link' -> 'deep' 1:7 1000000000\n/etc/passwd\n"
     );
+    // What differs in its time alone is another step.
+    for time in [1_100_000_000_000_000_000, 1_200_000_000_000_000_000] {
+        let dated =
+            MakeFile { path: "/dated".to_owned(), mode: 0o644, content: b"x".to_vec(), owner: None, time };
+        let built = on_image(&engine, vec![FileAction { make_file: Some(dated), ..FileAction::default() }]);
+        assert!(built.result.is_ok(), "{:?}", built.result);
+        assert_eq!(engine.output_of("graph", "stat -c %Y /dated"), format!("{}\n", time / 1_000_000_000));
+    }
     let unknown = Owner { user: Some(by_name("nosuch")), group: None };
     let unowned = MakeDirectory { owner: Some(unknown), ..directory("/x", false) };
     for (action, text) in [

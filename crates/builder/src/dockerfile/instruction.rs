@@ -48,11 +48,12 @@ impl Dockerfile {
         if let Some(target) = target.filter(|target| !target.is_empty()) {
             return target.to_owned();
         }
-        let stages = self.instructions.iter().rev().filter_map(|instruction| match &instruction.command {
-            Command::From { stage, .. } => Some(stage.as_deref()),
-            _ => None,
-        });
-        stages.flatten().next().unwrap_or("default").to_ascii_lowercase()
+        let mut stages =
+            self.instructions.iter().rev().filter_map(|instruction| match &instruction.command {
+                Command::From { stage, .. } => Some(stage.as_deref()),
+                _ => None,
+            });
+        stages.next().flatten().unwrap_or("default").to_ascii_lowercase()
     }
 }
 

@@ -66,7 +66,7 @@ impl Writing {
             let start = offset;
             offset += i64::try_from(piece.len()).unwrap_or_default();
             // What an earlier attempt has left there is not sent again.
-            let known = usize::try_from((started.offset - start).max(0)).unwrap_or_default();
+            let known = usize::try_from(started.offset.saturating_sub(start).max(0)).unwrap_or_default();
             if known < piece.len() {
                 let data = Bytes::from(piece).slice(known..);
                 self.ask(WriteAction::Write, start.max(started.offset), data).await?;

@@ -13,6 +13,7 @@ use crate::container::Record;
 use crate::container::resources::of_cgroup;
 use crate::error::{Error, file_error};
 use crate::options::CgroupDriver;
+use crate::outcome::joined;
 
 /// How the name of a scope ends.
 const SUFFIX: &str = ".scope";
@@ -41,7 +42,7 @@ pub(crate) async fn start(record: &Record, cgroups: &[PathBuf], init: ProcessRef
         resources: &of_cgroup(&record.settings.host.resources),
     };
     Systemd::default().start_scope(&scope).await.map_err(Error::Systemd)?;
-    set_files(directory, scope.resources)
+    set_files(directory, scope.resources).await
 }
 
 /// Has systemd know limits that have changed: it sets those it knows again whenever it likes.
@@ -52,7 +53,7 @@ pub(crate) async fn limit(cgroups: &[PathBuf], resources: &Resources) -> Result<
     match of(cgroups) {
         Some((name, directory)) => {
             Systemd::default().limit_scope(name, resources).await.map_err(Error::Systemd)?;
-            set_files(directory, resources)
+            set_files(directory, resources).await
         }
         None => Ok(()),
     }
@@ -60,11 +61,19 @@ pub(crate) async fn limit(cgroups: &[PathBuf], resources: &Resources) -> Result<
 
 /// Sets the files that were given by their names once more: systemd has just set those that it knows, to values of its own
 /// where there is no property for them.
-fn set_files(directory: &Path, resources: &Resources) -> Result<(), Error> {
-    resources.unified.iter().try_for_each(|(name, value)| {
-        let path = directory.join(name);
-        fs::write(&path, value).map_err(file_error("set", &path))
-    })
+/// A limit below what is used makes the kernel reclaim before it answers.
+async fn set_files(directory: &Path, resources: &Resources) -> Result<(), Error> {
+    let (directory, files) = (directory.to_owned(), resources.unified.clone());
+    if files.is_empty() {
+        return Ok(());
+    }
+    let work = tokio::task::spawn_blocking(move || {
+        files.iter().try_for_each(|(name, value)| {
+            let path = directory.join(name);
+            fs::write(&path, value).map_err(file_error("set", &path))
+        })
+    });
+    joined(work.await)?
 }
 
 /// Ends the scope of a container that has ended.

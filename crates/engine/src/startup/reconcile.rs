@@ -8,7 +8,7 @@ use model::{ContainerId, RestartPolicy};
 use shim_protocol::RunDirectory;
 
 use crate::container::remove::Removal;
-use crate::container::{Container, Phase, Record};
+use crate::container::{Container, Phase, Record, scope};
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::endpoint::NONE;
 use crate::networking::moving::Moving;
@@ -39,8 +39,13 @@ pub(crate) async fn all(docker: &Arc<Realm>, pods: &Arc<Realm>, left: Left) {
     let to_start = take_over(docker, of_docker, execs).await;
     take_over(pods, of_pods, execs_of_pods).await;
     let (own, of_kubelet) = (Arc::clone(docker), Arc::clone(pods));
-    if let Err(failure) = tokio::task::spawn_blocking(move || sweep(&own, &of_kubelet)).await {
-        tracing::error!("cannot delete what belongs to no container: {failure}");
+    match tokio::task::spawn_blocking(move || sweep(&own, &of_kubelet)).await {
+        Ok(taken_down) => {
+            for cgroups in taken_down {
+                scope::stop(&cgroups).await;
+            }
+        }
+        Err(failure) => tracing::error!("cannot delete what belongs to no container: {failure}"),
     }
     remove_leftovers(docker, left.of_builds);
     super::order::start_all(docker, to_start);
@@ -212,8 +217,8 @@ fn remove_leftovers(realm: &Arc<Realm>, containers: Vec<ContainerId>) {
     }
 }
 
-/// Deletes files and run directories that belong to no container. Blocks.
-fn sweep(docker: &Realm, pods: &Realm) {
+/// Deletes files and run directories that belong to no container; gives the cgroups of those that were taken down. Blocks.
+fn sweep(docker: &Realm, pods: &Realm) -> Vec<Vec<PathBuf>> {
     let is_known = |path: &Path| {
         let id = path.file_name().and_then(OsStr::to_str).and_then(|name| ContainerId::parse(name).ok());
         id.is_some_and(|id| [docker, pods].iter().any(|realm| realm.directory.get(&id).is_some()))
@@ -221,15 +226,17 @@ fn sweep(docker: &Realm, pods: &Realm) {
     for path in entries(&docker.paths.containers()).filter(|path| !is_known(path)) {
         delete_tree(&path);
     }
+    let mut taken_down = Vec::new();
     for path in entries(&docker.paths.runs()).filter(|path| !is_known(path)) {
         let directory = RunDirectory::at(path);
-        let _ = crate::cgroup::take_down_shim(&directory, Vec::new(), None);
+        taken_down.push(crate::cgroup::take_down_shim(&directory, Vec::new(), None));
         remove_run_directory(&directory);
     }
     docker.volumes.sweep();
     let trash = docker.paths.trash();
     // Nobody waits for what is out of sight already.
     tokio::task::spawn_blocking(move || entries(&trash).for_each(|path| delete_tree(&path)));
+    taken_down
 }
 
 /// What lies in a directory, as far as it can be listed.

@@ -156,12 +156,14 @@ impl Store {
                     *children.entry(parent).or_default() += 1;
                 }
             }
+            // A name leads to these by their platform.
+            let unseen = index.unseen_images();
             let mut doomed: Vec<Arc<ImageRecord>> = Vec::new();
             for id in ids {
                 let Some(image) = index.images.get(id).filter(|_| index.steps.contains_key(id)) else {
                     continue;
                 };
-                let is_needed = containers.contains(id) || index.is_held(image);
+                let is_needed = containers.contains(id) || unseen.contains(id) || index.is_held(image);
                 if is_needed || children.get(id).is_some_and(|count| *count > 0) {
                     continue;
                 }

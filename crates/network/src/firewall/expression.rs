@@ -110,9 +110,9 @@ pub(super) enum Direction {
 
 /// Groups of interfaces, ip-link(8): those that have these bits of the mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Groups {
-    pub(super) group: u32,
-    pub(super) mask: u32,
+pub(crate) struct Groups {
+    pub(crate) group: u32,
+    pub(crate) mask: u32,
 }
 
 /// What a rule ends with.

@@ -174,8 +174,7 @@ impl Firewall {
     pub(crate) fn warnings(&mut self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
         let bridge = self.default_bridge();
-        let Groups { group, mask } = CONTAINERS;
-        let groups = format!("{group:#x}/{mask:#x}");
+        let [source, destination] = self.matches_for_others();
         // Both tables are called "ip filter", so one that iptables-legacy keeps is not seen here.
         if !self.checks_sources() {
             warnings.push(
@@ -188,8 +187,8 @@ impl Firewall {
         if legacy.is_ok_and(|names| names.lines().any(|name| name == TABLE)) {
             warnings.push(format!(
                 "iptables-legacy is in use; if its chain FORWARD drops packets, containers reach \
-                 nothing until you say: iptables-legacy -I FORWARD -m devgroup --src-group {groups} -j ACCEPT; \
-                 iptables-legacy -I FORWARD -m devgroup --dst-group {groups} -j ACCEPT"
+                 nothing until you say: iptables-legacy -I FORWARD {source} -j ACCEPT; \
+                 iptables-legacy -I FORWARD {destination} -j ACCEPT"
             ));
         }
         let chains = self.chains()?;
@@ -203,13 +202,25 @@ impl Firewall {
             let ours = chain.table == self.tables.ip.name || (chain.table == TABLE && chain.name == CHAIN);
             if chain.hook == Some(HOOK_FORWARD) && chain.policy == Some(DROP) && !ours {
                 warnings.push(format!(
-                    "the chain {} of the nftables table {} drops forwarded packets; let those of the groups of interfaces \
-                     {groups} pass there",
+                    "the chain {} of the nftables table {} drops forwarded packets; let those pass there that match, in \
+                     the words of iptables, {source} or {destination}",
                     chain.name, chain.table
                 ));
             }
         }
         Ok(warnings)
+    }
+
+    /// How iptables is told of packets from containers, and to them: by the groups of their interfaces, or by the bridge of
+    /// the default network where that is somebody else's or the kernel cannot match groups.
+    fn matches_for_others(&self) -> [String; 2] {
+        let is_own = self.networks.first().is_some_and(|network| network.has_own_bridge);
+        if is_own && self.known_by == KnownBy::Group {
+            let Groups { group, mask } = CONTAINERS;
+            return ["src", "dst"].map(|end| format!("-m devgroup --{end}-group {group:#x}/{mask:#x}"));
+        }
+        let bridge = self.default_bridge();
+        ["-i", "-o"].map(|end| format!("{end} {bridge}"))
     }
 
     /// The bridge of the default network, which is the first.

@@ -11,7 +11,7 @@ use super::{HostPlace, Layout};
 use crate::endpoint::LINK_PREFIX;
 
 /// The groups of the engine's own bridges and of containers' interfaces on the host (`network/group.rs`).
-pub(super) const CONTAINERS: Groups = Groups { group: 0xbc00_0000, mask: 0xfc00_0000 };
+pub(crate) const CONTAINERS: Groups = Groups { group: 0xbc00_0000, mask: 0xfc00_0000 };
 
 /// By what the chain knows interfaces of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -206,9 +206,7 @@ impl Active {
         let mut routing = self.host.routing();
         match routing.create_pair(pair) {
             Err(Error::Interface { source, .. }) if source.is(Errno::EXIST) && source.position == Some(0) => {
-                for left in self.host.reaper.take_back() {
-                    routing.delete_interface(&left)?;
-                }
+                self.host.reaper.remove_now(&mut routing)?;
                 routing.delete_interface(pair.name)?;
                 routing.create_pair(pair)
             }

@@ -87,7 +87,7 @@ impl Host {
         }
         // Its last interfaces may have the names still.
         let mut routing = self.routing();
-        self.reaper.take_back().iter().try_for_each(|left| routing.delete_interface(left))?;
+        self.reaper.remove_now(&mut routing)?;
         give().ok_or(Error::NoInterfaceName)
     }
 

@@ -9,7 +9,7 @@ use model::ContainerId;
 use rustix::io::Errno;
 
 use super::adoption::adopt_address;
-use super::group::MADE_PARENTS;
+use super::group::{FORMER_MADE_PARENTS, MADE_PARENTS};
 use super::inside::{Configurer, configure, within};
 use super::leases::Leases;
 use super::lock::locked;
@@ -39,6 +39,11 @@ pub(super) struct OnParent {
     namespaces: Mutex<HashMap<ContainerId, OwnedFd>>,
 }
 
+/// Whether an engine has made this parent.
+const fn is_made(interface: &Interface) -> bool {
+    matches!(interface.group, MADE_PARENTS | FORMER_MADE_PARENTS)
+}
+
 /// Finds the parent, or makes it.
 fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
     let name = parent.name();
@@ -47,7 +52,10 @@ fn prepare(routing: &mut Routing, parent: &ParentChoice) -> Result<(), Error> {
         (_, Some(_)) if name == "lo" => {
             Err(Error::UnusableParent(name.to_owned(), "the loopback leads nowhere"))
         }
-        (_, Some(interface)) if interface.group == MADE_PARENTS => routing.set_up(&interface, None),
+        (_, Some(interface)) if is_made(&interface) => {
+            routing.set_group(&interface, MADE_PARENTS)?;
+            routing.set_up(&interface, None)
+        }
         (_, Some(_)) => Ok(()),
         (ParentChoice::Dummy(name), None) => {
             routing.create_dummy(name, MADE_PARENTS)?;
@@ -244,7 +252,7 @@ impl OnParent {
         let mut routing = Routing::open()?;
         let name = self.options.parent.name();
         match routing.interface(name)? {
-            Some(interface) if interface.group == MADE_PARENTS => routing.delete_interface(name),
+            Some(interface) if is_made(&interface) => routing.delete_interface(name),
             _ => Ok(()),
         }
     }

@@ -80,12 +80,18 @@ impl Reaper {
         queue.waiting.iter().map(|(name, _)| name.clone()).chain(queue.going.iter().cloned()).collect()
     }
 
-    /// Gives the interfaces that still wait to somebody who cannot wait; the thread has none left then.
-    pub(super) fn take_back(&self) -> Vec<String> {
-        let queue = locked(&self.shared.queue);
-        let idle = self.shared.changed.wait_while(queue, |queue| !queue.going.is_empty());
-        let mut queue = idle.unwrap_or_else(std::sync::PoisonError::into_inner);
-        queue.waiting.drain(..).map(|(name, _)| name).collect()
+    /// Removes the interfaces that still wait, for somebody who cannot wait; the thread has none left then.
+    ///
+    /// # Errors
+    /// The first refusal of the kernel; all are tried.
+    pub(super) fn remove_now(&self, routing: &mut Routing) -> Result<(), Error> {
+        let waiting: Vec<String> = {
+            let queue = locked(&self.shared.queue);
+            let idle = self.shared.changed.wait_while(queue, |queue| !queue.going.is_empty());
+            let mut queue = idle.unwrap_or_else(std::sync::PoisonError::into_inner);
+            queue.waiting.drain(..).map(|(name, _)| name).collect()
+        };
+        waiting.iter().map(|interface| routing.delete_interface(interface)).fold(Ok(()), Result::and)
     }
 }
 

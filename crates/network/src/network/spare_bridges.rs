@@ -140,12 +140,13 @@ impl Drop for SpareBridges {
     }
 }
 
-/// Removes the bridges that an earlier daemon has left in the group.
+/// Removes the bridges that an earlier daemon has left in the group, or was about to remove.
 ///
 /// # Errors
 /// The kernel's refusal.
 pub(super) fn remove_left(routing: &mut Routing, group: u32, going: u32) -> Result<(), Error> {
-    let is_left = |interface: &Interface| interface.group == group && interface.kind == "bridge";
+    let is_left =
+        |interface: &Interface| [group, going].contains(&interface.group) && interface.kind == "bridge";
     let left: Vec<String> =
         routing.interfaces()?.into_iter().filter(is_left).map(|interface| interface.name).collect();
     left.chunks(MOST_TOGETHER).try_for_each(|left| routing.delete_interfaces(left, going))

@@ -10,7 +10,7 @@ use model::Digest;
 /// A directory of files.
 #[derive(Debug, Default, Clone)]
 pub(in crate::frontend) struct InlineTree {
-    /// Their names are their numbers.
+    /// Their names are their numbers and times, so that a step of the cache is for one time.
     files: Vec<InlineFile>,
 }
 
@@ -31,21 +31,28 @@ impl InlineTree {
             seconds: time.div_euclid(NANOSECONDS),
             nanoseconds: u32::try_from(time.rem_euclid(NANOSECONDS)).unwrap_or_default(),
         });
-        self.files.push(InlineFile { content: content.to_vec(), mode: mode & 0o7777, modified });
-        name(self.files.len() - 1)
+        let file = InlineFile { content: content.to_vec(), mode: mode & 0o7777, modified };
+        let name = file.name(self.files.len());
+        self.files.push(file);
+        name
     }
 
     fn file(&self, path: &Path) -> Option<&InlineFile> {
         self.files
             .iter()
             .enumerate()
-            .find(|(number, _)| path == Path::new(&name(*number)))
+            .find(|(number, file)| path == Path::new(&file.name(*number)))
             .map(|(_, file)| file)
     }
 }
 
-fn name(number: usize) -> String {
-    format!("file-{number:04}")
+impl InlineFile {
+    fn name(&self, number: usize) -> String {
+        match self.modified {
+            None => format!("file-{number:04}"),
+            Some(Modified { seconds, nanoseconds }) => format!("file-{number:04}-{seconds}.{nanoseconds:09}"),
+        }
+    }
 }
 
 impl ContextTree for InlineTree {
@@ -66,7 +73,7 @@ impl ContextTree for InlineTree {
         if !path.as_os_str().is_empty() {
             return Ok(Vec::new());
         }
-        Ok((0..self.files.len()).map(|number| OsString::from(name(number))).collect())
+        Ok(self.files.iter().enumerate().map(|(number, file)| file.name(number).into()).collect())
     }
 
     fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError> {
