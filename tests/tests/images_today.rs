@@ -262,8 +262,15 @@ fn platforms_are_those_of_images() {
     );
     assert_eq!((warnings("1.55", "?platform=linux/arm/v7"), warnings("1.40", "")), (json!([]), json!([])));
     let _ = today.delete("/images/arm?platforms=nonsense").expect(400);
-    let _ = today.delete(&format!("/images/arm{}", other.replace("platform=", "platforms="))).expect(404);
-    let _ = today.delete(&format!("/images/arm{}", own.replace("platform=", "platforms="))).expect(200);
+    let remove = |platforms: &str, force: &str| {
+        today.delete(&format!("/images/arm{}{force}", platforms.replace("platform=", "platforms=")))
+    };
+    assert_eq!(
+        remove(&own, "").expect(400).message(),
+        "Content will be removed from all images referencing this variant. Use —-force to force delete."
+    );
+    let _ = remove(&other, "&force=1").expect(404);
+    let _ = remove(&own, "&force=1").expect(200);
     let _ = today.get("/images/arm/json").expect(404);
 }
 

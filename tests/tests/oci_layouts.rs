@@ -222,3 +222,99 @@ fn a_layout_without_an_image_for_this_machine_is_refused_where_one_is_asked_for(
         let _ = today.delete(&format!("/images/{id}?force=1")).expect(200);
     }
 }
+
+#[test]
+fn what_a_layout_says_of_itself_must_be_so() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let mut layout = Layout::default();
+    let (manifest, id, _) = layout.image("amd64", &[&tar_of(&[("marker", b"x")])], Form::Gzipped, &[]);
+    let refused = |tarball: &[u8], words: &str| {
+        let refused = today.call("POST", "/images/load", &TAR, tarball).expect(400);
+        assert!(refused.message().contains(words), "{}", refused.text());
+        let left = today.get("/images/json?all=1").expect(200).json();
+        assert_eq!(left.as_array().map(Vec::len), Some(1), "a refused load left an image: {left}");
+    };
+    let called = |name: String| {
+        let mut entry = manifest.clone();
+        entry["annotations"] = json!({ "io.containerd.image.name": name });
+        layout.tarball(&[entry], None)
+    };
+    let other = format!("foo@sha256:{}", "1".repeat(64));
+    refused(&called(other.clone()), &format!("gives the name {other} to what does not have this digest"));
+    let mut wrong = manifest.clone();
+    wrong["size"] = json!(5);
+    let size = format!("{} bytes, not 5", manifest["size"]);
+    refused(&layout.tarball(&[wrong.clone()], None), &size);
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [wrong] });
+    let mut inner = Layout { files: layout.files.clone() };
+    let index = inner.document(INDEX, &index);
+    refused(&inner.tarball(&[index], None), &size);
+    let mut archive = tar::Builder::new(Vec::new());
+    append(&mut archive, "oci-layout", EntryType::Regular, br#"{"imageLayoutVersion":"9.9.9"}"#);
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest] });
+    append(&mut archive, "index.json", EntryType::Regular, index.to_string().as_bytes());
+    for (name, bytes) in &layout.files {
+        append(&mut archive, name, EntryType::Regular, bytes);
+    }
+    refused(&archive.into_inner().expect("memory"), "the image layout has version \"9.9.9\"");
+
+    // Its own digest is a name; it is no tag.
+    let own = format!("foo@{}", manifest["digest"].as_str().expect("a digest"));
+    let said = today.call("POST", "/images/load", &TAR, &called(own.clone())).expect(200).text();
+    assert!(said.contains(&format!("Loaded image: {own}")), "{said}");
+    let image = today.get(&format!("/images/{own}/json")).expect(200).json();
+    assert_eq!(
+        (&image["Id"], &image["RepoTags"], &image["RepoDigests"]),
+        (&json!(id), &json!([]), &json!([own]))
+    );
+    let _ = today.delete(&format!("/images/{own}")).expect(200);
+    let _ = today.get(&format!("/images/{id}/json")).expect(404);
+}
+
+#[test]
+fn layers_of_an_archive_may_have_any_name() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let marker = tar_of(&[("marker", b"named\n")]);
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "config": { "Cmd": ["cat", "/marker"], "Env": ["PATH=/bin"] },
+        "rootfs": { "type": "layers", "diff_ids": [digest(busybox()), digest(&marker)] },
+    });
+    let archive = |name: &str, layer: &[u8], is_first: bool| {
+        let manifest =
+            json!([{ "Config": "config.json", "RepoTags": ["named:1"], "Layers": ["base.tar", name] }]);
+        let mut archive = tar::Builder::new(Vec::new());
+        let manifest = manifest.to_string().into_bytes();
+        if is_first {
+            append(&mut archive, "manifest.json", EntryType::Regular, &manifest);
+        }
+        append(&mut archive, "config.json", EntryType::Regular, config.to_string().as_bytes());
+        append(&mut archive, "base.tar", EntryType::Regular, busybox());
+        append(&mut archive, name, EntryType::Regular, layer);
+        // Anything else may lie beside it.
+        append(&mut archive, "notes", EntryType::Regular, &[b'n'; 2000]);
+        append(&mut archive, "notes.gz", EntryType::Regular, &gzip(b"no archive"));
+        if !is_first {
+            append(&mut archive, "manifest.json", EntryType::Regular, &manifest);
+        }
+        archive.into_inner().expect("memory")
+    };
+    let gzipped = gzip(&marker);
+    let names = ["l", &"ab".repeat(32), "x.tgz", "layers/1", "{a", "layer.tar"];
+    for (name, layer) in names.iter().flat_map(|name| [(name, &marker), (name, &gzipped)]) {
+        for is_first in [true, false] {
+            let said = today.call("POST", "/images/load", &TAR, &archive(name, layer, is_first)).expect(200);
+            assert!(said.text().contains("Loaded image: named:1"), "{name}: {}", said.text());
+            assert_eq!(engine.output(&json!({ "Image": "named:1" })).stdout, "named\n", "{name}");
+            let _ = today.delete("/images/named:1").expect(200);
+        }
+    }
+    let refused = |layer: &[u8]| {
+        let refused = today.call("POST", "/images/load", &TAR, &archive("l", layer, false));
+        assert_eq!(today.get("/images/json?all=1").expect(200).json().as_array().map(Vec::len), Some(1));
+        refused.message()
+    };
+    assert_eq!(refused(b"no layer"), "the tarball has no l: no such file");
+    assert!(refused(&gzipped[..gzipped.len() / 2]).contains("gzip"), "the damage itself is named");
+}

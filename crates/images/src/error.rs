@@ -120,6 +120,22 @@ pub enum Inconsistency {
         /// The digest it has.
         actual: Digest,
     },
+    /// Content has another size than its descriptor says.
+    #[error("{name} has {actual} bytes, not {expected}")]
+    WrongSize {
+        /// What it is.
+        name: String,
+        /// The size it is described with.
+        expected: u64,
+        /// The size it has.
+        actual: u64,
+    },
+    /// A layout is of another version of the specification.
+    #[error("the image layout has version {0:?}, only 1.0.0 is known")]
+    LayoutVersion(String),
+    /// A name has the digest of something else.
+    #[error("the tarball gives the name {0} to what does not have this digest")]
+    WrongName(String),
     /// A manifest has more or fewer layers than the config.
     #[error("{name} has {layers} layers, its config {diff_ids}")]
     LayerCount {

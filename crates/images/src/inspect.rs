@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use model::Timestamp;
 
-use crate::Error;
 use crate::registry::Platform;
 use crate::store::{Image, Store, Target, names_of};
+use crate::{Error, resolve};
 
 /// An image, what it is called, and where its files are.
 #[derive(Debug, Clone)]
@@ -32,11 +32,15 @@ impl Store {
     /// As [`Store::resolve_for`].
     pub fn inspect(&self, text: &str, platform: Option<&Platform>) -> Result<ImageDetails, Error> {
         let mut image = self.resolve_for(text, platform)?;
+        let target = self.target_called(text, &image.id);
         image.parent = image.parent.filter(|parent| !self.index().steps.contains_key(parent));
         let (tags, digests) = {
             let index = self.index();
-            let named = std::iter::once(image.id).chain(index.targets.relatives(&image.id));
-            let named = named.into_iter().find(|id| !names_of(&index, id).is_empty()).unwrap_or(image.id);
+            // The image that the text itself names has its names, whichever platform is shown.
+            let head = resolve::find(&index, text).map_or(image.id, |(head, _)| head.id);
+            let variants = target.iter().flat_map(|target| &target.variants).map(|variant| variant.image);
+            let mut named = std::iter::once(head).chain(variants);
+            let named = named.find(|id| !names_of(&index, id).is_empty()).unwrap_or(image.id);
             let tags = index.tags_of(&named).into_iter().map(|(name, tag)| format!("{name}:{tag}"));
             let digests =
                 index.digests_of(&named).into_iter().map(|(name, digest)| format!("{name}@{digest}"));
@@ -44,7 +48,6 @@ impl Store {
         };
         let top_layer = self.lower_directories(&image).into_iter().next();
         let last_tagged = self.last_tagged(&image.id)?;
-        let target = self.target_of(&image.id, None);
         Ok(ImageDetails { image, tags, digests, last_tagged, target, top_layer })
     }
 }

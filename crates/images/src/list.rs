@@ -135,8 +135,14 @@ impl Store {
         };
         let mut images: Vec<&Arc<ImageRecord>> = index.images.values().filter(shown).collect();
         images.sort_unstable_by_key(|image| (Reverse(image.created.unix_seconds()), Reverse(image.sequence)));
+        let led_to = targets_of_tags(&index);
+        let target = |image: &Digest| {
+            let is_tagged = |target: &&Target| led_to.contains(&(*image, target.digest));
+            let tagged = index.targets.of(image).rev().find(is_tagged);
+            tagged.or_else(|| index.targets.of(image).next_back()).cloned()
+        };
         let entry = |image: &Arc<ImageRecord>| ImageSummary {
-            target: index.targets.of(&image.id).next_back().cloned(),
+            target: target(&image.id),
             parent: index.visible_parent(image),
             ..summary(image, tags.remove(&image.id), digests.remove(&image.id))
         };
@@ -190,6 +196,16 @@ impl Store {
         let index = self.index();
         index.images.len() - index.unseen_images().len() - index.steps.len()
     }
+}
+
+/// The images that have tags, each with what a tag of it leads to.
+fn targets_of_tags(index: &Index) -> HashSet<(Digest, Digest)> {
+    let of_repository = |(repository, targets): (&Box<str>, &BTreeMap<Box<str>, Digest>)| {
+        let tags = index.tags.get(repository);
+        let of_tag = |(tag, target): (&Box<str>, &Digest)| Some((*tags?.get(tag)?, *target));
+        targets.iter().filter_map(of_tag).collect::<Vec<_>>()
+    };
+    index.tag_targets.iter().flat_map(of_repository).collect()
 }
 
 /// The images that others are built on which are no steps of builds.

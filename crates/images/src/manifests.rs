@@ -53,14 +53,13 @@ pub struct Statement {
 pub(crate) const STATEMENT: &str = "application/vnd.in-toto+json";
 
 impl Store {
-    /// The manifest of an image that came from elsewhere, as the index or the registry describes it, with its platform.
+    /// The manifest of an image that came from elsewhere, as what it came under describes it, with its platform.
     ///
     /// # Errors
     /// `NotFound` when the image is removed meanwhile, `Internal` when the database fails.
-    pub fn manifest_of(&self, image: &Digest) -> Result<Option<Descriptor>, Error> {
-        let Some(target) = self.target_of(image, None) else { return Ok(None) };
+    pub fn manifest_of(&self, image: &Digest, target: &Target) -> Result<Option<Descriptor>, Error> {
         let Some(manifest) = target.manifest_of(image) else { return Ok(None) };
-        let entries = self.entries(&target)?.unwrap_or_default();
+        let entries = self.entries(target)?.unwrap_or_default();
         let Some(own) = entries.into_iter().find(|entry| entry.digest == manifest) else { return Ok(None) };
         let platform = match own.platform {
             Some(platform) => platform,
@@ -69,24 +68,32 @@ impl Store {
         Ok(Some(Descriptor { platform: Some(platform), ..own }))
     }
 
-    /// All manifests of what an image came under last; none for one that was made here.
+    /// The manifest of an image as a name of it leads to it, as [`Store::manifest_of`] gives it.
     ///
     /// # Errors
-    /// `Internal` when the database fails.
-    pub fn manifests_of(&self, image: &Digest) -> Result<Vec<ManifestSummary>, Error> {
-        let Some(target) = self.target_of(image, None) else { return Ok(Vec::new()) };
-        let Some(entries) = self.entries(&target)? else { return Ok(Vec::new()) };
-        entries.into_iter().map(|entry| self.summary(&target, entry)).collect()
+    /// As [`Store::manifest_of`].
+    pub fn manifest_called(&self, image: &Digest, called: &str) -> Result<Option<Descriptor>, Error> {
+        let target = self.target_called(called, image);
+        target.map_or(Ok(None), |target| self.manifest_of(image, &target))
     }
 
-    /// What is said of the making of an image by the index that it came under.
+    /// All manifests of a target.
     ///
     /// # Errors
     /// `Internal` when the database fails.
-    pub fn statements_of(&self, image: &Digest) -> Result<Vec<Statement>, Error> {
-        let Some(own) = self.manifest_of(image)? else { return Ok(Vec::new()) };
+    pub fn manifests_of(&self, target: &Target) -> Result<Vec<ManifestSummary>, Error> {
+        let Some(entries) = self.entries(target)? else { return Ok(Vec::new()) };
+        entries.into_iter().map(|entry| self.summary(target, entry)).collect()
+    }
+
+    /// What an index says of the making of one of its images.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub fn statements_of(&self, image: &Digest, target: &Target) -> Result<Vec<Statement>, Error> {
+        let Some(own) = self.manifest_of(image, target)? else { return Ok(Vec::new()) };
         let mut statements = Vec::new();
-        for summary in self.manifests_of(image)? {
+        for summary in self.manifests_of(target)? {
             if summary.kind != (ManifestKind::Attestation { of: Some(own.digest) }) {
                 continue;
             }

@@ -1,5 +1,6 @@
 //! Removes names and images.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{Digest, ImageReference};
@@ -7,7 +8,7 @@ use model::{Digest, ImageReference};
 use crate::Error;
 use crate::error::RemovalConflict;
 use crate::resolve::{self, FoundBy};
-use crate::store::{ImageRecord, Index, Name, Store, names_of};
+use crate::store::{Departure, ImageRecord, Index, Name, Store, names_of};
 use crate::uses::{ImageUse, UseKind};
 
 /// How to remove.
@@ -46,21 +47,18 @@ impl Store {
             return Err(Error::BlankName);
         }
         let writing = self.begin_change();
-        let Plan { names, doomed, leaving, step } = {
+        let departure = {
             // Users of an image wait for this lock, and find the image marked for removal.
             let mut index = self.index_mut();
-            let plan = plan(&index, text, options, &self.uses())?;
-            index.doomed_images.extend(plan.doomed.iter().map(|image| image.id));
-            plan
+            let departure = plan(&index, text, options, &self.uses())?;
+            index.doomed_images.extend(departure.images.iter().map(|image| image.id));
+            departure
         };
-        let shown = names.iter().map(|name| Removal::Untagged(name.shown()));
-        let deleted = step.into_iter().chain(doomed.iter().map(|image| image.id)).map(Removal::Deleted);
+        let shown = departure.names.iter().map(|name| Removal::Untagged(name.shown()));
+        let images = departure.images.iter().map(|image| image.id);
+        let deleted = departure.step.into_iter().chain(images).map(Removal::Deleted);
         let removals = shown.chain(deleted).collect();
-        match (leaving, step) {
-            (Some(image), _) => writing.leave(&names, image)?,
-            (None, Some(image)) => writing.demote(&names, &doomed, image)?,
-            (None, None) => writing.remove(&names, &doomed)?,
-        }
+        writing.apply(departure)?;
         Ok(removals)
     }
 
@@ -82,9 +80,8 @@ impl Store {
             let doomed = {
                 let mut index = self.index_mut();
                 let uses = self.uses();
-                let is_free =
-                    |id: &&Digest| !index.has_children(id) && !uses.iter().any(|usage| usage.image == **id);
-                let free = index.leaving.iter().find(is_free).and_then(|id| index.images.get(id)).cloned();
+                let is_gone = |id: &&Digest| is_free(&index, id, &uses) && !index.is_led_to_beside(id, &[]);
+                let free = index.leaving.iter().find(is_gone).and_then(|id| index.images.get(id)).cloned();
                 let Some(image) = free else { break };
                 let mut doomed = vec![image];
                 doomed_parents(&index, &mut doomed, &uses);
@@ -92,7 +89,7 @@ impl Store {
                 doomed
             };
             removals.extend(doomed.iter().map(|image| Removal::Deleted(image.id)));
-            writing.remove(&[], &doomed)?;
+            writing.remove(Vec::new(), doomed)?;
         }
         Ok(removals)
     }
@@ -100,25 +97,14 @@ impl Store {
 
 type Doomed = Vec<Arc<ImageRecord>>;
 
-/// What goes.
-#[derive(Default)]
-struct Plan {
-    names: Vec<Name>,
-    /// Images, in order.
-    doomed: Doomed,
-    /// An image that stays as long as stopped containers use it.
-    leaving: Option<Digest>,
-    /// An image that stays as a step of the builds that were made on it.
-    step: Option<Digest>,
-}
-
 /// Decides what goes.
-fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) -> Result<Plan, Error> {
+fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) -> Result<Departure, Error> {
     let (image, found_by) = resolve::find(index, text)?;
     let all = names_of(index, &image.id);
     let names = match found_by {
         FoundBy::Id => {
-            let several = all.windows(2).any(|pair| pair[0].repository() != pair[1].repository());
+            let several = all.windows(2).any(|pair| pair[0].repository() != pair[1].repository())
+                || (all.is_empty() && index.is_led_to_beside(&image.id, &[]));
             if several && !options.force && !options.all_names {
                 return Err(RemovalConflict::SeveralRepositories(text.to_owned()).into());
             }
@@ -132,10 +118,11 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
             let keeps_digest = matches!(named, Name::Digest(..)) && !rest.is_empty();
             if other_tag || keeps_digest {
                 let digests = digests_left_alone(&named, &rest);
-                return Ok(Plan {
-                    names: std::iter::once(named).chain(digests).collect(),
-                    ..Plan::default()
-                });
+                let names: Vec<Name> = std::iter::once(named).chain(digests).collect();
+                let images = platforms_left(index, &image, &names);
+                let images =
+                    images.into_iter().filter(|platform| is_free(index, &platform.id, uses)).collect();
+                return Ok(Departure { names, images, ..Departure::default() });
             }
             std::iter::once(named.clone()).chain(all.into_iter().filter(|name| *name != named)).collect()
         }
@@ -143,24 +130,35 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     let runs =
         |usage: &ImageUse| usage.kind == UseKind::Running && is_ancestor(index, &image.id, usage.image);
     if options.force && options.names_in_use && found_by == FoundBy::Name && uses.iter().any(runs) {
-        return Ok(Plan { names, ..Plan::default() });
+        return Ok(Departure { names, ..Departure::default() });
+    }
+    let platforms = platforms_left(index, &image, &names);
+    // Another name has it for its platform.
+    if !names.is_empty() && index.is_led_to_beside(&image.id, &names) {
+        platforms.iter().try_for_each(|platform| check_uses(index, platform, options, uses))?;
+        let images = platforms.into_iter().filter(|platform| is_free(index, &platform.id, uses)).collect();
+        return Ok(Departure { names, images, ..Departure::default() });
     }
     let is_used = uses.iter().any(|usage| usage.image == image.id);
     let is_parent = index.has_visible_children(&image.id);
     if options.names_of_parents && found_by == FoundBy::Name && is_parent && !is_used {
-        return Ok(Plan { names, ..Plan::default() });
+        return Ok(Departure { names, ..Departure::default() });
     }
     check_uses(index, &image, options, uses)?;
-    let platforms = unseen_platforms(index, &image);
     platforms.iter().try_for_each(|platform| check_uses(index, platform, options, uses))?;
+    let (free, mut leaving): (Vec<_>, Vec<_>) =
+        platforms.into_iter().partition(|platform| is_free(index, &platform.id, uses));
+    leaving.retain(|platform| uses.iter().any(|usage| usage.image == platform.id));
+    let mut leaving: Vec<Digest> = leaving.into_iter().map(|platform| platform.id).collect();
     if uses.iter().any(|usage| is_ancestor(index, &image.id, usage.image)) {
-        return Ok(Plan { names, leaving: Some(image.id), ..Plan::default() });
+        leaving.push(image.id);
+        return Ok(Departure { names, images: free, leaving, ..Departure::default() });
     }
     if index.has_visible_children(&image.id) {
         if names.is_empty() {
             return Err(RemovalConflict::HasChildren(image.id.hexadecimal()).into());
         }
-        return Ok(Plan { names, ..Plan::default() });
+        return Ok(Departure { names, images: free, leaving, ..Departure::default() });
     }
     // What is left are steps of builds.
     let step = index.has_children(&image.id).then_some(image.id);
@@ -171,25 +169,22 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     if !options.keep_parents {
         doomed_parents(index, &mut doomed, uses);
     }
-    let is_free = |platform: &Arc<ImageRecord>| {
-        !index.has_children(&platform.id) && !uses.iter().any(|usage| usage.image == platform.id)
-    };
-    doomed.extend(platforms.into_iter().filter(is_free));
-    Ok(Plan { names, doomed, leaving: None, step })
+    doomed.extend(free);
+    Ok(Departure { names, images: doomed, leaving, step, ..Departure::default() })
 }
 
-/// The further platforms of an image that nobody sees but through it.
-fn unseen_platforms(index: &Index, image: &ImageRecord) -> Doomed {
-    let is_unnamed = |id: &Digest| names_of(index, id).is_empty();
-    let is_only_here = |id: &Digest| {
-        is_unnamed(id)
-            && index.targets.relatives(id).iter().all(|other| *other == image.id || is_unnamed(other))
-    };
-    if is_unnamed(&image.id) {
-        return Doomed::new();
-    }
-    let relatives = index.targets.relatives(&image.id);
-    relatives.iter().filter(|id| is_only_here(id)).filter_map(|id| index.images.get(id)).cloned().collect()
+/// The further platforms of what these names of an image lead to that no other name leads to.
+fn platforms_left(index: &Index, image: &ImageRecord, names: &[Name]) -> Doomed {
+    let targets = names.iter().filter_map(|name| index.target_of_name(name));
+    let variants = targets.flat_map(|target| &target.variants).map(|variant| variant.image);
+    let others: BTreeSet<Digest> = variants.filter(|other| *other != image.id).collect();
+    let left = others.into_iter().filter(|other| !index.is_led_to_beside(other, names));
+    left.filter_map(|id| index.images.get(&id)).cloned().collect()
+}
+
+/// Whether no container uses an image and none is built on it.
+pub(crate) fn is_free(index: &Index, image: &Digest, uses: &[ImageUse]) -> bool {
+    !index.has_children(image) && !uses.iter().any(|usage| usage.image == *image)
 }
 
 /// The digests that go with a repository's last tag of an image, although other repositories have tags of it.
@@ -207,7 +202,7 @@ fn doomed_parents(index: &Index, doomed: &mut Doomed, uses: &[ImageUse]) {
         let others =
             index.images.values().any(|image| image.parent == Some(parent.id) && image.id != last.id);
         let used = uses.iter().any(|usage| usage.image == parent.id);
-        if others || used || index.steps.contains_key(&parent.id) || !names_of(index, &parent.id).is_empty() {
+        if others || used || index.steps.contains_key(&parent.id) || index.is_led_to_beside(&parent.id, &[]) {
             break;
         }
         doomed.push(Arc::clone(parent));
@@ -215,7 +210,7 @@ fn doomed_parents(index: &Index, doomed: &mut Doomed, uses: &[ImageUse]) {
 }
 
 /// Refuses when a container uses the image or one that is built on it.
-fn check_uses(
+pub(crate) fn check_uses(
     index: &Index,
     image: &ImageRecord,
     options: RemoveOptions,
@@ -259,10 +254,5 @@ fn is_ancestor(index: &Index, image: &Digest, used: Digest) -> bool {
 }
 
 fn name_of(text: &str) -> Result<Name, Error> {
-    let reference = ImageReference::parse(text)?;
-    let repository = reference.repository.to_string();
-    Ok(match reference.digest {
-        Some(digest) => Name::Digest(repository, digest),
-        None => Name::Tag(repository, reference.tag_or_latest().to_string()),
-    })
+    Ok(resolve::name_of(&ImageReference::parse(text)?))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Digest, ImageReference};
 
 use crate::Error;
-use crate::store::{Image, ImageRecord, Index, Store};
+use crate::store::{Image, ImageRecord, Index, Name, Store, Target};
 
 /// What a text was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,30 @@ pub(crate) fn find(index: &Index, text: &str) -> Result<(Arc<ImageRecord>, Found
     }
 }
 
+/// What a text leads to beside its image: what a tag came under or a digest is of, for an id what its image came under.
+pub(crate) fn target<'index>(index: &'index Index, text: &str) -> Option<&'index Target> {
+    let (image, found_by) = find(index, text).ok()?;
+    let target = match found_by {
+        FoundBy::Name => index.target_of_name(&name_of(&ImageReference::parse(text).ok()?)),
+        FoundBy::Id => {
+            let whole = Digest::parse_hexadecimal(text.strip_prefix("sha256:").unwrap_or(text)).ok();
+            let is_id = whole.is_none_or(|digest| digest == image.id);
+            let target = whole.filter(|_| !is_id).and_then(|digest| index.targets.find(&digest));
+            target.or_else(|| index.target_of_image(&image.id))
+        }
+    };
+    target.filter(|target| target.has(&image.id))
+}
+
+/// The name that a reference stands for; the tag is `latest` if none is written.
+pub(crate) fn name_of(reference: &ImageReference) -> Name {
+    let repository = reference.repository.to_string();
+    match reference.digest {
+        Some(digest) => Name::Digest(repository, digest),
+        None => Name::Tag(repository, reference.tag_or_latest().to_string()),
+    }
+}
+
 /// The image that came under a manifest or an index of this digest, or was pushed as one: of several that which has a name.
 fn under(index: &Index, digest: &Digest) -> Option<Digest> {
     let variants = index.targets.find(digest).map(|target| target.variants.as_slice()).unwrap_or_default();
@@ -83,11 +107,7 @@ fn under(index: &Index, digest: &Digest) -> Option<Digest> {
 
 /// The image that a tag (`latest` if none is written) or digest names.
 pub(crate) fn named(index: &Index, reference: &ImageReference) -> Option<Digest> {
-    let repository = reference.repository.to_string();
-    match &reference.digest {
-        Some(digest) => index.digests.get(repository.as_str())?.get(digest).copied(),
-        None => index.tags.get(repository.as_str())?.get(reference.tag_or_latest().as_str()).copied(),
-    }
+    index.named(&name_of(reference))
 }
 
 struct Ambiguous;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use model::{Digest, Timestamp, split_tag};
 use serde::Serialize;
 
-use crate::store::{ImageRecord, Layer, Store};
+use crate::store::{ImageRecord, Layer, Name, Store, Target};
 use crate::tar::{Member, Writer};
 use crate::v1::{EMPTY_TAR, LayerJson, spliced_json};
 use crate::{Error, resolve};
@@ -51,6 +51,8 @@ pub(crate) struct Asked {
     pub(crate) image: Arc<ImageRecord>,
     /// The repository and the tag, or the digest in its place.
     pub(crate) name: Option<(String, String)>,
+    /// What the name leads to.
+    pub(crate) target: Option<Target>,
 }
 
 impl Store {
@@ -66,7 +68,7 @@ impl Store {
         let mut saved = SavedImages::default();
         let mut items: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
         let mut order = Vec::new();
-        for Asked { image, name } in asked {
+        for Asked { image, name, .. } in asked {
             if !items.contains_key(&image.id) {
                 self.add_saved(&mut saved, &image)?;
                 order.push(Arc::clone(&image));
@@ -99,11 +101,14 @@ impl Store {
         {
             let asked = tags.iter().filter_map(|(tag, image)| {
                 let image = Arc::clone(index.images.get(image)?);
-                Some(Asked { image, name: Some((repository.to_string(), tag.to_string())) })
+                let (repository, tag) = (repository.to_string(), tag.to_string());
+                let target = index.target_of_name(&Name::Tag(repository.clone(), tag.clone())).cloned();
+                Some(Asked { image, name: Some((repository, tag)), target })
             });
             return Ok(asked.collect());
         }
         let (image, found_by) = resolve::find(&index, name).map_err(Error::as_lookup)?;
+        let target = resolve::target(&index, name).cloned();
         let name = match (found_by, model::ImageReference::parse(name)) {
             (resolve::FoundBy::Name, Ok(reference)) => {
                 let target = match reference.digest {
@@ -114,7 +119,7 @@ impl Store {
             }
             _ => None,
         };
-        Ok(vec![Asked { image, name }])
+        Ok(vec![Asked { image, name, target }])
     }
 
     /// Adds an image's directory, those of its layers, and those of its parents.

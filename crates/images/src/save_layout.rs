@@ -36,6 +36,13 @@ pub struct SavedLayout {
     manifest: Vec<ManifestItem>,
 }
 
+/// An image that is to be saved under names that lead to the same.
+struct AskedImage {
+    image: Arc<ImageRecord>,
+    target: Option<Target>,
+    names: Vec<ImageReference>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LayoutIndex<'a> {
@@ -70,21 +77,22 @@ impl Store {
         names: &[impl AsRef<str>],
         platforms: &[Platform],
     ) -> Result<SavedLayout, Error> {
-        let mut images: Vec<(Arc<ImageRecord>, Vec<ImageReference>)> = Vec::new();
+        let mut images: Vec<AskedImage> = Vec::new();
         for name in names {
-            for Asked { image, name } in self.asked(name.as_ref())? {
+            for Asked { image, name, target } in self.asked(name.as_ref())? {
                 let name =
                     name.and_then(|(repository, tag)| ImageReference::from_parts(&repository, &tag).ok());
                 let name = name.filter(|name| name.digest.is_none());
-                match images.iter_mut().find(|(known, _)| known.id == image.id) {
-                    Some((_, names)) => names.extend(name.filter(|name| !names.contains(name))),
-                    None => images.push((image, name.into_iter().collect())),
+                let is_same = |known: &&mut AskedImage| known.image.id == image.id && known.target == target;
+                match images.iter_mut().find(is_same) {
+                    Some(AskedImage { names, .. }) => names.extend(name.filter(|name| !names.contains(name))),
+                    None => images.push(AskedImage { image, target, names: name.into_iter().collect() }),
                 }
             }
         }
         let mut saved = SavedLayout::default();
-        for (image, names) in images {
-            self.add_to_layout(&mut saved, &image, &names, platforms)?;
+        for asked in images {
+            self.add_to_layout(&mut saved, &asked, platforms)?;
         }
         Ok(saved)
     }
@@ -96,7 +104,8 @@ impl Store {
     pub fn layout_of(&self, id: &Digest, names: &[ImageReference]) -> Result<SavedLayout, Error> {
         let mut saved = SavedLayout::default();
         for Asked { image, .. } in self.asked(&id.to_string())? {
-            self.add_to_layout(&mut saved, &image, names, &[])?;
+            let target = self.last_target_of(id);
+            self.add_to_layout(&mut saved, &AskedImage { image, target, names: names.to_vec() }, &[])?;
         }
         Ok(saved)
     }
@@ -104,22 +113,22 @@ impl Store {
     fn add_to_layout(
         &self,
         saved: &mut SavedLayout,
-        image: &ImageRecord,
-        names: &[ImageReference],
+        asked: &AskedImage,
         platforms: &[Platform],
     ) -> Result<(), Error> {
-        let text = names.first().map_or_else(|| image.id.to_string(), ToString::to_string);
-        let target = self.target_of(&image.id, names.first().map(|name| &name.repository));
+        let AskedImage { image, target, names } = asked;
         if platforms.is_empty() {
             let image = self.image(&image.id)?;
-            let exact = match &target {
+            let exact = match target {
                 Some(target) => self.add_target_to_layout(saved, target, &image, names)?,
                 None => false,
             };
             return if exact { Ok(()) } else { self.add_made(saved, &image, names) };
         }
         for platform in platforms {
-            let image = self.resolve_for(&text, Some(platform))?;
+            let name = || names.first().map_or_else(|| image.id.to_string(), ToString::to_string);
+            let missing = || Error::NoPlatform { name: name(), wanted: platform.to_string() };
+            let image = self.platform_of(&image.id, target.as_ref(), platform)?.ok_or_else(missing)?;
             let manifest = target.as_ref().and_then(|target| target.manifest_of(&image.id));
             let variant = manifest.map(|manifest| Variant { manifest, image: image.id });
             let exact = match variant {

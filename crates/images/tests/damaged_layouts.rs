@@ -140,11 +140,11 @@ impl Layout<'_> {
 fn use_all(store: &Store, all: &ListFilter) {
     for image in store.list(all).expect("a list") {
         let id = image.id.hexadecimal();
-        let _ = store.inspect(&id, None).expect("inspected");
-        let _ = store.manifests_of(&image.id).expect("manifests");
-        let _ = store.manifest_of(&image.id).expect("a manifest");
-        let _ = store.statements_of(&image.id).expect("statements");
         store.save_layout(&[&id], &[]).expect("prepared").write(&mut std::io::sink()).expect("saved");
+        let Some(target) = store.inspect(&id, None).expect("inspected").target else { continue };
+        let _ = store.manifests_of(&target).expect("manifests");
+        let _ = store.manifest_of(&image.id, &target).expect("a manifest");
+        let _ = store.statements_of(&image.id, &target).expect("statements");
     }
 }
 

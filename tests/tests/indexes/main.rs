@@ -5,7 +5,9 @@ mod bytes;
 mod containers;
 mod loads;
 mod names;
+mod shared;
 mod source;
+mod tags;
 
 use berth_tests::query;
 use berth_tests::registry::{Content, Server, digest};
@@ -41,6 +43,39 @@ fn attestations_are_shown_as_they_came() {
     let _ = today.get("/images/nosuch/attestations").expect(404);
     let _ = engine.at("1.54").get(&path).expect(404);
     let _ = today.delete(&format!("/images/{name}")).expect(200);
+}
+
+#[test]
+fn a_statement_is_given_byte_for_byte() {
+    let engine = bare();
+    let today = engine.at("1.55");
+    let mut content = Content::default();
+    let own = image(&mut content, "amd64", gzipped);
+    let statement = format!(
+        "{{ \"predicateType\":\"{PREDICATE}\",  \"z\": 1.10, \"a\": 123456789012345678901234567890,\n \
+         \"a\": \"\\u0041\", \"_type\": 1e2 }}"
+    );
+    let layer = json!({
+        "mediaType": STATEMENT, "size": statement.len(),
+        "digest": content.blob(statement.clone().into_bytes()),
+        "annotations": { "in-toto.io/predicate-type": PREDICATE },
+    });
+    let config = content.blob(b"{}".to_vec());
+    let config = json!({ "mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": config });
+    let manifest = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] });
+    let mut entry = put(&mut content, MANIFEST, &manifest);
+    entry["annotations"] = json!({
+        "vnd.docker.reference.digest": own["digest"], "vnd.docker.reference.type": "attestation-manifest",
+    });
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [own, entry] });
+    let _ = content.manifest("v1", INDEX, &index);
+    let server = Server::start(&engine, SOURCE, move |asked| content.answer(asked));
+    let _ = pull(&today, &format!("{NAME}:v1"), "").succeeded();
+    drop(server);
+    let answer = today.get(&format!("/images/{NAME}:v1/attestations?statement=1")).expect(200);
+    assert_eq!(answer.json().as_array().map(Vec::len), Some(1));
+    assert!(answer.text().contains(&format!(",\"Statement\":{statement}}}]")), "{}", answer.text());
+    let _ = today.delete(&format!("/images/{NAME}:v1")).expect(200);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Build<'_> {
         let reference = ImageReference::parse(&name).ok().filter(|_| Digest::parse(&name).is_err());
         if let Some(reference) = reference {
             let reference = reference.with_default_tag();
-            let target = self.work.builder.store.target_of(&image.id, Some(&reference.repository));
+            let target = self.work.builder.store.target_called(&reference.to_string(), &image.id);
             let digest = target.map_or(image.id, |target| target.digest);
             let address = images::package_address(&reference, Some(&Platform::of(&image.config)));
             self.report_material(address, MaterialContent::Digest(digest));
@@ -123,8 +123,8 @@ impl Build<'_> {
             // An id names what is here; there is nothing to pull.
             (Some(image), Err(_)) => return checked(image),
             (Some(image), Ok(reference)) => {
-                let named = reference.digest.is_some()
-                    || self.work.builder.store.is_tagged(&image.id, &reference.to_string());
+                let named =
+                    reference.digest.is_some() || self.work.builder.store.is_tagged(&image.id, reference);
                 if !(always_pull && named) && unmet(&image, platform).is_none() {
                     return Ok(image);
                 }
@@ -153,8 +153,7 @@ impl Build<'_> {
         }
         let Some(image) = self.find_local(name, platform)? else { return Ok(None) };
         let is_name = ImageReference::parse(name).is_ok_and(|reference| {
-            let reference = reference.with_default_tag();
-            self.work.builder.store.is_tagged(&image.id, &reference.to_string())
+            reference.digest.is_none() && self.work.builder.store.is_tagged(&image.id, &reference)
         });
         if is_name { Ok(None) } else { checked(name, image, platform).map(Some) }
     }

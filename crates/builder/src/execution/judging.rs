@@ -116,14 +116,13 @@ impl Build<'_> {
     /// A name of an image that is here, or of another platform of what it came under.
     fn reference_of(&self, image: &Image) -> Option<ImageReference> {
         let store = &self.work.builder.store;
-        let all = std::iter::once(image.id).chain(store.relatives(&image.id));
-        all.flat_map(|id| store.tags_of(&id)).find_map(|name| ImageReference::parse(&name).ok())
+        store.tags_leading_to(&image.id).iter().find_map(|name| ImageReference::parse(name).ok())
     }
 
     /// What a policy judges an image by.
     fn describe(&self, image: &Image, reference: &ImageReference) -> Result<JudgedImage, BuildError> {
         let store = &self.work.builder.store;
-        let target = store.target_of(&image.id, Some(&reference.repository));
+        let target = store.target_called(&reference.to_string(), &image.id);
         let digest = target.map_or(image.id, |target| target.digest).to_string();
         Ok(JudgedImage { digest, config: store.document_of(&image.id, &image.config_digest)? })
     }

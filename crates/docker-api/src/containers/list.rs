@@ -48,10 +48,10 @@ pub(crate) struct Entries<'a> {
     version: ApiVersion,
     now: Timestamp,
     aliases: HashMap<ContainerId, Vec<String>>,
-    /// The images that names of images mean now.
-    images: HashMap<String, Option<Digest>>,
+    /// The images that names of images mean now, for all platforms.
+    images: HashMap<String, Vec<Digest>>,
     /// The manifests of the containers' images, where the list has them.
-    manifests: Option<HashMap<Digest, Option<Descriptor>>>,
+    manifests: Option<HashMap<(Digest, String), Option<Descriptor>>>,
 }
 
 impl<'a> Entries<'a> {
@@ -71,18 +71,18 @@ impl<'a> Entries<'a> {
     pub(crate) fn entry<'r>(&mut self, record: &'r Record, sizes: (u64, u64)) -> ContainerSummary<'r> {
         let looked_up = LookedUp {
             image: self.image(record),
-            manifest: self.manifest(&record.image),
+            manifest: self.manifest(record),
             aliases: self.aliases.remove(&record.id).unwrap_or_default(),
             sizes,
         };
         ContainerSummary::new(record, looked_up, self.now, self.version)
     }
 
-    /// The manifest of an image; none where that goes meanwhile.
-    fn manifest(&mut self, image: &Digest) -> Option<Descriptor> {
-        let store = self.engine.images.store();
-        let known = self.manifests.as_mut()?.entry(*image);
-        known.or_insert_with(|| store.manifest_of(image).unwrap_or_default()).clone()
+    /// The manifest of a container's image; none where that goes meanwhile.
+    fn manifest(&mut self, record: &Record) -> Option<Descriptor> {
+        let (store, called) = (self.engine.images.store(), &record.settings.image);
+        let known = self.manifests.as_mut()?.entry((record.image, called.clone()));
+        known.or_insert_with(|| store.manifest_called(&record.image, called).unwrap_or_default()).clone()
     }
 
     /// What a container's image is called: as it was when the container was made, or by its id where that name has gone
@@ -94,12 +94,17 @@ impl<'a> Entries<'a> {
         }
         let store = self.engine.images.store();
         let present = match self.images.get(name) {
-            Some(known) => *known,
-            None => *self.images.entry(name.clone()).or_insert_with(|| store.resolve_id(name).ok()),
+            Some(known) => known,
+            None => {
+                let present = store.platforms_of(name).unwrap_or_default();
+                self.images.entry(name.clone()).or_insert(present)
+            }
         };
-        let is_named = present
-            .is_some_and(|present| present == record.image || store.are_relatives(&present, &record.image));
-        if is_named { Cow::Borrowed(name) } else { Cow::Owned(image_id(&record.image, self.version)) }
+        if present.contains(&record.image) {
+            Cow::Borrowed(name)
+        } else {
+            Cow::Owned(image_id(&record.image, self.version))
+        }
     }
 }
 

@@ -79,7 +79,8 @@ impl ListFilter {
         let names = filters.values("name").iter().filter_map(|name| Regex::new(name).ok()).collect();
         let store = engine.images.store();
         // An image that is not there has no containers.
-        let ancestors = filters.values("ancestor").iter().filter_map(|image| store.resolve_id(image).ok());
+        let ancestors = filters.values("ancestor").iter().filter_map(|image| store.platforms_of(image).ok());
+        let ancestors = ancestors.flatten();
         let lineage = ancestors.flat_map(|ancestor| store.descendants(&ancestor)).collect();
         let (exposed, published) = (port_ranges(&filters, "expose")?, port_ranges(&filters, "publish")?);
         Ok(Self { filters, exit_codes, names, exposed, published, lineage })

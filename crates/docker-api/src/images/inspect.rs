@@ -24,7 +24,7 @@ pub(super) fn inspect(call: &Call<'_>) -> Handled {
         ));
     }
     let details = call.engine.images.store().inspect(&call.name, wanted.as_ref()).map_err(failure)?;
-    let found = asks_for_manifests.then(|| manifests::of(call, &details.image.id)).transpose()?;
+    let found = asks_for_manifests.then(|| manifests::of(call, details.target.as_ref())).transpose()?;
     let found = found.filter(|found| !found.is_empty());
     Reply::json(
         StatusCode::OK,

@@ -46,7 +46,7 @@ pub(super) fn list(call: &Call<'_>) -> Handled {
         images.iter().map(|image| ListedImage::new(image, &counts, version)).collect();
     if shows_manifests {
         for (image, listed) in images.iter().zip(&mut listed) {
-            let mut found = manifests::of(call, &image.id)?;
+            let mut found = manifests::of(call, image.target.as_ref())?;
             if shows_identities {
                 manifests::identify(&mut found, Identity::of(&image.digests).as_ref());
             }
@@ -129,9 +129,12 @@ impl Counts {
         sizes.get(image).map_or(0, |size| i64::try_from(*size).unwrap_or(i64::MAX))
     }
 
-    fn containers(&self, image: &Digest) -> i64 {
+    /// The containers of an image, whichever of its platforms they have.
+    fn containers(&self, image: &ImageSummary) -> i64 {
         let Some(counts) = &self.containers else { return NOT_COUNTED };
-        counts.get(image).copied().unwrap_or_default()
+        let variants = image.target.iter().flat_map(|target| &target.variants).map(|variant| variant.image);
+        let others = variants.filter(|other| *other != image.id);
+        std::iter::once(image.id).chain(others).filter_map(|image| counts.get(&image)).sum()
     }
 }
 
@@ -177,7 +180,7 @@ impl<'a> ListedImage<'a> {
             virtual_size: Ranged::at(version, || image.virtual_size),
             labels: image.labels.as_deref(),
             shared_size: Ranged::at(version, || counts.shared(&image.id)),
-            containers: Ranged::at(version, || counts.containers(&image.id)),
+            containers: Ranged::at(version, || counts.containers(image)),
             descriptor: Ranged::at(version, || image.target.as_ref().map(WireTarget::new)),
             manifests: None,
         }

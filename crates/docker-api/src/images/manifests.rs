@@ -1,10 +1,12 @@
 //! `Descriptor` and `Manifests` of images that came from a registry or in a layout, and `GET /images/(name)/attestations`.
 
+use berth_http::JsonList;
 use engine::images::registry::{Descriptor, Platform};
 use engine::images::{ManifestKind, ManifestSummary, Target};
 use http::StatusCode;
 use model::Digest;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::identity::Identity;
@@ -78,9 +80,10 @@ struct AttestationData {
     r#for: Digest,
 }
 
-/// All manifests of what an image came under.
-pub(super) fn of(call: &Call<'_>, image: &Digest) -> Result<Vec<WireManifest>, ApiError> {
-    let manifests = call.engine.images.store().manifests_of(image).map_err(failure)?;
+/// All manifests of what an image came under; none of one that was made here.
+pub(super) fn of(call: &Call<'_>, target: Option<&Target>) -> Result<Vec<WireManifest>, ApiError> {
+    let Some(target) = target else { return Ok(Vec::new()) };
+    let manifests = call.engine.images.store().manifests_of(target).map_err(failure)?;
     Ok(manifests.into_iter().map(|summary| WireManifest::new(call, summary)).collect())
 }
 
@@ -130,8 +133,6 @@ fn containers(call: &Call<'_>, image: &Digest) -> Vec<String> {
 struct WireStatement {
     descriptor: Descriptor,
     predicate_type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    statement: Option<Value>,
 }
 
 /// The annotation that says what kind of statement a blob holds (BuildKit, "Image Attestation Storage").
@@ -146,8 +147,10 @@ pub(super) fn attestations(call: &Call<'_>) -> Handled {
     let image = store.resolve_for(&call.name, platforms.first()).map_err(failure)?;
     let types = call.query.all("type");
     let is_asked = |kind: &String| types.is_empty() || types.contains(kind);
-    let mut statements = Vec::new();
-    for found in store.statements_of(&image.id).map_err(failure)? {
+    let mut statements = JsonList::default();
+    let target = store.target_called(&call.name, &image.id);
+    let found = target.map(|target| store.statements_of(&image.id, &target)).transpose().map_err(failure)?;
+    for found in found.unwrap_or_default() {
         let predicate_type = match found.descriptor.annotations.get(PREDICATE_TYPE) {
             Some(kind) => kind.clone(),
             None => predicate_type(found.content.as_deref()),
@@ -156,10 +159,20 @@ pub(super) fn attestations(call: &Call<'_>) -> Handled {
             continue;
         }
         let statement = found.content.filter(|_| call.query.is_true("statement"));
-        let statement = statement.and_then(|content| serde_json::from_slice(&content).ok());
-        statements.push(WireStatement { descriptor: found.descriptor, predicate_type, statement });
+        let statement = statement.and_then(json_text);
+        let wire = WireStatement { descriptor: found.descriptor, predicate_type };
+        match statement {
+            Some(statement) => statements.push_with(&wire, "Statement", statement.trim()),
+            None => statements.push(&wire),
+        }
     }
-    Reply::json(StatusCode::OK, &statements)
+    Ok(Reply::Whole(statements.response(StatusCode::OK)))
+}
+
+/// A document as it was written, where it is JSON.
+fn json_text(content: Vec<u8>) -> Option<String> {
+    let text = String::from_utf8(content).ok()?;
+    serde_json::from_str::<IgnoredAny>(&text).is_ok().then_some(text)
 }
 
 /// What a statement itself says that it is (in-toto attestation framework, "Statement").

@@ -24,10 +24,9 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
     let reference =
         ImageReference::tagged(repository, tag).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let images = call.engine.images.store();
-    let id = images.resolve_id(&call.name).map_err(|error| failure(error.as_lookup()))?;
     let moves = call.version.tags_always_move() || call.query.is_true("force");
     let policy = if moves { TagPolicy::Move } else { TagPolicy::Keep };
-    images.tag(&id, &reference, policy).map_err(failure)?;
+    let id = images.tag_named(&call.name, &reference, policy).map_err(failure)?;
     call.engine.images.emit("tag", &id, &reference.to_string());
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
 }
@@ -43,6 +42,11 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
     };
     let platforms =
         if call.version.image_removal_has_platforms() { platform::all_asked(call)? } else { Vec::new() };
+    if !platforms.is_empty() && !options.force {
+        return Err(ApiError::bad_request(
+            "Content will be removed from all images referencing this variant. Use —-force to force delete.",
+        ));
+    }
     let removals = if platforms.is_empty() {
         call.engine.images.remove(&call.name, options).await?
     } else {

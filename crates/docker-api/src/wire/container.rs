@@ -226,7 +226,7 @@ impl<'a> ContainerInspection<'a> {
                 image_manifest_descriptor: engine
                     .images
                     .store()
-                    .manifest_of(&record.image)
+                    .manifest_called(&record.image, &record.settings.image)
                     .unwrap_or_default(),
             }),
             size_rw: sizes.map(|(own, _)| own),

@@ -53,7 +53,7 @@ impl Store {
         let composed = composed.map_err(unwritten)?;
         let index = composed.as_ref().map(|composed| digest_of(&composed.index));
         for part in built {
-            self.forget_former(&part.image, index)?;
+            self.forget_former(&part.image, index, names)?;
         }
         let Some(Composed { index, attestations }) = composed else { return Ok(None) };
         let attachments: Vec<Vec<u8>> =
@@ -125,10 +125,17 @@ impl Store {
         Ok(predicates)
     }
 
-    /// Forgets the indexes that earlier builds recorded of an image, but for one.
-    fn forget_former(&self, image: &Digest, kept: Option<Digest>) -> Result<(), Error> {
+    /// Forgets the indexes that earlier builds recorded of an image, but for one and for those that tags lead to which are not
+    /// given anew.
+    fn forget_former(
+        &self,
+        image: &Digest,
+        kept: Option<Digest>,
+        given: &[ImageReference],
+    ) -> Result<(), Error> {
         for target in self.targets_of(image) {
-            if Some(target.digest) != kept && self.built_under(&target)?.is_some() {
+            let is_kept = Some(target.digest) == kept || self.is_tagged_beside(&target.digest, given);
+            if !is_kept && self.built_under(&target)?.is_some() {
                 self.forget_target(&target)?;
             }
         }

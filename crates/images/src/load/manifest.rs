@@ -54,7 +54,12 @@ impl Loading<'_> {
     }
 
     /// The layers that an item names, checked against the config.
-    fn item_layers(&self, name: &str, config: &ImageConfig, members: &[String]) -> Result<Vec<Layer>, Error> {
+    fn item_layers(
+        &mut self,
+        name: &str,
+        config: &ImageConfig,
+        members: &[String],
+    ) -> Result<Vec<Layer>, Error> {
         let expected = &config.rootfs.diff_ids;
         if members.len() != expected.len() {
             let (layers, diff_ids) = (members.len(), expected.len());
@@ -62,7 +67,11 @@ impl Loading<'_> {
         }
         let mut layers = Vec::new();
         for (member, expected) in members.iter().zip(expected) {
-            let found = self.tarball.layer(&super::tarball::clean(member)).cloned();
+            let place = super::tarball::clean(member);
+            if let Some(damage) = self.tarball.take_damage(&place) {
+                return Err(damage.into());
+            }
+            let found = self.tarball.layer(&place).cloned();
             // A member that is left out may be here already.
             let layer = found.or_else(|| self.store.layer(expected));
             let layer = layer.ok_or_else(|| Inconsistency::MissingMember(member.clone()))?;

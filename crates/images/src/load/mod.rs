@@ -70,7 +70,8 @@ impl Store {
         origin: Origin,
     ) -> Result<Loaded, Error> {
         let tarball = Tarball::read(self, tarball)?;
-        let mut loading = Loading { store: self, tarball, platforms, origin, made: Vec::new() };
+        let mut loading =
+            Loading { store: self, tarball, platforms, origin, made: Vec::new(), kept: Vec::new() };
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -93,13 +94,13 @@ impl Store {
     fn name_loaded(
         &self,
         images: Vec<Digest>,
-        names: Vec<(ImageReference, Digest)>,
+        names: Vec<(ImageReference, Digest, Option<Digest>)>,
     ) -> Result<Loaded, Error> {
-        let is_named = |image: &&Digest| names.iter().any(|(_, named)| named == *image);
+        let is_named = |image: &&Digest| names.iter().any(|(_, named, _)| named == *image);
         let unnamed = images.iter().filter(|image| !is_named(image)).copied().collect();
         let mut loaded = Loaded { images, unnamed, ..Loaded::default() };
-        let taken = self.tag_all(&names)?;
-        for ((name, image), before) in names.into_iter().zip(taken) {
+        let taken = self.tag_under(&names)?;
+        for ((name, image, _), before) in names.into_iter().zip(taken) {
             let shown = name.with_default_tag().to_string();
             if let Some(before) = before.filter(|before| *before != image) {
                 loaded.notices.push(format!(
@@ -123,31 +124,66 @@ struct Loading<'a> {
     origin: Origin,
     /// Images that were not there before, parents first.
     made: Vec<Digest>,
+    /// What the tarball brought images under: each target with an image of it.
+    kept: Vec<(Digest, Digest)>,
 }
 
 impl Loading<'_> {
-    fn all(&mut self) -> Result<(Vec<Digest>, Named), Error> {
+    fn all(&mut self) -> Result<(Vec<Digest>, Vec<(ImageReference, Digest, Option<Digest>)>), Error> {
+        self.check_layout_version()?;
         let (images, names) = self.named_images()?;
         self.keep_targets(&images)?;
+        for (name, image) in &names {
+            // The digest of a name is that of what has it.
+            if name.digest.is_some_and(|digest| !self.kept.contains(&(digest, *image))) {
+                return Err(Inconsistency::WrongName(name.to_string()).into());
+            }
+        }
         for image in &images {
             for platform in self.platforms {
-                let _ = self.store.resolve_for(&image.to_string(), Some(platform))?;
+                self.require_platform(image, platform)?;
             }
         }
         let owned = |(name, image)| {
-            let owner = self.owner(&name, image);
-            (name, owner)
+            let target = self.target_of_name(&name, &image);
+            let owner = self.owner(&name, image, target);
+            (name, owner, target)
         };
         Ok((images, names.into_iter().map(owned).collect()))
     }
 
+    /// Refuses a tarball that has an image, but not for a platform.
+    fn require_platform(&self, image: &Digest, wanted: &Platform) -> Result<(), Error> {
+        let targets = self.kept.iter().filter(|(_, of)| of == image).map(|(target, _)| *target);
+        for target in targets.map(Some).chain(std::iter::once(None)) {
+            let target = target.and_then(|target| self.store.target(&target));
+            if self.store.platform_of(image, target.as_ref(), wanted)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Error::NoPlatform { name: image.to_string(), wanted: wanted.to_string() })
+    }
+
+    /// What the tarball brought an image under that it names: by that name, or else at all.
+    fn target_of_name(&self, name: &ImageReference, image: &Digest) -> Option<Digest> {
+        let named = self.targets_of_names();
+        let is_of_image = |target: &Digest| self.kept.contains(&(*target, *image));
+        let is_name =
+            |other: &ImageReference| other.clone().with_default_tag() == name.clone().with_default_tag();
+        let by_name = named.iter().find(|(other, target)| is_name(other) && is_of_image(target));
+        let any = || self.kept.iter().rev().find(|(_, of)| of == image).map(|(target, _)| *target);
+        by_name.map(|(_, target)| *target).or_else(any)
+    }
+
     /// The image that a name is given to: of two platforms of one index that for this machine, if it has the name already.
-    fn owner(&self, name: &ImageReference, loaded: Digest) -> Digest {
+    fn owner(&self, name: &ImageReference, loaded: Digest, target: Option<Digest>) -> Digest {
+        let target = target.and_then(|target| self.store.target(&target));
         let Ok(before) = self.store.resolve_id(&name.to_string()) else { return loaded };
         let runs_here = |image: &Digest| {
             self.store.image(image).is_ok_and(|image| Platform::of(&image.config).is(&Platform::host()))
         };
-        let keeps = self.store.are_relatives(&before, &loaded) && runs_here(&before) && !runs_here(&loaded);
+        let is_of_same = target.is_some_and(|target| target.has(&before));
+        let keeps = is_of_same && runs_here(&before) && !runs_here(&loaded);
         if keeps { before } else { loaded }
     }
 

@@ -17,12 +17,21 @@ struct Index {
     manifests: Vec<Descriptor>,
 }
 
+/// The file `oci-layout` (OCI image specification, "oci-layout file").
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LayoutVersion {
+    image_layout_version: String,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Descriptor {
     #[serde(default)]
     media_type: String,
     digest: Digest,
+    #[serde(default)]
+    size: Option<u64>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -70,6 +79,35 @@ impl Loading<'_> {
         }
     }
 
+    /// The names in `index.json`, each with what it is given to.
+    pub(super) fn targets_of_names(&self) -> Vec<(ImageReference, Digest)> {
+        let document = self.tarball.document("index.json");
+        let index = document.and_then(|document| serde_json::from_slice::<Index>(document).ok());
+        let named = |entry: &Descriptor| name_of(entry).map(|name| (name, entry.digest));
+        index.iter().flat_map(|index| &index.manifests).filter_map(named).collect()
+    }
+
+    /// A document of the size that its descriptor says (OCI image specification, "Content Descriptors").
+    fn described(&self, descriptor: &Descriptor) -> Result<&[u8], Inconsistency> {
+        let name = blob(&descriptor.digest);
+        let document = self.tarball.require(&name)?;
+        let actual = document.len() as u64;
+        match descriptor.size.filter(|expected| *expected != actual) {
+            Some(expected) => Err(Inconsistency::WrongSize { name, expected, actual }),
+            None => Ok(document),
+        }
+    }
+
+    /// Refuses a layout of a version whose rules are not known.
+    pub(super) fn check_layout_version(&self) -> Result<(), Error> {
+        let Some(document) = self.tarball.document("oci-layout") else { return Ok(()) };
+        let layout: LayoutVersion = parse("oci-layout", document)?;
+        if layout.image_layout_version.starts_with("1.") {
+            return Ok(());
+        }
+        Err(Inconsistency::LayoutVersion(layout.image_layout_version).into())
+    }
+
     /// Whether the tarball is an image layout.
     pub(super) fn is_layout(&self) -> bool {
         let index = self.tarball.document("index.json");
@@ -99,7 +137,7 @@ impl Loading<'_> {
             return Ok((!is_index).then(|| descriptor.clone()));
         }
         let name = blob(&descriptor.digest);
-        let index: Index = parse(&name, self.tarball.require(&name)?)?;
+        let index: Index = parse(&name, self.described(descriptor)?)?;
         // A tool may have copied one platform only: the others' blobs are not there.
         let is_present = |child: &&Descriptor| self.tarball.document(&blob(&child.digest)).is_some();
         let present: Vec<_> =
@@ -116,9 +154,9 @@ impl Loading<'_> {
 
     fn image_of_oci_manifest(&mut self, descriptor: &Descriptor) -> Result<Digest, Error> {
         let name = blob(&descriptor.digest);
-        let manifest: Manifest = parse(&name, self.tarball.require(&name)?)?;
+        let manifest: Manifest = parse(&name, self.described(descriptor)?)?;
         let config_name = blob(&manifest.config.digest);
-        let document = self.tarball.require(&config_name)?.to_vec();
+        let document = self.described(&manifest.config)?.to_vec();
         let config: ImageConfig = parse(&config_name, &document)?;
         if !self.takes(&Platform::of(&config)) {
             return Err(self.none_fits(&name));

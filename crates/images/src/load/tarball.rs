@@ -10,7 +10,7 @@ use crate::archive_memory::Share;
 use crate::budget::Budget;
 use crate::compression::{Compression, decoder_within, peek};
 use crate::store::{Layer, Store, digest_of};
-use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks, input_error};
+use crate::tar::{ArchiveError, Entry, EntryKind, Reader, ReaderChunks, input_error, is_header};
 use crate::{Error, Inconsistency};
 
 /// No config or manifest is larger: those of the largest known images have 200 KiB.
@@ -37,6 +37,10 @@ impl Destination<'_> {
 pub(super) struct Tarball {
     documents: BTreeMap<String, Vec<u8>>,
     layers: BTreeMap<String, Layer>,
+    /// Archives whose names say nothing: layers, where `manifest.json` says so.
+    archives: BTreeMap<String, Layer>,
+    /// What looked like one and is none.
+    damaged: BTreeMap<String, ArchiveError>,
     links: BTreeMap<String, String>,
     directories: BTreeSet<String>,
     documents_size: u64,
@@ -57,6 +61,8 @@ impl Tarball {
         let mut tarball = Self {
             documents: BTreeMap::new(),
             layers: BTreeMap::new(),
+            archives: BTreeMap::new(),
+            damaged: BTreeMap::new(),
             links: BTreeMap::new(),
             directories: BTreeSet::new(),
             documents_size: 0,
@@ -126,6 +132,19 @@ impl Tarball {
             return Ok(());
         }
         let is_known = named_document || expected.is_some();
+        if !is_known && looks_like_archive(&start) {
+            match destination.unpack((&start[..]).chain(content)) {
+                Ok(layer) => drop(self.archives.insert(name, layer)),
+                // It may be anything as long as nobody calls it a layer.
+                Err(Error::Archive(
+                    error @ (ArchiveError::Truncated
+                    | ArchiveError::Header { .. }
+                    | ArchiveError::Decompress { .. }),
+                )) => drop(self.damaged.insert(name, error)),
+                Err(error) => return Err(error),
+            }
+            return Ok(());
+        }
         // Some tools give a config any name.
         if !is_known && (size > DOCUMENT_LIMIT || !start.trim_ascii_start().starts_with(b"{")) {
             return Ok(());
@@ -168,7 +187,14 @@ impl Tarball {
     }
 
     pub(super) fn layer(&self, name: &str) -> Option<&Layer> {
-        self.layers.get(self.resolve(name))
+        let name = self.resolve(name);
+        self.layers.get(name).or_else(|| self.archives.get(name))
+    }
+
+    /// Why a member is no layer that looks like one.
+    pub(super) fn take_damage(&mut self, name: &str) -> Option<ArchiveError> {
+        let name = self.resolve(name).to_owned();
+        self.damaged.remove(&name)
     }
 
     /// A layer of the tarball by the digest of its plain tar.
@@ -262,6 +288,12 @@ fn is_document_name(name: &str) -> bool {
 fn is_layer_name(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or_default();
     [".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"].iter().any(|end| last.ends_with(end))
+}
+
+/// Whether content begins as an archive does: a tar, also one of nothing, or a compressed one.
+fn looks_like_archive(start: &[u8]) -> bool {
+    let is_tar = |block: &[u8; 512]| is_header(block) || *block == [0; 512];
+    Compression::detect(start) != Compression::Identity || start.try_into().is_ok_and(is_tar)
 }
 
 /// Whether content is an archive and no JSON.

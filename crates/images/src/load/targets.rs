@@ -49,6 +49,11 @@ impl Loading<'_> {
 
     fn keep_target(&mut self, entry: &Descriptor, images: &[Digest]) -> Result<(), Error> {
         let Some(document) = self.blob_document(&entry.digest) else { return Ok(()) };
+        let actual = document.len() as u64;
+        if entry.size != actual {
+            let (name, expected) = (blob(&entry.digest), entry.size);
+            return Err(Inconsistency::WrongSize { name, expected, actual }.into());
+        }
         let mut found = Found::default();
         let index = serde_json::from_slice::<Index>(&document).ok();
         match &index {
@@ -76,6 +81,7 @@ impl Loading<'_> {
             if let Some(id) = self.image_of(&image.manifest)? {
                 target.manifest = &image.document;
                 self.store.add_target(id, &target)?;
+                self.kept.push((entry.digest, id));
             }
         }
         Ok(())

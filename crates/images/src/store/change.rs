@@ -8,16 +8,26 @@ use rusqlite::Connection;
 
 use super::database::{Stored, durably};
 use super::step_use::StepUse;
-use super::{ImageRecord, LayerKey, Name, Shared, Store, documents, names, names_of, steps, targets};
+use super::{
+    ImageRecord, LayerKey, Name, NamedImage, Shared, Store, documents, names, names_of, steps, targets,
+};
 use crate::Error;
 
-/// What is left of an image that was to be removed.
-#[derive(Debug, Clone, Copy)]
-enum Remainder {
-    /// It goes with the last container that uses it.
-    Leaving(Digest),
-    /// It stays as a step of the builds that were made on it.
-    Step(Digest),
+/// What goes, and what is left of it.
+#[derive(Debug, Default)]
+pub(crate) struct Departure {
+    /// Names that go.
+    pub(crate) names: Vec<Name>,
+    /// Names that go to other images.
+    pub(crate) handed_over: Vec<NamedImage>,
+    /// Images that are platforms of these targets no more.
+    pub(crate) variants: Vec<(Digest, Digest)>,
+    /// Images that go, in order.
+    pub(crate) images: Vec<Arc<ImageRecord>>,
+    /// Images that go with the last container that uses them.
+    pub(crate) leaving: Vec<Digest>,
+    /// An image that stays as a step of the builds that were made on it.
+    pub(crate) step: Option<Digest>,
 }
 
 /// The right to change the store: what was read since stays true.
@@ -40,7 +50,7 @@ impl Store {
             let names = images.iter().flat_map(|image| names_of(&index, image)).collect::<Vec<_>>();
             (names, images.iter().filter_map(|image| index.images.get(image).cloned()).collect::<Vec<_>>())
         };
-        change.remove(&names, &records)
+        change.remove(names, records)
     }
 
     /// Takes back images that were just made, as far as nobody named or used them meanwhile.
@@ -49,7 +59,7 @@ impl Store {
             let change = self.begin_change();
             let record = {
                 let mut index = self.index_mut();
-                let is_named = !index.tags_of(id).is_empty() || !index.digests_of(id).is_empty();
+                let is_named = index.is_led_to_beside(id, &[]);
                 let is_used = self.uses().iter().any(|usage| usage.image == *id);
                 let is_needed = is_named || is_used || index.has_children(id);
                 let record = index.images.get(id).filter(|_| !is_needed).cloned();
@@ -57,7 +67,7 @@ impl Store {
                 record
             };
             if let Some(record) = record
-                && let Err(error) = change.remove(&[], &[record])
+                && let Err(error) = change.remove(Vec::new(), vec![record])
             {
                 tracing::warn!(image = %id, %error, "cannot take an image back");
             }
@@ -67,35 +77,16 @@ impl Store {
 
 impl Change<'_> {
     /// Takes names and images away, and the files of layers that nobody needs then.
-    pub(crate) fn remove(self, gone: &[Name], images: &[Arc<ImageRecord>]) -> Result<(), Error> {
-        self.apply(gone, images, None)
+    pub(crate) fn remove(self, names: Vec<Name>, images: Vec<Arc<ImageRecord>>) -> Result<(), Error> {
+        self.apply(Departure { names, images, ..Departure::default() })
     }
 
-    /// Takes names away; the image goes with the last container that uses it.
-    pub(crate) fn leave(self, gone: &[Name], image: Digest) -> Result<(), Error> {
-        self.apply(gone, &[], Some(Remainder::Leaving(image)))
-    }
-
-    /// Takes names and images away; one image stays as a step of builds.
-    pub(crate) fn demote(
-        self,
-        gone: &[Name],
-        images: &[Arc<ImageRecord>],
-        image: Digest,
-    ) -> Result<(), Error> {
-        self.apply(gone, images, Some(Remainder::Step(image)))
-    }
-
-    fn apply(
-        mut self,
-        gone: &[Name],
-        images: &[Arc<ImageRecord>],
-        remainder: Option<Remainder>,
-    ) -> Result<(), Error> {
+    /// Does what is decided, and takes away the files of layers that nobody needs then.
+    pub(crate) fn apply(mut self, departure: Departure) -> Result<(), Error> {
+        let images = &departure.images;
         let free = self.doom_layers(images);
         // On disk before any file goes: a loss of power must not bring the record back alone.
-        let committed =
-            durably(&mut self.database, |connection| commit(connection, gone, images, &free, remainder));
+        let committed = durably(&mut self.database, |connection| commit(connection, &departure, &free));
         if let Err(error) = committed {
             let mut index = self.shared.index_mut();
             index.set_doomed(&free, false);
@@ -105,16 +96,16 @@ impl Change<'_> {
         // Whoever held a layer may have let it go since it was looked at.
         let freed: Vec<LayerKey> = {
             let mut index = self.shared.index_mut();
-            for name in gone {
-                match name {
-                    Name::Tag(repository, tag) => take(&mut index.tags, repository, tag.as_str()),
-                    Name::Digest(repository, digest) => take(&mut index.digests, repository, digest),
-                }
+            departure.names.iter().for_each(|name| index.take_name(name));
+            for named in &departure.handed_over {
+                index.set_name(named.clone());
             }
-            match remainder {
-                Some(Remainder::Leaving(image)) => drop(index.leaving.insert(image)),
-                Some(Remainder::Step(image)) => drop(index.steps.insert(image, StepUse::first())),
-                None => {}
+            for (image, target) in &departure.variants {
+                index.targets.remove_variant(image, target);
+            }
+            index.leaving.extend(&departure.leaving);
+            if let Some(image) = departure.step {
+                index.steps.insert(image, StepUse::first());
             }
             images.iter().flat_map(|image| index.remove_image(&image.id)).collect()
         };
@@ -144,16 +135,11 @@ impl Change<'_> {
     }
 }
 
-fn commit(
-    connection: &mut Connection,
-    gone: &[Name],
-    images: &[Arc<ImageRecord>],
-    free: &[LayerKey],
-    remainder: Option<Remainder>,
-) -> rusqlite::Result<()> {
+fn commit(connection: &mut Connection, departure: &Departure, free: &[LayerKey]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     let mut unneeded = Vec::new();
-    for name in gone {
+    names::write(&transaction, &departure.handed_over)?;
+    for name in &departure.names {
         match name {
             Name::Tag(repository, tag) => names::delete_tag(&transaction, repository, tag)?,
             Name::Digest(repository, digest) => {
@@ -163,7 +149,12 @@ fn commit(
         }
     }
     let mut left = Vec::new();
-    for image in images {
+    for (image, target) in &departure.variants {
+        left.extend(
+            targets::drop_variant(&transaction, *image, *target)?.map(|manifest| (*target, manifest)),
+        );
+    }
+    for image in &departure.images {
         left.extend(targets::documents_of(&transaction, image.id)?);
         transaction.prepare_cached("DELETE FROM images WHERE id = ?")?.execute([Stored(image.id)])?;
         unneeded.push(image.config);
@@ -176,28 +167,12 @@ fn commit(
     for key in free {
         transaction.prepare_cached("DELETE FROM layers WHERE key = ?")?.execute([&**key])?;
     }
-    match remainder {
-        Some(Remainder::Leaving(image)) => {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO leaving VALUES (?)")?
-                .execute([Stored(image)])?;
-        }
-        Some(Remainder::Step(image)) => steps::record(&transaction, &image, StepUse::first())?,
-        None => {}
+    for image in &departure.leaving {
+        transaction.prepare_cached("INSERT OR REPLACE INTO leaving VALUES (?)")?.execute([Stored(*image)])?;
+    }
+    if let Some(image) = departure.step {
+        steps::record(&transaction, &image, StepUse::first())?;
     }
     documents::drop_unneeded(&transaction, &unneeded)?;
     transaction.commit()
-}
-
-fn take<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
-    all: &mut super::index::Names<K>,
-    repository: &str,
-    name: &Q,
-) {
-    if let Some(names) = all.get_mut(repository) {
-        names.remove(name);
-        if names.is_empty() {
-            all.remove(repository);
-        }
-    }
 }

@@ -14,7 +14,7 @@ use super::target::{Target, Targets, Variant};
 use crate::Error;
 
 /// The number of this layout, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE documents (digest BLOB PRIMARY KEY, content BLOB NOT NULL);
@@ -33,7 +33,7 @@ const TABLES: &str = "
     );
     CREATE TABLE tags (
         repository TEXT NOT NULL, tag TEXT NOT NULL, image BLOB NOT NULL REFERENCES images(id),
-        PRIMARY KEY (repository, tag)
+        target BLOB, PRIMARY KEY (repository, tag)
     );
     CREATE TABLE digests (
         repository TEXT NOT NULL, digest BLOB NOT NULL, image BLOB NOT NULL REFERENCES images(id),
@@ -98,6 +98,17 @@ const STEPS: &str = "
         BEGIN DELETE FROM build_steps WHERE image = OLD.id; END;
 ";
 
+/// Version 1 did not know which of an image's targets each tag came under. It showed and pushed by every tag what its
+/// repository calls the image by, or else what the image came under last: that the tag keeps.
+const FROM_VERSION_1: &str = "
+    ALTER TABLE tags ADD COLUMN target BLOB;
+    UPDATE tags SET target = coalesce(
+        (SELECT variants.target FROM variants JOIN digests
+            ON digests.digest = variants.target AND digests.repository = tags.repository
+            WHERE variants.image = tags.image ORDER BY variants.rowid DESC LIMIT 1),
+        (SELECT target FROM variants WHERE variants.image = tags.image ORDER BY variants.rowid DESC LIMIT 1));
+";
+
 /// Room for the changes that are not yet in the database's own file. Behind the answers they are moved there when they have
 /// grown to half of that, see `checkpoint`; where that does not keep up, by whoever changes the store.
 const LOG_ROOM: u64 = 2 << 20;
@@ -121,7 +132,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         connection
             .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))
             .map_err(failed())?;
-    } else if version != VERSION {
+    } else if version != 1 && version != VERSION {
         let message = format!("the layout has version {version}, this program knows {VERSION}");
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
@@ -132,6 +143,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.execute_batch(LAST_TAGGED).map_err(failed())?;
     connection.execute_batch(TARGETS).map_err(failed())?;
     connection.execute_batch(STEPS).map_err(failed())?;
+    if version == 1 {
+        connection
+            .execute_batch(&format!("BEGIN; {FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT;"))
+            .map_err(failed())?;
+    }
     super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
 }
@@ -207,11 +223,15 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
     while let Some(row) = rows.next()? {
         index.foreign.insert(digest(row, 0)?);
     }
-    let mut statement = connection.prepare("SELECT repository, tag, image FROM tags")?;
+    let mut statement = connection.prepare("SELECT repository, tag, image, target FROM tags")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let names = index.tags.entry(row.get::<_, String>(0)?.into()).or_default();
-        names.insert(row.get::<_, String>(1)?.into(), digest(row, 2)?);
+        let (repository, tag): (String, String) = (row.get(0)?, row.get(1)?);
+        if let Some(target) = row.get::<_, Option<Stored>>(3)? {
+            let targets = index.tag_targets.entry(repository.clone().into()).or_default();
+            targets.insert(tag.clone().into(), target.0);
+        }
+        index.tags.entry(repository.into()).or_default().insert(tag.into(), digest(row, 2)?);
     }
     let mut statement = connection.prepare("SELECT repository, digest, image FROM digests")?;
     let mut rows = statement.query([])?;
@@ -304,39 +324,4 @@ impl ToSql for Stored {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_of_an_earlier_release_are_kept() {
-        let directory = std::env::temp_dir().join(format!("berth-former-marks-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("a directory");
-        let path = directory.join("images.db");
-        let id = Digest::from_bytes([7; 32]);
-        let former = open(&path).expect("a database");
-        former
-            .execute_batch(
-                "DROP TABLE foreign_images; DROP TRIGGER foreign_images_go;
-                 CREATE TABLE pulled (image BLOB PRIMARY KEY) WITHOUT ROWID;
-                 CREATE TRIGGER pulled_go AFTER DELETE ON images
-                     BEGIN DELETE FROM pulled WHERE image = OLD.id; END;",
-            )
-            .expect("the tables of then");
-        former
-            .execute("INSERT INTO images VALUES (?1, ?1, NULL, NULL, 0, 0, 0, 0, NULL, 1)", [Stored(id)])
-            .expect("an image");
-        former.execute("INSERT INTO pulled VALUES (?)", [Stored(id)]).expect("its mark");
-        drop(former);
-        let marked = |connection: &Connection| -> i64 {
-            connection
-                .query_row("SELECT COUNT(*) FROM foreign_images", [], |row| row.get(0))
-                .expect("a count")
-        };
-        let connection = open(&path).expect("the same database");
-        assert_eq!(marked(&connection), 1);
-        connection.execute("DELETE FROM images", []).expect("no image");
-        assert_eq!(marked(&connection), 0, "a mark goes with its image");
-        assert_eq!(marked(&open(&path).expect("once more")), 0);
-        std::fs::remove_dir_all(&directory).expect("removed");
-    }
-}
+mod tests;

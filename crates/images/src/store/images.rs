@@ -12,7 +12,7 @@ use super::index::label_bytes;
 use super::names::{self, Naming};
 use super::step_use::StepUse;
 use super::target::NewTarget;
-use super::{ImageRecord, Layer, Name, Store, documents, steps, targets};
+use super::{ImageRecord, Layer, Name, NamedImage, Store, documents, steps, targets};
 use crate::document::ImageConfig;
 use crate::error::Inconsistency;
 use crate::{Error, store::LayerKey};
@@ -105,12 +105,8 @@ impl Store {
         let config_digest = documents::digest_of(image.config);
         let id = image.legacy.map_or(config_digest, |(id, _)| id);
         let mut database = self.shared.database();
-        let named: Vec<_> = names
-            .iter()
-            .map(|name| name.name())
-            .map(|name| (self.owner(&name, id, image.target), name))
-            .collect();
-        let named: Vec<_> = named.into_iter().map(|(owner, name)| (name, owner)).collect();
+        let named: Vec<NamedImage> =
+            names.iter().map(|name| self.named_image(name.name(), id, image.target)).collect();
         let known = self.index().images.get(&id).cloned();
         let all = self.index().label_bytes + labels;
         if known.is_none() && labels > 0 && all > ALL_LABELS_LIMIT {
@@ -132,7 +128,7 @@ impl Store {
             names::write(&transaction, &named)?;
             transaction.commit()
         };
-        let is_named = named.iter().all(|(name, owner)| self.index().named(name) == Some(*owner));
+        let is_named = named.iter().all(|named| named.is_so(&self.index()));
         if !is_named || made.is_some() || new_target {
             write(&mut database).map_err(Error::database("record an image"))?;
         }
@@ -150,12 +146,23 @@ impl Store {
         if let Some(target) = image.target.as_ref().filter(|_| new_target) {
             index.targets.insert(&target.described(), target.variant(id));
         }
-        let first_owner = named.first().map(|(_, owner)| *owner);
-        let before: Vec<_> = named.into_iter().map(|(name, owner)| index.set_name(name, owner)).collect();
+        let first_owner = named.first().map(|named| named.image);
+        let before: Vec<_> = named.into_iter().map(|named| index.set_name(named)).collect();
         let is_new = if first_owner == Some(id) { before.first() != Some(&Some(id)) } else { new_target };
         drop(index);
         let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
         Ok(Published { image: Image::new(&record, config), is_new })
+    }
+
+    /// What a name is given to: the image and what it comes under.
+    fn named_image(&self, name: Name, new: Digest, target: Option<NewTarget<'_>>) -> NamedImage {
+        let image = self.owner(&name, new, target);
+        let target = target.map(|target| target.described().digest);
+        let mut named = NamedImage { name, image, target };
+        if target.is_none() {
+            named.complete(&self.index());
+        }
+        named
     }
 
     /// The image that a name is given to: where it has an image of the same index that fits this machine best, that one

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use model::{Digest, Timestamp};
 
-use super::Name;
 use super::step_use::StepUse;
 use super::target::Targets;
+use super::{Name, NamedImage};
 
 /// The name of a layer's directory.
 pub(crate) type LayerKey = Arc<str>;
@@ -57,6 +57,8 @@ pub(crate) struct Index {
     /// Images that are being removed: nobody may begin to use them.
     pub(crate) doomed_images: HashSet<Digest>,
     pub(crate) tags: Names<Box<str>>,
+    /// What each tag came under; none for what was made here.
+    pub(crate) tag_targets: Names<Box<str>>,
     pub(crate) digests: Names<Digest>,
     /// Images that a registry sent or a tarball brought.
     pub(crate) foreign: HashSet<Digest>,
@@ -91,7 +93,8 @@ impl Index {
             return HashSet::new();
         }
         let named = self.named_images();
-        self.targets.unseen(|image| named.contains(image)).collect()
+        let targets = self.named_targets();
+        self.targets.unseen(|target| targets.contains(target), |image| named.contains(image)).collect()
     }
 
     /// The tags of an image as (repository, tag), in order.
@@ -119,16 +122,35 @@ impl Index {
     }
 
     /// Gives an image a name; gives the image that had it.
-    pub(crate) fn set_name(&mut self, name: Name, image: Digest) -> Option<Digest> {
+    pub(crate) fn set_name(&mut self, named: NamedImage) -> Option<Digest> {
+        let NamedImage { name, image, target } = named;
         self.leaving.remove(&image);
         self.steps.remove(&image);
         match name {
             Name::Tag(repository, tag) => {
+                match target {
+                    Some(target) => {
+                        let targets = self.tag_targets.entry(repository.clone().into()).or_default();
+                        targets.insert(tag.clone().into(), target);
+                    }
+                    None => take(&mut self.tag_targets, &repository, tag.as_str()),
+                }
                 self.tags.entry(repository.into()).or_default().insert(tag.into(), image)
             }
             Name::Digest(repository, digest) => {
                 self.digests.entry(repository.into()).or_default().insert(digest, image)
             }
+        }
+    }
+
+    /// Takes a name away.
+    pub(crate) fn take_name(&mut self, name: &Name) {
+        match name {
+            Name::Tag(repository, tag) => {
+                take(&mut self.tags, repository, tag.as_str());
+                take(&mut self.tag_targets, repository, tag.as_str());
+            }
+            Name::Digest(repository, digest) => take(&mut self.digests, repository, digest),
         }
     }
 
@@ -184,6 +206,15 @@ impl Index {
     pub(crate) fn remove_layer(&mut self, key: &str) {
         if let Some(layer) = self.layers.remove(key) {
             self.layer_of.remove(&layer.diff_id);
+        }
+    }
+}
+
+fn take<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized>(all: &mut Names<K>, repository: &str, name: &Q) {
+    if let Some(names) = all.get_mut(repository) {
+        names.remove(name);
+        if names.is_empty() {
+            all.remove(repository);
         }
     }
 }

@@ -9,6 +9,15 @@ pub(crate) enum Name {
     Digest(String, Digest),
 }
 
+/// A name with what it is given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedImage {
+    pub(crate) name: Name,
+    pub(crate) image: Digest,
+    /// What the image came under as it has this name; a digest is itself the name of that.
+    pub(crate) target: Option<Digest>,
+}
+
 impl Name {
     pub(crate) fn shown(&self) -> String {
         match self {

@@ -4,8 +4,9 @@ use model::{Digest, ImageReference, RepositoryName, Timestamp};
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::database::Stored;
-use super::{Name, Store, documents, steps};
+use super::{Index, Name, NamedImage, Store, documents, steps};
 use crate::Error;
+use crate::resolve;
 
 /// What to do when a tag names another image already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +44,33 @@ impl Naming<'_> {
     }
 }
 
+impl NamedImage {
+    /// Leaves out a target that is none of the image; a tag that the image has already keeps its own where none is named.
+    pub(super) fn complete(&mut self, index: &Index) {
+        let is_of_image =
+            |target: &Digest| index.targets.find(target).is_some_and(|target| target.has(&self.image));
+        let kept = || {
+            let is_same = index.named(&self.name) == Some(self.image);
+            index.target_of_name(&self.name).filter(|_| is_same).map(|target| target.digest)
+        };
+        self.target = self.target.filter(is_of_image).or_else(kept);
+    }
+
+    /// Whether the image has the name already, with this target.
+    pub(super) fn is_so(&self, index: &Index) -> bool {
+        let target = || index.target_of_name(&self.name).map(|target| target.digest);
+        let is_digest = matches!(self.name, Name::Digest(..));
+        index.named(&self.name) == Some(self.image) && (is_digest || target() == self.target)
+    }
+}
+
 fn tag_name(reference: &ImageReference) -> Name {
     Name::Tag(reference.repository.to_string(), reference.tag_or_latest().to_string())
 }
 
 impl Store {
-    /// Gives an image a tag (`latest` where the reference has none); gives the image that had it.
+    /// Gives an image a tag (`latest` where the reference has none); gives the image that had it. The tag leads to what the
+    /// image came under by its other names.
     ///
     /// # Errors
     /// `Conflict` when another image has the tag and the policy is to keep; `NotFound` when the image is gone.
@@ -58,24 +80,71 @@ impl Store {
         reference: &ImageReference,
         policy: TagPolicy,
     ) -> Result<Option<Digest>, Error> {
-        let taken = |taken: &[Option<Digest>]| match taken {
-            [Some(before)] if policy == TagPolicy::Keep && before != image => {
-                let tag = reference.tag_or_latest().to_string();
-                Err(Error::TagTaken { tag, image: before.hexadecimal() })
+        let target = self.index().target_of_image(image).map(|target| target.digest);
+        self.tag_one(NamedImage { name: tag_name(reference), image: *image, target }, policy)
+    }
+
+    /// Gives the image that a text names a further tag, which leads to what the text leads to; gives the image.
+    ///
+    /// # Errors
+    /// As [`Store::resolve`], worded as a tag's, and [`Store::tag`].
+    pub fn tag_named(
+        &self,
+        text: &str,
+        reference: &ImageReference,
+        policy: TagPolicy,
+    ) -> Result<Digest, Error> {
+        let named = {
+            let index = self.index();
+            let (image, _) = resolve::find(&index, text).map_err(Error::as_lookup)?;
+            let target = resolve::target(&index, text).map(|target| target.digest);
+            NamedImage { name: tag_name(reference), image: image.id, target }
+        };
+        let image = named.image;
+        self.tag_one(named, policy)?;
+        Ok(image)
+    }
+
+    fn tag_one(&self, named: NamedImage, policy: TagPolicy) -> Result<Option<Digest>, Error> {
+        let (image, name) = (named.image, named.name.clone());
+        let taken = |taken: &[Option<Digest>]| match (taken, &name) {
+            ([Some(before)], Name::Tag(_, tag)) if policy == TagPolicy::Keep && *before != image => {
+                Err(Error::TagTaken { tag: tag.clone(), image: before.hexadecimal() })
             }
             _ => Ok(()),
         };
-        let before = self.name(vec![(tag_name(reference), *image)], None, taken)?;
+        let before = self.name(vec![named], None, taken)?;
         Ok(before.into_iter().next().flatten())
     }
 
-    /// Gives all these images their tags at once, or none of them; gives the images that had the tags.
+    /// Gives all these images their tags at once, or none of them; gives the images that had the tags. Each tag leads to what
+    /// its image came under last.
     ///
     /// # Errors
     /// `NotFound` when one of the images is gone.
     pub fn tag_all(&self, tags: &[(ImageReference, Digest)]) -> Result<Vec<Option<Digest>>, Error> {
-        let names = tags.iter().map(|(reference, image)| (tag_name(reference), *image)).collect();
-        self.name(names, None, |_| Ok(()))
+        let named = |(reference, image): &(ImageReference, Digest)| {
+            let target = self.last_target_of(image).map(|target| target.digest);
+            (reference.clone(), *image, target)
+        };
+        self.tag_under(&tags.iter().map(named).collect::<Vec<_>>())
+    }
+
+    /// Gives all these images their tags or digests at once, or none of them, each tag with what it is to lead to; a tag that its image has
+    /// already leads on to what it led to, where nothing else is named. Gives the images that had the tags.
+    ///
+    /// # Errors
+    /// `NotFound` when one of the images is gone.
+    pub(crate) fn tag_under(
+        &self,
+        tags: &[(ImageReference, Digest, Option<Digest>)],
+    ) -> Result<Vec<Option<Digest>>, Error> {
+        let named = |(reference, image, target): &(ImageReference, Digest, Option<Digest>)| NamedImage {
+            name: resolve::name_of(reference),
+            image: *image,
+            target: *target,
+        };
+        self.name(tags.iter().map(named).collect(), None, |_| Ok(()))
     }
 
     /// Gives an image the digest of a manifest that a repository has of it as a name, and keeps the manifest.
@@ -89,26 +158,28 @@ impl Store {
         manifest: &[u8],
     ) -> Result<(), Error> {
         let naming = Naming::Manifest(repository, manifest);
-        self.name(vec![(naming.name(), *image)], naming.manifest(), |_| Ok(())).map(drop)
+        let named = NamedImage { name: naming.name(), image: *image, target: None };
+        self.name(vec![named], naming.manifest(), |_| Ok(())).map(drop)
     }
 
     /// Names images that are there, unless `check` of what has these names now refuses it.
     fn name(
         &self,
-        names: Vec<(Name, Digest)>,
+        mut names: Vec<NamedImage>,
         manifest: Option<&[u8]>,
         check: impl FnOnce(&[Option<Digest>]) -> Result<(), Error>,
     ) -> Result<Vec<Option<Digest>>, Error> {
         let mut database = self.shared.database();
         let before: Vec<_> = {
             let index = self.index();
-            if let Some((_, gone)) = names.iter().find(|(_, image)| !index.images.contains_key(image)) {
-                return Err(Error::ImageNotFound(gone.hexadecimal()));
+            if let Some(gone) = names.iter().find(|named| !index.images.contains_key(&named.image)) {
+                return Err(Error::ImageNotFound(gone.image.hexadecimal()));
             }
-            names.iter().map(|(name, _)| index.named(name)).collect()
+            names.iter_mut().for_each(|named| named.complete(&index));
+            names.iter().map(|named| index.named(&named.name)).collect()
         };
         check(&before)?;
-        if names.iter().zip(&before).all(|((_, image), before)| *before == Some(*image)) {
+        if names.iter().all(|named| named.is_so(&self.index())) {
             return Ok(before);
         }
         let written = database.transaction().and_then(|transaction| {
@@ -121,13 +192,7 @@ impl Store {
         written.map_err(Error::database("record a tag"))?;
         self.shared.settle_soon();
         let mut index = self.shared.index_mut();
-        Ok(names.into_iter().map(|(name, image)| index.set_name(name, image)).collect())
-    }
-
-    /// Gives all names of an image to another.
-    pub(crate) fn hand_names_over(&self, from: &Digest, to: &Digest) -> Result<(), Error> {
-        let names = super::names_of(&self.index(), from).into_iter().map(|name| (name, *to)).collect();
-        self.name(names, None, |_| Ok(())).map(drop)
+        Ok(names.into_iter().map(|named| index.set_name(named)).collect())
     }
 
     /// When an image got a tag the last time, as far as that is known.
@@ -156,6 +221,13 @@ impl Store {
         tags.into_iter().flatten().map(|(tag, image)| (tag.to_string(), *image)).collect()
     }
 
+    /// The names that lead to an image, `repository:tag`: its own in order, then those of what it is another platform of.
+    #[must_use]
+    pub fn tags_leading_to(&self, image: &Digest) -> Vec<String> {
+        let names = self.index().names_leading_to(image);
+        names.iter().filter(|name| matches!(name, Name::Tag(..))).map(Name::shown).collect()
+    }
+
     /// The names of an image: `repository:tag`, in order.
     #[must_use]
     pub fn tags_of(&self, image: &Digest) -> Vec<String> {
@@ -165,14 +237,16 @@ impl Store {
 }
 
 /// Records names of images that are recorded.
-pub(super) fn write(transaction: &Transaction<'_>, names: &[(Name, Digest)]) -> rusqlite::Result<()> {
-    for (name, image) in names {
+pub(super) fn write(transaction: &Transaction<'_>, names: &[NamedImage]) -> rusqlite::Result<()> {
+    for NamedImage { name, image, target } in names {
         transaction.prepare_cached("DELETE FROM leaving WHERE image = ?")?.execute([Stored(*image)])?;
         steps::forget(transaction, image)?;
         match name {
             Name::Tag(repository, tag) => transaction
-                .prepare_cached("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)")?
-                .execute((repository, tag, Stored(*image)))?,
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO tags (repository, tag, image, target) VALUES (?, ?, ?, ?)",
+                )?
+                .execute((repository, tag, Stored(*image), target.map(Stored)))?,
             Name::Digest(repository, digest) => transaction
                 .prepare_cached("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)")?
                 .execute((repository, Stored(*digest), Stored(*image)))?,

@@ -175,8 +175,9 @@ impl Store {
             index.doomed_images.extend(doomed.iter().map(|image| image.id));
             doomed
         };
-        change.remove(&[], &doomed)?;
-        Ok(doomed.iter().map(|image| image.id).collect())
+        let removed = doomed.iter().map(|image| image.id).collect();
+        change.remove(Vec::new(), doomed)?;
+        Ok(removed)
     }
 }
 

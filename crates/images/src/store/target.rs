@@ -6,7 +6,7 @@
 //!                    ── further manifests, whose images are not here, and attestations
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use model::Digest;
 
@@ -33,6 +33,12 @@ pub struct Variant {
 }
 
 impl Target {
+    /// Whether an image is one of this target.
+    #[must_use]
+    pub fn has(&self, image: &Digest) -> bool {
+        self.manifest_of(image).is_some()
+    }
+
     /// The manifest of an image of this target.
     #[must_use]
     pub fn manifest_of(&self, image: &Digest) -> Option<Digest> {
@@ -109,10 +115,20 @@ impl Targets {
         self.of_image.get(image).into_iter().flatten().filter_map(|digest| self.all.get(digest))
     }
 
-    /// The other images that came under the same indexes.
-    pub(crate) fn relatives(&self, image: &Digest) -> BTreeSet<Digest> {
-        let variants = self.of(image).flat_map(|target| &target.variants);
-        variants.map(|variant| variant.image).filter(|other| other != image).collect()
+    /// Forgets that an image is a variant of a target.
+    pub(crate) fn remove_variant(&mut self, image: &Digest, digest: &Digest) {
+        if let Some(target) = self.all.get_mut(digest) {
+            target.variants.retain(|variant| variant.image != *image);
+            if target.variants.is_empty() {
+                self.all.remove(digest);
+            }
+        }
+        if let Some(targets) = self.of_image.get_mut(image) {
+            targets.retain(|other| other != digest);
+            if targets.is_empty() {
+                self.of_image.remove(image);
+            }
+        }
     }
 
     /// Whether any has several images here.
@@ -120,15 +136,15 @@ impl Targets {
         self.all.values().any(|target| target.variants.len() > 1)
     }
 
-    /// The images without a name that are here as other platforms of one that has a name.
+    /// The images without a name that are here as other platforms of a target that has one.
     pub(crate) fn unseen<'a>(
         &'a self,
+        is_named_target: impl Fn(&Digest) -> bool + 'a,
         is_named: impl Fn(&Digest) -> bool + 'a,
     ) -> impl Iterator<Item = Digest> + 'a {
         let shared = self.all.values().filter(|target| target.variants.len() > 1);
-        shared.flat_map(move |target| {
-            let named = target.variants.iter().any(|variant| is_named(&variant.image));
-            let unnamed = target.variants.iter().filter(|variant| named && !is_named(&variant.image));
+        shared.filter(move |target| is_named_target(&target.digest)).flat_map(move |target| {
+            let unnamed = target.variants.iter().filter(|variant| !is_named(&variant.image));
             unnamed.map(|variant| variant.image).collect::<Vec<_>>()
         })
     }

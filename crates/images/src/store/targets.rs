@@ -1,7 +1,7 @@
 //! Records what images came under, and finds it again.
 
-use model::{Digest, RepositoryName};
-use rusqlite::Transaction;
+use model::Digest;
+use rusqlite::{OptionalExtension, Transaction};
 
 use super::database::{Stored, signed};
 use super::target::{NewTarget, Target, Variant};
@@ -26,14 +26,9 @@ impl NewTarget<'_> {
 }
 
 impl Store {
-    /// What an image came under last, preferably what a repository calls it by.
-    #[must_use]
-    pub fn target_of(&self, image: &Digest, repository: Option<&RepositoryName>) -> Option<Target> {
-        let index = self.index();
-        let digests = repository.and_then(|repository| index.digests.get(repository.to_string().as_str()));
-        let is_name = |target: &&Target| digests.is_some_and(|digests| digests.contains_key(&target.digest));
-        let named = index.targets.of(image).rev().find(is_name);
-        named.or_else(|| index.targets.of(image).next_back()).cloned()
+    /// What an image came under last.
+    pub(crate) fn last_target_of(&self, image: &Digest) -> Option<Target> {
+        self.index().targets.of(image).next_back().cloned()
     }
 
     /// What has this digest, as far as images of it are here.
@@ -52,7 +47,7 @@ impl Store {
         self.index().foreign.contains(image)
     }
 
-    /// Forgets what images came under; they stay.
+    /// Forgets what images came under; they stay, and so do their tags.
     ///
     /// # Errors
     /// `Internal` when the database fails.
@@ -62,6 +57,9 @@ impl Store {
             transaction
                 .prepare_cached("DELETE FROM variants WHERE target = ?")?
                 .execute([Stored(target.digest)])?;
+            transaction
+                .prepare_cached("UPDATE tags SET target = NULL WHERE target = ?")?
+                .execute([Stored(target.digest)])?;
             let mut unneeded = drop_attachments(&transaction, target.digest)?;
             unneeded.extend(target.variants.iter().map(|variant| variant.manifest));
             unneeded.push(target.digest);
@@ -69,7 +67,13 @@ impl Store {
             transaction.commit()
         });
         written.map_err(Error::database("forget a manifest"))?;
-        self.index_mut().targets.remove(&target.digest);
+        let mut index = self.index_mut();
+        index.targets.remove(&target.digest);
+        for tags in index.tag_targets.values_mut() {
+            tags.retain(|_, of_tag| *of_tag != target.digest);
+        }
+        index.tag_targets.retain(|_, tags| !tags.is_empty());
+        drop(index);
         Ok(())
     }
 
@@ -126,6 +130,19 @@ pub(super) fn documents_of(
     let rows = statement
         .query_map([Stored(image)], |row| Ok((row.get::<_, Stored>(0)?.0, row.get::<_, Stored>(1)?.0)))?;
     rows.collect()
+}
+
+/// Takes an image's place in a target away; gives the manifest that it had there.
+pub(super) fn drop_variant(
+    transaction: &Transaction<'_>,
+    image: Digest,
+    target: Digest,
+) -> rusqlite::Result<Option<Digest>> {
+    let mut delete = transaction
+        .prepare_cached("DELETE FROM variants WHERE image = ? AND target = ? RETURNING manifest")?;
+    let manifest =
+        delete.query_row((Stored(image), Stored(target)), |row| row.get::<_, Stored>(0)).optional()?;
+    Ok(manifest.map(|stored| stored.0))
 }
 
 /// Lets the attachments of a target go that has no image any more; gives them.

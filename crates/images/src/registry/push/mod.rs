@@ -33,7 +33,7 @@ use super::parallel::for_each;
 use super::progress::{Message, Progress};
 use super::session::Session;
 use super::transport::Transport;
-use crate::{BuiltImage, Layer, Store, Variant};
+use crate::{BuiltImage, Layer, Store, Target, Variant};
 
 /// What is to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,7 @@ pub(super) fn push(
         begin(images.len());
     }
     let push = Push { session: &session, request, progress };
-    images.into_iter().map(|(tag, image)| push.image(tag, image)).collect()
+    images.into_iter().map(|image| push.image(image)).collect()
 }
 
 /// Pushes images that were built here under a tag that they need not have here.
@@ -103,21 +103,30 @@ pub(super) fn push_built(
     push.built(request.reference.tag_or_latest().as_str(), built).map(|sent| sent.digest)
 }
 
+/// A tag that is to be pushed.
+struct TaggedImage {
+    /// The tag, or the digest that it is pushed under.
+    label: String,
+    image: Digest,
+    /// What it came under, as it is called so.
+    target: Option<Target>,
+}
+
 /// The tags to push and their images.
-fn images(request: &PushRequest<'_>) -> Result<Vec<(String, Digest)>, RegistryError> {
+fn images(request: &PushRequest<'_>) -> Result<Vec<TaggedImage>, RegistryError> {
     let repository = &request.reference.repository;
-    let of_platform = |id: Digest| -> Result<Digest, RegistryError> {
-        match request.platform {
-            Some(platform) => Ok(request.store.resolve_for(&id.to_string(), Some(platform))?.id),
-            None => Ok(id),
-        }
+    let of_platform = |label: String| -> Result<TaggedImage, RegistryError> {
+        let separator = if request.reference.digest.is_some() { '@' } else { ':' };
+        let name = format!("{repository}{separator}{label}");
+        let image = request.store.resolve_for(&name, request.platform)?.id;
+        Ok(TaggedImage { label, image, target: request.store.target_called(&name, &image) })
     };
     if let Some(digest) = request.reference.digest {
-        let id = request
+        request
             .store
             .resolve_id(&request.reference.to_string())
             .map_err(|_| request.words.lacks_tag(repository, digest.to_string()))?;
-        return Ok(vec![(digest.to_string(), of_platform(id)?)]);
+        return Ok(vec![of_platform(digest.to_string())?]);
     }
     let tags = request.store.tags(repository);
     if tags.is_empty() {
@@ -125,8 +134,7 @@ fn images(request: &PushRequest<'_>) -> Result<Vec<(String, Digest)>, RegistryEr
     }
     let wanted = request.reference.tag.as_ref();
     let asked = tags.into_iter().filter(|(tag, _)| wanted.is_none_or(|wanted| tag == wanted.as_str()));
-    let found =
-        asked.map(|(tag, id)| Ok((tag, of_platform(id)?))).collect::<Result<Vec<_>, RegistryError>>()?;
+    let found = asked.map(|(tag, _)| of_platform(tag)).collect::<Result<Vec<_>, RegistryError>>()?;
     if let Some(wanted) = wanted.filter(|_| found.is_empty()) {
         return Err(request.words.lacks_tag(repository, wanted.to_string()));
     }
@@ -152,8 +160,9 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    fn image(&self, tag: String, id: Digest) -> Result<PushedImage, RegistryError> {
-        let Sent { digest, media_type, document } = match self.exactly(&tag, id)? {
+    fn image(&self, tagged: TaggedImage) -> Result<PushedImage, RegistryError> {
+        let TaggedImage { label: tag, image: id, target } = tagged;
+        let Sent { digest, media_type, document } = match self.exactly(&tag, id, target)? {
             Some(sent) => sent,
             None => self.composed(&tag, id)?,
         };
@@ -172,12 +181,17 @@ impl Push<'_> {
     }
 
     /// Pushes what the image came under, where that can be had byte for byte.
-    fn exactly(&self, label: &str, id: Digest) -> Result<Option<Sent>, RegistryError> {
+    fn exactly(
+        &self,
+        label: &str,
+        id: Digest,
+        target: Option<Target>,
+    ) -> Result<Option<Sent>, RegistryError> {
         let store = self.request.store;
         let by_digest = self.request.reference.digest;
         let target = match &by_digest {
             Some(digest) => store.target(digest),
-            None => store.target_of(&id, Some(&self.request.reference.repository)),
+            None => target,
         };
         let Some(target) = target else { return Ok(None) };
         if let Some(built) = store.built_under(&target)? {
