@@ -316,5 +316,6 @@ fn layers_of_an_archive_may_have_any_name() {
         refused.message()
     };
     assert_eq!(refused(b"no layer"), "the tarball has no l: no such file");
-    assert!(refused(&gzipped[..gzipped.len() / 2]).contains("gzip"), "the damage itself is named");
+    let cut = refused(&gzipped[..gzipped.len() / 2]);
+    assert_eq!(cut, "the archive is cut off: unexpected EOF", "the damage itself is named");
 }

@@ -8,7 +8,7 @@ use model::{Digest, ImageReference};
 use crate::registry::Platform;
 use crate::remove::{check_uses, is_free};
 use crate::store::{Departure, Image, ImageRecord, Index, Name, NamedImage, Store, Target, names_of};
-use crate::{Error, Removal, RemoveOptions, resolve};
+use crate::{Error, Removal, RemoveOptions, TagPolicy, resolve};
 
 impl Store {
     /// Finds the image that a text names, or of those that came with it under the same index the one for a platform.
@@ -74,11 +74,32 @@ impl Store {
         Ok(std::iter::once(image.id).chain(others).collect())
     }
 
+    /// Gives the image that a text names a further tag, which leads to what the text leads to; gives the image.
+    ///
+    /// # Errors
+    /// As [`Store::resolve`], worded as a tag's, and [`Store::tag`].
+    pub fn tag_named(
+        &self,
+        text: &str,
+        reference: &ImageReference,
+        policy: TagPolicy,
+    ) -> Result<Digest, Error> {
+        let named = {
+            let index = self.index();
+            let (image, _) = resolve::find(&index, text).map_err(Error::as_lookup)?;
+            let target = resolve::target(&index, text).map(|target| target.digest);
+            NamedImage { name: Name::of(reference), image: image.id, target }
+        };
+        let image = named.image;
+        self.tag_one(named, policy)?;
+        Ok(image)
+    }
+
     /// Whether a tag leads to an image: names it, or came under the same index.
     #[must_use]
     pub fn is_tagged(&self, image: &Digest, tag: &ImageReference) -> bool {
         let index = self.index();
-        let name = resolve::name_of(tag);
+        let name = Name::of(tag);
         let named = index.named(&name);
         named == Some(*image)
             || (named.is_some() && index.target_of_name(&name).is_some_and(|target| target.has(image)))

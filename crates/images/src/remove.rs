@@ -254,5 +254,5 @@ fn is_ancestor(index: &Index, image: &Digest, used: Digest) -> bool {
 }
 
 fn name_of(text: &str) -> Result<Name, Error> {
-    Ok(resolve::name_of(&ImageReference::parse(text)?))
+    Ok(Name::of(&ImageReference::parse(text)?))
 }

@@ -77,7 +77,7 @@ pub(crate) fn find(index: &Index, text: &str) -> Result<(Arc<ImageRecord>, Found
 pub(crate) fn target<'index>(index: &'index Index, text: &str) -> Option<&'index Target> {
     let (image, found_by) = find(index, text).ok()?;
     let target = match found_by {
-        FoundBy::Name => index.target_of_name(&name_of(&ImageReference::parse(text).ok()?)),
+        FoundBy::Name => index.target_of_name(&Name::of(&ImageReference::parse(text).ok()?)),
         FoundBy::Id => {
             let whole = Digest::parse_hexadecimal(text.strip_prefix("sha256:").unwrap_or(text)).ok();
             let is_id = whole.is_none_or(|digest| digest == image.id);
@@ -86,15 +86,6 @@ pub(crate) fn target<'index>(index: &'index Index, text: &str) -> Option<&'index
         }
     };
     target.filter(|target| target.has(&image.id))
-}
-
-/// The name that a reference stands for; the tag is `latest` if none is written.
-pub(crate) fn name_of(reference: &ImageReference) -> Name {
-    let repository = reference.repository.to_string();
-    match reference.digest {
-        Some(digest) => Name::Digest(repository, digest),
-        None => Name::Tag(repository, reference.tag_or_latest().to_string()),
-    }
 }
 
 /// The image that came under a manifest or an index of this digest, or was pushed as one: of several that which has a name.
@@ -107,7 +98,7 @@ fn under(index: &Index, digest: &Digest) -> Option<Digest> {
 
 /// The image that a tag (`latest` if none is written) or digest names.
 pub(crate) fn named(index: &Index, reference: &ImageReference) -> Option<Digest> {
-    index.named(&name_of(reference))
+    index.named(&Name::of(reference))
 }
 
 struct Ambiguous;

@@ -1,6 +1,6 @@
 //! A name of an image: a tag or a digest of a repository.
 
-use model::Digest;
+use model::{Digest, ImageReference};
 
 /// A name of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,15 @@ pub(crate) struct NamedImage {
 }
 
 impl Name {
+    /// What a reference stands for; the tag is `latest` if none is written.
+    pub(crate) fn of(reference: &ImageReference) -> Self {
+        let repository = reference.repository.to_string();
+        match reference.digest {
+            Some(digest) => Self::Digest(repository, digest),
+            None => Self::Tag(repository, reference.tag_or_latest().to_string()),
+        }
+    }
+
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Tag(repository, tag) => format!("{repository}:{tag}"),

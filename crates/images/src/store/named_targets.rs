@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use model::{Digest, ImageReference};
 
 use super::{Index, Name, Store, Target, names_of};
-use crate::resolve;
 
 impl Index {
     /// What a name is given to, where that came from elsewhere or was recorded by a build.
@@ -77,7 +76,7 @@ impl Index {
 impl Store {
     /// Whether a tag leads to a target that is none of these.
     pub(crate) fn is_tagged_beside(&self, target: &Digest, given: &[ImageReference]) -> bool {
-        let given: Vec<Name> = given.iter().map(resolve::name_of).collect();
+        let given: Vec<Name> = given.iter().map(Name::of).collect();
         let index = self.index();
         let tags = index
             .tag_targets

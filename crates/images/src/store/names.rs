@@ -6,7 +6,6 @@ use rusqlite::{OptionalExtension, Transaction};
 use super::database::Stored;
 use super::{Index, Name, NamedImage, Store, documents, steps};
 use crate::Error;
-use crate::resolve;
 
 /// What to do when a tag names another image already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,28 +83,8 @@ impl Store {
         self.tag_one(NamedImage { name: tag_name(reference), image: *image, target }, policy)
     }
 
-    /// Gives the image that a text names a further tag, which leads to what the text leads to; gives the image.
-    ///
-    /// # Errors
-    /// As [`Store::resolve`], worded as a tag's, and [`Store::tag`].
-    pub fn tag_named(
-        &self,
-        text: &str,
-        reference: &ImageReference,
-        policy: TagPolicy,
-    ) -> Result<Digest, Error> {
-        let named = {
-            let index = self.index();
-            let (image, _) = resolve::find(&index, text).map_err(Error::as_lookup)?;
-            let target = resolve::target(&index, text).map(|target| target.digest);
-            NamedImage { name: tag_name(reference), image: image.id, target }
-        };
-        let image = named.image;
-        self.tag_one(named, policy)?;
-        Ok(image)
-    }
-
-    fn tag_one(&self, named: NamedImage, policy: TagPolicy) -> Result<Option<Digest>, Error> {
+    /// Gives an image a tag with what it is to lead to; gives the image that had it.
+    pub(crate) fn tag_one(&self, named: NamedImage, policy: TagPolicy) -> Result<Option<Digest>, Error> {
         let (image, name) = (named.image, named.name.clone());
         let taken = |taken: &[Option<Digest>]| match (taken, &name) {
             ([Some(before)], Name::Tag(_, tag)) if policy == TagPolicy::Keep && *before != image => {
@@ -140,7 +119,7 @@ impl Store {
         tags: &[(ImageReference, Digest, Option<Digest>)],
     ) -> Result<Vec<Option<Digest>>, Error> {
         let named = |(reference, image, target): &(ImageReference, Digest, Option<Digest>)| NamedImage {
-            name: resolve::name_of(reference),
+            name: Name::of(reference),
             image: *image,
             target: *target,
         };

@@ -91,7 +91,7 @@ fn id(byte: u8) -> Digest {
 fn former(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("a database");
     connection.execute_batch(VERSION_1).expect("the tables of version 1");
-    for (number, image) in [1, 2].into_iter().enumerate() {
+    for (number, image) in [(0_i64, 1_u8), (1, 2)] {
         connection
             .execute(
                 "INSERT INTO images VALUES (?1, ?1, NULL, NULL, 5, 6, 7, 8, '{\"a\":\"b\"}', ?2)",
