@@ -119,10 +119,8 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
             if other_tag || keeps_digest {
                 let digests = digests_left_alone(&named, &rest);
                 let names: Vec<Name> = std::iter::once(named).chain(digests).collect();
-                let images = platforms_left(index, &image, &names);
-                let images =
-                    images.into_iter().filter(|platform| is_free(index, &platform.id, uses)).collect();
-                return Ok(Departure { names, images, ..Departure::default() });
+                let (images, leaving) = free_and_leaving(index, platforms_left(index, &image, &names), uses);
+                return Ok(Departure { names, images, leaving, ..Departure::default() });
             }
             std::iter::once(named.clone()).chain(all.into_iter().filter(|name| *name != named)).collect()
         }
@@ -136,8 +134,8 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     // Another name has it for its platform.
     if !names.is_empty() && index.is_led_to_beside(&image.id, &names) {
         platforms.iter().try_for_each(|platform| check_uses(index, platform, options, uses))?;
-        let images = platforms.into_iter().filter(|platform| is_free(index, &platform.id, uses)).collect();
-        return Ok(Departure { names, images, ..Departure::default() });
+        let (images, leaving) = free_and_leaving(index, platforms, uses);
+        return Ok(Departure { names, images, leaving, ..Departure::default() });
     }
     let is_used = uses.iter().any(|usage| usage.image == image.id);
     let is_parent = index.has_visible_children(&image.id);
@@ -146,10 +144,7 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
     }
     check_uses(index, &image, options, uses)?;
     platforms.iter().try_for_each(|platform| check_uses(index, platform, options, uses))?;
-    let (free, mut leaving): (Vec<_>, Vec<_>) =
-        platforms.into_iter().partition(|platform| is_free(index, &platform.id, uses));
-    leaving.retain(|platform| uses.iter().any(|usage| usage.image == platform.id));
-    let mut leaving: Vec<Digest> = leaving.into_iter().map(|platform| platform.id).collect();
+    let (free, mut leaving) = free_and_leaving(index, platforms, uses);
     if uses.iter().any(|usage| is_ancestor(index, &image.id, usage.image)) {
         leaving.push(image.id);
         return Ok(Departure { names, images: free, leaving, ..Departure::default() });
@@ -180,6 +175,14 @@ fn platforms_left(index: &Index, image: &ImageRecord, names: &[Name]) -> Doomed 
     let others: BTreeSet<Digest> = variants.filter(|other| *other != image.id).collect();
     let left = others.into_iter().filter(|other| !index.is_led_to_beside(other, names));
     left.filter_map(|id| index.images.get(&id)).cloned().collect()
+}
+
+/// Images that go at once, and those that go with the last container that uses them.
+fn free_and_leaving(index: &Index, images: Doomed, uses: &[ImageUse]) -> (Doomed, Vec<Digest>) {
+    let (free, held): (Doomed, Doomed) =
+        images.into_iter().partition(|image| is_free(index, &image.id, uses));
+    let is_used = |image: &Digest| uses.iter().any(|usage| usage.image == *image);
+    (free, held.iter().map(|image| image.id).filter(is_used).collect())
 }
 
 /// Whether no container uses an image and none is built on it.

@@ -136,11 +136,9 @@ impl Tarball {
             match destination.unpack((&start[..]).chain(content)) {
                 Ok(layer) => drop(self.archives.insert(name, layer)),
                 // It may be anything as long as nobody calls it a layer.
-                Err(Error::Archive(
-                    error @ (ArchiveError::Truncated
-                    | ArchiveError::Header { .. }
-                    | ArchiveError::Decompress { .. }),
-                )) => drop(self.damaged.insert(name, error)),
+                Err(Error::Archive(error)) if error.is_of_the_content() => {
+                    self.damaged.insert(name, error);
+                }
                 Err(error) => return Err(error),
             }
             return Ok(());

@@ -99,14 +99,17 @@ const STEPS: &str = "
 ";
 
 /// Version 1 did not know which of an image's targets each tag came under. It showed and pushed by every tag what its
-/// repository calls the image by, or else what the image came under last: that the tag keeps.
+/// repository calls the image by, or else what the image came under last: that the tag keeps, or the index with the most
+/// platforms, for no image may be left without a name by this.
 const FROM_VERSION_1: &str = "
     ALTER TABLE tags ADD COLUMN target BLOB;
     UPDATE tags SET target = coalesce(
         (SELECT variants.target FROM variants JOIN digests
             ON digests.digest = variants.target AND digests.repository = tags.repository
             WHERE variants.image = tags.image ORDER BY variants.rowid DESC LIMIT 1),
-        (SELECT target FROM variants WHERE variants.image = tags.image ORDER BY variants.rowid DESC LIMIT 1));
+        (SELECT target FROM variants WHERE variants.image = tags.image ORDER BY
+            (SELECT count(*) FROM variants AS other WHERE other.target = variants.target) DESC,
+            variants.rowid DESC LIMIT 1));
 ";
 
 /// Room for the changes that are not yet in the database's own file. Behind the answers they are moved there when they have

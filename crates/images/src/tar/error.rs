@@ -135,6 +135,22 @@ impl ArchiveError {
         }
     }
 
+    /// Whether the archive itself is wrong: it was read whole, within all limits, and the disk refused nothing.
+    pub(crate) const fn is_of_the_content(&self) -> bool {
+        match self {
+            Self::Truncated
+            | Self::Header { .. }
+            | Self::Owner { .. }
+            | Self::Escape { .. }
+            | Self::LinkTarget { .. }
+            | Self::OverDirectory { .. }
+            | Self::OverNonDirectory { .. }
+            | Self::Decompress { .. } => true,
+            Self::Limit { .. } | Self::Bomb { .. } | Self::Busy => false,
+            Self::Input(_) | Self::Output(_) | Self::Entry { .. } => false,
+        }
+    }
+
     pub(crate) fn entry<E: Into<io::Error>>(act: &'static str, name: &[u8]) -> impl FnOnce(E) -> Self {
         let name = shown(name);
         move |source| Self::Entry { act, name, source: source.into() }
