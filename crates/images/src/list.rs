@@ -200,12 +200,12 @@ impl Store {
 
 /// The images that have tags, each with what a tag of it leads to.
 fn targets_of_tags(index: &Index) -> HashSet<(Digest, Digest)> {
-    let of_repository = |(repository, targets): (&Box<str>, &BTreeMap<Box<str>, Digest>)| {
+    let repositories = index.tag_targets.iter();
+    let tags = repositories.flat_map(|(repository, targets)| {
         let tags = index.tags.get(repository);
-        let of_tag = |(tag, target): (&Box<str>, &Digest)| Some((*tags?.get(tag)?, *target));
-        targets.iter().filter_map(of_tag).collect::<Vec<_>>()
-    };
-    index.tag_targets.iter().flat_map(of_repository).collect()
+        targets.iter().filter_map(move |(tag, target)| Some((*tags?.get(tag)?, *target)))
+    });
+    tags.collect()
 }
 
 /// The images that others are built on which are no steps of builds.

@@ -70,7 +70,7 @@ pub(crate) async fn import_local(
         imported.map_err(|error| Status::of_kind(error.kind(), error.to_string()))
     });
     let imported = tokio::select! {
-        imported = work => imported.map_err(|error| Status::new(Code::Internal, error.to_string())).flatten(),
+        imported = work => imported.unwrap_or_else(|error| Err(Status::new(Code::Internal, error.to_string()))),
         () = build.cancelled() => Err(Status::cancelled()),
     };
     let imported = step.conclude(imported).unwrap_or_default();

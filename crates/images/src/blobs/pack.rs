@@ -1,5 +1,6 @@
 //! Packs images that were built here.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -72,12 +73,9 @@ pub fn pack_built(
     for part in built {
         let image = store.image(&part.image)?;
         for layer in store.layers(&image)? {
-            if !layers.contains_key(&layer.diff_id()) {
+            if let Entry::Vacant(place) = layers.entry(layer.diff_id()) {
                 let written = write_out(store, &layer, form, cancellation)?;
-                layers.insert(
-                    layer.diff_id(),
-                    Descriptor::new(form.media_type(), written.digest, written.size),
-                );
+                place.insert(Descriptor::new(form.media_type(), written.digest, written.size));
                 let (digest, size) = (written.digest, written.size);
                 packed.add(PackedBlob { digest, size, content: Content::Layer(written) });
             }

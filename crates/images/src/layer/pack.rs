@@ -86,7 +86,7 @@ mod tests {
         fs::hard_link(diff.join("f3"), diff.join("f3 again")).expect("a link");
         std::os::unix::fs::symlink("f6", diff.join("f5 is elsewhere")).expect("a symlink");
         File::create(diff.join("f7 is a hole")).and_then(|file| file.set_len(1 << 20)).expect("a hole");
-        rustix::fs::lsetxattr(&diff.join("f9"), "user.note", b"hello", rustix::fs::XattrFlags::empty())
+        rustix::fs::lsetxattr(diff.join("f9"), "user.note", b"hello", rustix::fs::XattrFlags::empty())
             .expect("an attribute");
         let mut plain = Vec::new();
         pack_tar(&diff, Stack(Vec::new()), &[], &mut plain).expect("a tar");

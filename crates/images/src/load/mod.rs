@@ -91,11 +91,7 @@ impl Store {
         }
     }
 
-    fn name_loaded(
-        &self,
-        images: Vec<Digest>,
-        names: Vec<(ImageReference, Digest, Option<Digest>)>,
-    ) -> Result<Loaded, Error> {
+    fn name_loaded(&self, images: Vec<Digest>, names: Vec<OwnedName>) -> Result<Loaded, Error> {
         let is_named = |image: &&Digest| names.iter().any(|(_, named, _)| named == *image);
         let unnamed = images.iter().filter(|image| !is_named(image)).copied().collect();
         let mut loaded = Loaded { images, unnamed, ..Loaded::default() };
@@ -116,6 +112,9 @@ impl Store {
 
 type Named = Vec<(ImageReference, Digest)>;
 
+/// A name, its image, and what that came under.
+type OwnedName = (ImageReference, Digest, Option<Digest>);
+
 struct Loading<'a> {
     store: &'a Store,
     tarball: Tarball,
@@ -129,7 +128,7 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    fn all(&mut self) -> Result<(Vec<Digest>, Vec<(ImageReference, Digest, Option<Digest>)>), Error> {
+    fn all(&mut self) -> Result<(Vec<Digest>, Vec<OwnedName>), Error> {
         self.check_layout_version()?;
         let (images, names) = self.named_images()?;
         self.keep_targets(&images)?;
