@@ -203,8 +203,9 @@ fn a_foreign_image_of_several_layers_round_trips_through_all_layouts() {
         descriptor(&gzip)
     );
     let index = format!(
-        "{{\"manifests\":[{{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"size\":1,\"digest\":\"sha256:{}\",\
+        "{{\"manifests\":[{{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"size\":{},\"digest\":\"sha256:{}\",\
          \"annotations\":{{\"org.opencontainers.image.ref.name\":\"x/multi:1\"}}}}]}}",
+        oci_manifest.len(),
         hexadecimal(oci_manifest.as_bytes())
     );
     let blob = |bytes: &[u8]| member(format!("blobs/sha256/{}", hexadecimal(bytes)), bytes);

@@ -25,7 +25,16 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        berth_images::remove_tree(&self.0).expect("removed");
+        // The thread of a store that was closed just now may still make a file of its database.
+        let mut removed = Ok(());
+        for _ in 0..100 {
+            removed = berth_images::remove_tree(&self.0);
+            if removed.is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        removed.expect("removed");
     }
 }
 

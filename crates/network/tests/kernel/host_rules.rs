@@ -196,7 +196,7 @@ fn another_table_that_drops_is_reported() {
         assert_eq!(
             network.warnings(),
             [
-                "the chain through of the nftables table strict drops forwarded packets; let those of the groups of interfaces 0xbc000000/0xfc000000 pass there"
+                "the chain through of the nftables table strict drops forwarded packets; let those pass there that match, in the words of iptables, -m devgroup --src-group 0xbc000000/0xfc000000 or -m devgroup --dst-group 0xbc000000/0xfc000000"
             ]
         );
     });
