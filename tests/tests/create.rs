@@ -93,6 +93,7 @@ fn unknown_images_are_not_found() {
     for (image, words) in [
         ("nope", "No such image: nope:latest"),
         ("nope:tag", "No such image: nope:tag"),
+        ("nope-latest", "No such image: nope-latest:latest"),
         ("localhost:5000/nope", "No such image: localhost:5000/nope:latest"),
     ] {
         let answer =

@@ -14,8 +14,11 @@ pub(crate) fn of_today(error: &Error) -> Option<String> {
         Error::System { message, .. } | Error::Program { message, .. } => message.clone(),
         Error::UnreadableLog(_) => "configured logging driver does not support reading".to_owned(),
         Error::NoSuchExec(id) => format!("No such exec instance: {id}"),
-        Error::NoImageToCreate { name, tag } if name.contains(tag) => format!("No such image: {name}"),
-        Error::NoImageToCreate { name, tag } => format!("No such image: {name}:{tag}"),
+        Error::NoImageToCreate { name, tag } => {
+            let before = name.strip_suffix(tag.as_str());
+            let has_it = before.is_some_and(|before| before.ends_with([':', '@']));
+            if has_it { format!("No such image: {name}") } else { format!("No such image: {name}:{tag}") }
+        }
         Error::Image(ImageError::ImageNotFound(name)) => format!("No such image: {name}"),
         Error::NameTaken { name, holder } => format!(
             "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to \
