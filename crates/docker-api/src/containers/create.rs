@@ -3,7 +3,7 @@
 use engine::NewContainer;
 use engine::images::registry::Platform;
 use http::StatusCode;
-use model::{ContainerId, ContainerReference, ContainerSettings, Digest};
+use model::{ContainerReference, ContainerSettings, Digest};
 
 use super::without_effect;
 use crate::container_settings::from_wire;
@@ -28,7 +28,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     let mut created = call.engine.containers.create(new).await?;
     created.warnings.extend(more);
     if call.version.create_has_a_platform() && call.query.filled("platform").is_none() {
-        created.warnings.extend(foreign_platform(&call, &created.id));
+        created.warnings.extend(foreign_platform(&created.platform));
     }
     let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();
     let warnings = is_list.then_some(created.warnings);
@@ -61,12 +61,10 @@ fn image_for_platform(call: &Call<'_>, name: &str) -> Result<Option<Digest>, Api
 }
 
 /// The warning about an image for another machine that nobody has asked for.
-fn foreign_platform(call: &Call<'_>, id: &ContainerId) -> Option<String> {
-    let container = call.engine.containers.find(id.as_str()).ok()?;
-    let image = call.engine.images.store().image(&container.record().image).ok()?;
-    let (own, host) = (Platform::of(&image.config), Platform::host());
+fn foreign_platform(own: &Platform) -> Option<String> {
+    let host = Platform::host();
     let is_known = !own.os.is_empty() && !own.architecture.is_empty();
-    (is_known && !host.may_run(&own)).then(|| {
+    (is_known && !host.may_run(own)).then(|| {
         format!(
             "The requested image's platform ({own}) does not match the detected host platform ({host}) and no specific \
              platform was requested"

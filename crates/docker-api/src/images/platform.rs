@@ -1,7 +1,6 @@
 //! The platform that a request asks for.
 
 use engine::images::registry::{Platform, PlatformError};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{ApiError, Call};
@@ -28,29 +27,16 @@ pub(crate) fn asked_in_words(call: &Call<'_>) -> Result<Option<Platform>, ApiErr
     text.parse().map(Some).map_err(|error| ApiError::bad_request(format!("invalid platform: {error}")))
 }
 
-/// The fields of a platform, whose names are taken in any case, as those of all objects.
-#[derive(Deserialize)]
-struct WirePlatform {
-    os: String,
-    architecture: String,
-    #[serde(default)]
-    variant: String,
-}
-
+/// Names of fields are taken in any case, as those of all objects.
 fn from_json(text: &str) -> Result<Platform, ApiError> {
     let failed = |cause: &str| ApiError::bad_request(format!("failed to parse platform {text:?}: {cause}"));
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
         return Err(failed("it is not an object of JSON"));
     };
     let fields = fields.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-    let Ok(WirePlatform { os, architecture, variant }) = serde_json::from_value(Value::Object(fields)) else {
+    let Ok(platform) = serde_json::from_value::<Platform>(Value::Object(fields)) else {
         return Err(failed("it needs the texts os and architecture"));
     };
     // As words: so other names of architectures are understood here too.
-    let words = if variant.is_empty() {
-        format!("{os}/{architecture}")
-    } else {
-        format!("{os}/{architecture}/{variant}")
-    };
-    words.parse().map_err(|error: PlatformError| failed(&error.to_string()))
+    platform.to_string().parse().map_err(|error: PlatformError| failed(&error.to_string()))
 }

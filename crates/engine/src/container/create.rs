@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use images::registry::Platform;
 use model::{
     ContainerId, ContainerReference, ContainerSettings, Digest, HostSettings, IdMapping, NetworkMode,
     Timestamp, UtsMode,
@@ -44,6 +45,8 @@ pub struct Created {
     pub id: ContainerId,
     /// What the host cannot do of what was asked.
     pub warnings: Vec<String>,
+    /// What its image is for.
+    pub platform: Platform,
 }
 
 /// Makes containers.
@@ -96,6 +99,7 @@ impl Creator {
             .store()
             .resolve_for_use(&name_of_image, |image| claim = Some(self.directory.claim_image(&id, image)))
             .map_err(|error| unknown_image(&settings.image, error))?;
+        let platform = Platform::of(&image.config);
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
         if new.pod.is_some() || new.is_sandbox {
             // The kubelet probes, and knows no volumes of images: their places are directories of the container's layer. So
@@ -126,7 +130,7 @@ impl Creator {
         let id = self.put(record, durability)?;
         // Only now do removals see that the container uses it.
         drop(claim);
-        Ok(Created { id, warnings })
+        Ok(Created { id, warnings, platform })
     }
 
     /// Makes what holds a pod's namespaces: a container without an image and a program.

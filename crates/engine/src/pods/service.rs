@@ -176,7 +176,7 @@ impl Pods {
     /// Refused settings, an unknown image or sandbox. Nothing is left then.
     pub async fn create(&self, settings: ContainerSettings, role: PodRole) -> Result<ContainerId, Error> {
         let new = NewContainer { settings, pod: Some(role), ..NewContainer::default() };
-        let Created { id, warnings } = self.realm.containers.create(new).await?;
+        let Created { id, warnings, .. } = self.realm.containers.create(new).await?;
         for warning in warnings {
             tracing::warn!("container {id} of a pod: {warning}");
         }
