@@ -4,19 +4,11 @@ use berth_tests::Engine;
 use berth_tests::registry::{Protection, Registry};
 use buildkit_messages::control::{CacheEntry, CacheOptions};
 
+use crate::caches::{DOCKERFILE, OWN, assert_is_reused, entry};
 use crate::client::{Order, Outcome, run};
 use crate::offers::Offers;
 
-const DOCKERFILE: &str =
-    "FROM busybox AS made\nRUN echo made > /f\nFROM busybox\nRUN touch /own\nCOPY --from=made /f /f\n";
-const MADE: &str = "[made 2/2] RUN echo made > /f";
-const OWN: &str = "[stage-1 2/3] RUN touch /own";
 const PLACE: &str = "127.0.0.1:5000/cache:1";
-
-fn entry(kind: &str, attributes: &[(&str, &str)]) -> CacheEntry {
-    let owned = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    CacheEntry { kind: kind.to_owned(), attributes: owned.collect() }
-}
 
 fn build(
     engine: &Engine,
@@ -48,10 +40,7 @@ fn a_cache_of_every_stage_goes_to_a_registry_and_comes_back() {
             "{:?}",
             second.result
         );
-        assert_eq!((second.step(MADE).as_str(), second.step(OWN).as_str()), (made, "cached"), "mode={mode}");
-        assert_eq!(engine.output_of("cached", "cat /f; ls /own"), "made\n/own\n");
-        let listed = engine.at("1.55").get("/images/json?all=1").expect(200).json();
-        assert_eq!(listed.as_array().map(Vec::len), Some(2), "what was imported is no image: {listed}");
+        assert_is_reused(&engine, &second, made, mode);
         engine.forget_builds();
     }
     let _ = engine.delete("/images/busybox").expect(200);
@@ -88,11 +77,8 @@ fn caches_of_other_services_are_a_warning_or_a_refusal() {
     let gha = || vec![entry("gha", &[("scope", "x")])];
     let built = build(&engine, gha(), gha(), IMAGE);
     built.result.as_ref().expect("a build");
-    let warnings = built.progress.iter().flat_map(|status| &status.warnings);
-    let texts: Vec<_> =
-        warnings.map(|warning| String::from_utf8_lossy(&warning.short).into_owned()).collect();
     assert_eq!(
-        texts,
+        built.warnings(),
         [
             "the cache of the kind gha is not supported and is not made",
             "the cache of the kind gha is not supported and is not used"

@@ -4,23 +4,18 @@ use berth_tests::Engine;
 use buildkit_messages::control::{CacheEntry, CacheOptions};
 use serde_json::{Value, json};
 
+use crate::caches::{self, DOCKERFILE, OWN, assert_is_reused};
 use crate::client::{Order, Outcome, run};
 use crate::content_store::ContentStore;
 use crate::offers::Offers;
 
-const DOCKERFILE: &str =
-    "FROM busybox AS made\nRUN echo made > /f\nFROM busybox\nRUN touch /own\nCOPY --from=made /f /f\n";
-const MADE: &str = "[made 2/2] RUN echo made > /f";
-const OWN: &str = "[stage-1 2/3] RUN touch /own";
 const PLACE: &str = "/home/user/cache";
 const EXPORT: &str = "exporting cache to client directory";
 const IMPORT: &str = "importing cache manifest from local:/home/user/cache";
 
 /// A cache entry of the directory.
 fn entry(name: &str, attributes: &[(&str, &str)]) -> CacheEntry {
-    let place = [(name, PLACE)];
-    let owned = place.iter().chain(attributes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    CacheEntry { kind: "local".to_owned(), attributes: owned.collect() }
+    caches::entry("local", &[&[(name, PLACE)], attributes].concat())
 }
 
 /// Builds with a client that has the store.
@@ -64,10 +59,7 @@ fn a_cache_goes_to_a_directory_of_the_client_and_comes_back() {
         let digest = index["digest"].as_str().expect("a digest");
         let second = build(&engine, &store, Vec::new(), vec![entry("src", &[("digest", digest)])]);
         assert_eq!(second.step(IMPORT), "done", "{:?}", second.result);
-        assert_eq!((second.step(MADE).as_str(), second.step(OWN).as_str()), (made, "cached"), "mode={mode}");
-        assert_eq!(engine.output_of("cached", "cat /f; ls /own"), "made\n/own\n");
-        let listed = engine.at("1.55").get("/images/json?all=1").expect(200).json();
-        assert_eq!(listed.as_array().map(Vec::len), Some(2), "what was imported is no image: {listed}");
+        assert_is_reused(&engine, &second, made, mode);
         engine.forget_builds();
     }
     let _ = engine.delete("/images/busybox").expect(200);

@@ -148,6 +148,12 @@ impl Outcome {
         found.unwrap_or_else(|| panic!("no step {name:?} in {steps:?}")).1.clone()
     }
 
+    /// The first lines of all warnings.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warnings = self.progress.iter().flat_map(|status| &status.warnings);
+        warnings.map(|warning| String::from_utf8_lossy(&warning.short).into_owned()).collect()
+    }
+
     /// All output.
     pub(crate) fn output(&self) -> String {
         let logs = self.progress.iter().flat_map(|status| &status.logs);

@@ -71,11 +71,8 @@ fn attributes_without_effect_are_warnings_and_prefixes_begin_names() {
     let attributes = [("compression", "gzip"), ("oci-mediatypes", "false"), ("dest", "/x")];
     let built = run(Order::of(offers(), "x").exporters(&[("docker", &attributes)]).run(engine.socket()));
     built.result.as_ref().expect("a build");
-    let warnings = built.progress.iter().flat_map(|status| &status.warnings);
-    let texts: Vec<_> =
-        warnings.map(|warning| String::from_utf8_lossy(&warning.short).into_owned()).collect();
     assert_eq!(
-        texts,
+        built.warnings(),
         [
             "exporter attribute compression=gzip of docker has no effect: layers in archives are not compressed",
             "exporter attribute oci-mediatypes=false of docker has no effect: archives have the types of the OCI",

@@ -6,6 +6,7 @@ mod cache;
 mod cache_elsewhere;
 mod cache_limit;
 mod cache_local;
+mod caches;
 mod calls;
 mod client;
 mod content_store;
