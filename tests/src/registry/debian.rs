@@ -56,8 +56,11 @@ impl Registry {
             .stderr(log)
             .spawn()
             .expect("nsenter");
-        let registry = Self { host: address.to_owned(), directory, process };
+        let mut registry = Self { host: address.to_owned(), directory, process };
         wait::until("docker-registry (Debian's package) to listen", || {
+            // Who else listens there would be taken for it.
+            let ended = registry.process.try_wait().expect("the registry's process");
+            assert!(ended.is_none(), "docker-registry ended: {}", registry.log());
             within_network(engine, || TcpStream::connect(address).ok())
         });
         registry

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::within_network;
@@ -103,6 +103,7 @@ pub struct Server {
     asked: Arc<Mutex<Vec<Asked>>>,
     left: Arc<AtomicUsize>,
     stopped: Gate,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -120,7 +121,7 @@ impl Server {
             within_network(engine, || TcpListener::bind(address)).expect("an address to listen at");
         let address = listener.local_addr().expect("the address");
         let (asked, left, stopped) = (Arc::default(), Arc::default(), Gate::default());
-        let server = Self { address, asked, left, stopped };
+        let mut server = Self { address, asked, left, stopped, accepting: None };
         let connection = Shared {
             asked: Arc::clone(&server.asked),
             left: Arc::clone(&server.left),
@@ -128,7 +129,7 @@ impl Server {
             handler: Arc::new(handler),
         };
         listener.set_nonblocking(true).expect("a socket");
-        thread::spawn(move || accept(&listener, &connection));
+        server.accepting = Some(thread::spawn(move || accept(&listener, &connection)));
         server
     }
 
@@ -157,6 +158,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
+        // Its address is free for the next server once the socket that listens is closed.
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
     }
 }
 
