@@ -1,5 +1,7 @@
 //! The real client, unmodified: every command exits with the right code and none hangs.
 
+use std::io::BufRead;
+
 use berth_tests::cli::{Docker, clients};
 use berth_tests::{Engine, wait};
 
@@ -258,15 +260,21 @@ fn signals_and_states() {
 fn events_are_shown_as_they_happen() {
     let engine = Engine::start();
     for docker in clients(&engine) {
-        let arguments = ["events", "--filter", "container=watched"];
-        let watching = docker.start(&arguments);
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        // The past too: nothing says when the client has begun to listen.
+        let arguments = ["events", "--since", "0", "--filter", "container=watched"];
+        let mut watching = docker.start(&arguments);
+        let (shown, lines) = std::sync::mpsc::channel();
+        let output = std::io::BufReader::new(watching.stdout.take().expect("its output"));
+        let reading = std::thread::spawn(move || output.lines().try_for_each(|line| shown.send(line)));
         let _ = docker.ok(&["run", "--rm", "--name", "watched", "busybox", "true"]);
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        let pid = rustix::process::Pid::from_child(&watching);
-        // Not INT: who runs the tests in the background has that ignored, and the client inherits it.
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the client to end");
-        let seen = docker.finish(watching, &arguments).stdout;
+        let mut seen = String::new();
+        while !seen.contains("destroy") {
+            let line = lines.recv_timeout(wait::TIMEOUT).unwrap_or_else(|_| panic!("no destroy in {seen:?}"));
+            seen.push_str(&line.expect("a line"));
+        }
+        watching.kill().expect("the client to end");
+        let _ = watching.wait().expect("the client's end");
+        let _ = reading.join();
         for action in ["create", "start", "die", "destroy"] {
             assert!(seen.contains(action), "{action} in {seen:?}");
         }

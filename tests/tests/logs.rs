@@ -81,13 +81,15 @@ fn follow_with_tail_begins_at_the_end() {
     let engine = Engine::start();
     let id = engine.run(&merged(sh("echo a; echo b; read x; echo c"), json!({ "OpenStdin": true })));
     wait::until("the lines", || engine.logs(&id).0.contains('b').then_some(()));
-    std::thread::scope(|scope| {
-        let following = scope.spawn(|| logs(&engine, &id, "stdout=1&follow=1&tail=1").0);
-        let mut stream = engine.attach(&id, "stream=1&stdin=1");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        stream.send(b"\n").expect("stdin");
-        assert_eq!(following.join().expect("the log"), "b\nc\n");
-    });
+    let mut following = engine.connect();
+    let path = format!("/v1.20/containers/{id}/logs?stdout=1&follow=1&tail=1");
+    following.request("GET", &path, &[], b"").expect("a request");
+    let head = following.read_head().expect("an answer");
+    assert_eq!(head.status, 200);
+    let begun = following.read_chunk().expect("what was there").expect("a chunk");
+    engine.attach(&id, "stream=1&stdin=1").send(b"\n").expect("stdin");
+    let rest = following.read_body("GET", &head).expect("the rest");
+    assert_eq!(frames::split(&[begun, rest].concat()).0, b"b\nc\n");
 }
 
 #[test]

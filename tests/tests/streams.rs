@@ -280,9 +280,10 @@ fn type_until_the_end(stream: &mut Connection, packets: &[&[u8]]) -> io::Result<
 #[test]
 fn detach_keys_end_the_attachment_of_a_terminal_only() {
     let engine = Engine::start();
-    let terminal = json!({ "OpenStdin": true, "Tty": true, "Image": "busybox", "Cmd": ["sh", "-c", "stty raw -echo; cat"] });
+    let terminal = json!({ "OpenStdin": true, "Tty": true, "Image": "busybox", "Cmd": ["sh", "-c", "stty raw -echo; echo raw; cat"] });
     let id = engine.run(&terminal);
-    thread::sleep(std::time::Duration::from_millis(300));
+    let log = || engine.get(&format!("/containers/{id}/logs?stdout=1")).text();
+    wait::until("a raw terminal", || (log() == "raw\n").then_some(()));
     // In one packet, over two, and after a false start.
     for packets in
         [&[&b"a\x10\x11"[..]][..], &[b"b\x10", b"\x11"], &[b"c\x10\x10", b"d\x10", b"\x10\x11 lost"]]
@@ -294,10 +295,10 @@ fn detach_keys_end_the_attachment_of_a_terminal_only() {
     // A line is logged when it ends.
     engine.attach(&id, "stream=1&stdin=1").send(b"\n").expect("the end of the line");
     let seen = wait::until("what was typed", || {
-        let log = engine.get(&format!("/containers/{id}/logs?stdout=1")).text();
+        let log = log();
         log.contains("d\x10").then_some(log)
     });
-    assert_eq!(seen, "abc\x10\x10d\x10\n", "what is not the sequence is input, the sequence is not");
+    assert_eq!(seen, "raw\nabc\x10\x10d\x10\n", "what is not the sequence is input, the sequence is not");
     // An exec's terminal likewise; its process lives on.
     let body = json!({ "AttachStdin": true, "AttachStdout": true, "Tty": true, "Cmd": ["cat"] });
     let exec = engine.exec_create(&id, &body);

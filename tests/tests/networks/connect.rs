@@ -50,6 +50,8 @@ fn a_running_container_is_connected_and_disconnected_at_once() {
     two(&engine);
     let container = engine.run(&within("b"));
     assert_eq!(inside(&engine, &container), "eth0 10.81.0.2/24\ndefault 10.81.0.1 eth0\n");
+    let interfaces = || engine.exec(&container, &["ls", "/sys/class/net"]).stdout;
+    let alone = interfaces();
     connect(
         &engine,
         "a",
@@ -69,6 +71,7 @@ fn a_running_container_is_connected_and_disconnected_at_once() {
     let text = engine.post_json("/networks/a/connect", &body).expect(403).text();
     assert!(text.contains("already exists"), "{text}");
     disconnect(&engine, "a", &container);
+    assert_eq!(interfaces(), alone, "gone, also under another name");
     assert_eq!(inside(&engine, &container), "eth0 10.81.0.2/24\ndefault 10.81.0.1 eth0\n");
     assert!(!hosts().contains("10.80.0.77"), "{}", hosts());
     disconnect(&engine, "b", &container);

@@ -103,8 +103,8 @@ impl Network {
         active.remove_exceptions(gone)
     }
 
-    /// Removes the interface of a container that runs on, before [`Network::disconnect`] takes the rest away. It is out of
-    /// use at once, and gone a moment later.
+    /// Removes the interface of a container that runs on, before [`Network::disconnect`] takes the rest away. Then it is gone
+    /// from the container.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -113,12 +113,10 @@ impl Network {
         if self.on_parent.is_some() {
             return within(namespace, |routing| routing.delete_interface(&endpoint.interface_name));
         }
-        let host = &self.active()?.host;
-        host.faults.pass(Step::RemoveInterface)?;
-        let retired =
-            within(namespace, |routing| routing.retire_interface(&endpoint.interface_name, endpoint.mac));
-        host.reaper.take_of_running(endpoint.host_interface);
-        retired
+        self.active()?.host.faults.pass(Step::RemoveInterface)?;
+        // By the host's end, which no process of the container can rename. The kernel takes some 20 ms, so others do not
+        // wait for this socket.
+        Routing::open()?.delete_interface(&endpoint.host_interface)
     }
 
     /// Takes everything of the container away: published ports, tracked connections, held ports,

@@ -3,9 +3,7 @@
 //! Removing an interface takes the kernel some 20 ms. Mostly it is
 //! not needed: a container's network namespace goes with its last process, and the kernel takes
 //! the interface away with it, together with others. So interfaces are given that time first; those that
-//! are still there then (another container lives in the namespace) are removed, all in one go. Those of containers that run
-//! on are out of use already and wait less: while the kernel removes one, no interface can be made or changed, and a client
-//! that takes a container out of a network often takes it into another.
+//! are still there then (another container lives in the namespace) are removed, all in one go.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -17,9 +15,6 @@ use crate::route::Routing;
 
 /// How long the kernel has for interfaces whose namespace is gone; it takes some 60 ms.
 const TIMEOUT: Duration = Duration::from_millis(200);
-
-/// How long one of a container that runs on waits.
-const TIMEOUT_OF_RUNNING: Duration = Duration::from_millis(50);
 
 /// The interfaces that wait, and the thread that removes them.
 #[derive(Debug)]
@@ -57,19 +52,10 @@ impl Reaper {
 
     /// Leaves the interface to the kernel for a while, then removes it.
     pub(super) fn take(&self, interface: String) {
-        self.put(interface, TIMEOUT);
-    }
-
-    /// Removes the interface, which a container that runs on has no use for, in a moment.
-    pub(super) fn take_of_running(&self, interface: String) {
-        self.put(interface, TIMEOUT_OF_RUNNING);
-    }
-
-    fn put(&self, interface: String, delay: Duration) {
         let mut queue = locked(&self.shared.queue);
         let is_there = queue.going.contains(&interface);
         if !is_there && !queue.waiting.iter().any(|(name, _)| *name == interface) {
-            queue.waiting.push((interface, Instant::now() + delay));
+            queue.waiting.push((interface, Instant::now() + TIMEOUT));
             self.shared.changed.notify_all();
         }
     }

@@ -1,5 +1,4 @@
-//! Interfaces that are taken out of use before they are removed, which takes the kernel long, and bridges that are taken
-//! into use again instead.
+//! Bridges that are taken out of use instead of being removed, which takes the kernel long, and into use again.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -16,9 +15,6 @@ use super::port::{IPV6_SETTINGS, of_kind};
 use super::socket::{DELETE_ADDRESS, FAMILY_IPV4, Interface, NEW_LINK, Routing};
 use crate::error::Error;
 use crate::family::Address;
-
-/// The kernel puts a number in the place of `%d`, ip-link(8).
-const GONE: &str = "gone%d";
 
 // Attributes of linux/if_link.h that an administrator may change on a bridge.
 const QUEUEING: u16 = 6;
@@ -73,24 +69,6 @@ impl Routing {
             .attribute(HARDWARE_ADDRESS, &mac.bytes())
             .native_u32(GROUP, group);
         self.acknowledged(message).map_err(|source| interface_error("reuse", name, source))
-    }
-
-    /// Takes an interface of a container out of use: without addresses, down and of another name. One that is gone is no
-    /// error.
-    pub(crate) fn retire_interface(&mut self, name: &str, mac: MacAddress) -> Result<(), Error> {
-        // Somebody in the container may have given the name to another interface.
-        let Some(interface) = self.interface(name)?.filter(|interface| interface.mac == Some(mac)) else {
-            return Ok(());
-        };
-        self.delete_addresses::<Ipv4Addr>(&interface)?;
-        self.delete_addresses::<Ipv6Addr>(&interface)?;
-        let rename = Message::new(NEW_LINK, netlink::ACKNOWLEDGE)
-            .fixed(&header(interface.index, 0))
-            .string(NAME, GONE);
-        match self.socket.request(&[set_down(interface.index), rename]) {
-            Err(source) if !source.is(Errno::NODEV) => Err(interface_error("retire", name, source)),
-            _ => Ok(()),
-        }
     }
 
     /// Sets an interface down: its routes go, and its addresses of IPv6. One that is gone is no error.
