@@ -148,7 +148,8 @@ fn an_internal_network_does_not_reach_what_is_relayed() {
 fn bytes_arrive_whole_both_ways_and_each_side_may_end_first() {
     const LENGTH: usize = 8 * 1024 * 1024;
     let engine = Today::start();
-    let script = "nc -l -p 80 -e sh -c 'wc -c; head -c 5000000 /dev/zero'";
+    // It lives on: what a container has not sent when it ends goes with its network.
+    let script = "nc -l -p 80 -e sh -c 'wc -c; head -c 5000000 /dev/zero'; sleep 600";
     let ports = json!({ "80/tcp": [{ "HostIp": "::1", "HostPort": "18080" }] });
     let container = engine.run(&merged(sh(script), json!({ "HostConfig": { "PortBindings": ports } })));
     let host = engine.daemon.network_pid();
@@ -175,7 +176,7 @@ fn bytes_arrive_whole_both_ways_and_each_side_may_end_first() {
     let (count, rest) = answer.split_at(answer.iter().position(|byte| *byte == b'\n').expect("a line") + 1);
     assert_eq!(String::from_utf8_lossy(count).trim(), (LENGTH + 1).to_string());
     assert_eq!((rest.len(), rest.iter().all(|byte| *byte == 0)), (5_000_000, true));
-    assert_eq!(engine.wait(&container), 0);
+    engine.remove(&container);
 }
 
 #[test]
