@@ -48,7 +48,7 @@ pub mod wait;
 pub use address::Address;
 pub use api::{Answer, Client, merged, query, sh};
 pub use building::{Built, Context, Entry};
-pub use client_programs::installed;
+pub use client_programs::{Program, client_files, installed, node};
 pub use engine::{Engine, Options, program};
 pub use pipe::piped;
 pub use random::{Random, variable};

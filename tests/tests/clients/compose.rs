@@ -1,9 +1,9 @@
 //! Compose 5 brings a project up, changes it and takes it down.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use berth_tests::{Engine, installed};
+use berth_tests::{Engine, client_files, installed};
 use serde_json::{Value, json};
 
 struct Compose<'a> {
@@ -41,8 +41,7 @@ impl Compose<'_> {
 fn a_project_comes_changes_and_goes() {
     let engine = Engine::start();
     let today = engine.at("1.55");
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/compose");
-    let compose = Compose { engine: &engine, project };
+    let compose = Compose { engine: &engine, project: client_files("compose") };
     compose.ok(&["up", "--detach"]);
     assert_eq!(compose.running(), ["app", "db", "many", "many"]);
     assert_eq!(compose.ok(&["logs", "--no-log-prefix", "app"]), "kept\nsecret\nset\nbuilt\n");

@@ -1,17 +1,10 @@
-//! Clients that others wrote in other languages; their scripts are in `tests/clients/`, `scripts/setup` installs
-//! what they need. Each drives the life of a container (run, logs, exec, attach, stats, cp, wait) and of an image (pulled
+//! Libraries in other languages. Each drives the life of a container (run, logs, exec, attach, stats, cp, wait) and of an image (pulled
 //! from a registry, built, removed), and events.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use berth_tests::registry::{Content, Server, tar_of};
-use berth_tests::{Engine, installed};
-
-/// The directory with the clients' scripts.
-fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
-}
+use berth_tests::{Engine, client_files, installed, node};
 
 /// Runs a client's script against a daemon that reaches a registry; its last arguments are `registry/name:tag`.
 fn drive(engine: &Engine, command: &mut Command, wanted: &str) {
@@ -35,7 +28,7 @@ fn run_python(client: &str, script: &str, wanted: &str) {
     let engine = Engine::start();
     let mut command = Command::new("/usr/bin/python3");
     command
-        .arg(scripts().join(client).join(script))
+        .arg(client_files(client).join(script))
         .arg(format!("unix://{}", engine.socket().display()))
         .env("PYTHONPATH", installed(client))
         .env("PYTHONDONTWRITEBYTECODE", "1");
@@ -46,9 +39,9 @@ fn run_python(client: &str, script: &str, wanted: &str) {
 #[test]
 fn dockerode() {
     let engine = Engine::start();
-    let mut command = Command::new("node");
+    let mut command = Command::new(node());
     command
-        .arg(scripts().join("dockerode/drive.js"))
+        .arg(client_files("dockerode").join("drive.js"))
         .arg(engine.socket())
         .arg("v1.20")
         .env("NODE_PATH", installed("dockerode").join("node_modules"));
