@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use berth_tests::{Client, Engine, merged, sh, tarball};
+use berth_tests::registry::{Content, Server, noise, pull, tar_of};
+use berth_tests::{Client, Engine, merged, query, sh, tarball};
 use serde_json::{Value, json};
 
 fn usage(client: &Client, query: &str) -> Value {
@@ -145,4 +146,35 @@ fn what_changes_is_measured_again() {
     engine.remove(&other);
     assert_eq!(volume() - before.1, 120_000);
     clear(&engine, &id);
+}
+
+#[test]
+fn blobs_that_are_kept_as_they_came_count_and_go_with_their_image() {
+    let mut engine = Engine::start();
+    let mut content = Content::default();
+    let _ = content.image("x", &[tar_of(&[("noise", &noise(5, 100_000))])]);
+    let kept = content.document_of("x")["layers"][0]["size"].as_u64().expect("the size of its blob");
+    let server = Server::start(&engine, "127.0.0.1:5000", move |asked| content.answer(asked));
+    let sums = |engine: &Engine| {
+        let usage = usage(&engine.at("1.55"), "?type=image");
+        let images = usage["ImageUsage"].clone();
+        assert_eq!(images["TotalSize"], usage["LayersSize"]);
+        ["TotalSize", "Reclaimable"].map(|sum| images[sum].as_u64().expect("bytes"))
+    };
+    let container = engine.create(&sh("true"));
+    let [before, nothing] = sums(&engine);
+    assert_eq!(nothing, 0, "a container uses the only image");
+    let _ = pull(&engine, "127.0.0.1:5000/a", "x", &[]).succeeded();
+    let shown = engine.at("1.55").get("/images/127.0.0.1:5000/a:x/json").expect(200).json();
+    let size = shown["Size"].as_u64().expect("bytes");
+    assert!(kept >= 100_000 && size == 100_000, "{kept} of {size}");
+    assert_eq!(sums(&engine), [before + size + kept, size + kept]);
+    engine.replace_daemon();
+    assert_eq!(sums(&engine), [before + size + kept, size + kept], "the next daemon knows");
+    let all = query(&[("filters", r#"{"dangling":["false"]}"#)]);
+    let pruned = engine.at("1.55").post(&format!("/images/prune{all}")).expect(200).json();
+    assert_eq!(pruned["SpaceReclaimed"], size + kept);
+    assert_eq!(sums(&engine), [before, 0]);
+    engine.remove(&container);
+    drop(server);
 }

@@ -9,7 +9,7 @@ use model::{Digest, Timestamp, split_tag};
 use crate::error::Error;
 use crate::glob;
 use crate::resolve::find;
-use crate::store::{ImageRecord, Index, LayerKey, Store, Target};
+use crate::store::{ImageRecord, Index, LayerKey, LayerRecord, Store, Target};
 
 /// Which images to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct ImageSummary {
 /// What images take of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImagesSize {
-    /// The bytes of all their layers' files.
+    /// The bytes of all their layers' files, and of the blobs that are kept beside these as they came.
     pub all: u64,
     /// Those of the layers that used images have.
     pub used: u64,
@@ -170,12 +170,12 @@ impl Store {
         index.images.values().map(|image| (image.id, image.layers.iter().map(shared).sum())).collect()
     }
 
-    /// The bytes of the layers of all images, and of those among them that the used images have.
+    /// The bytes of the layers of all images with what is kept beside them, and of those among them that the used images have.
     #[must_use]
     pub fn size_of_images(&self, used: &HashSet<Digest>) -> ImagesSize {
         let index = self.index();
         let sum = |keys: HashSet<&LayerKey>| -> u64 {
-            keys.into_iter().filter_map(|key| index.layers.get(key)).map(|layer| layer.size).sum()
+            keys.into_iter().filter_map(|key| index.layers.get(key)).map(LayerRecord::on_disk).sum()
         };
         let images = index.images.values().filter(|image| !index.steps.contains_key(&image.id));
         let all = images.flat_map(|image| image.layers.iter()).collect();

@@ -13,7 +13,7 @@ use crate::{Error, ListFilter};
 pub struct Pruned {
     /// Each thing that was done, in order.
     pub removals: Vec<Removal>,
-    /// The bytes of the layers that are gone.
+    /// The bytes of the layers that are gone, and of what was kept beside them.
     pub reclaimed: u64,
 }
 
@@ -48,6 +48,6 @@ impl Store {
     fn layer_sizes(&self, image: &Digest) -> HashMap<LayerKey, u64> {
         let index = self.index();
         let layers = index.images.get(image).into_iter().flat_map(|image| image.layers.iter());
-        layers.filter_map(|key| Some((LayerKey::clone(key), index.layers.get(key)?.size))).collect()
+        layers.filter_map(|key| Some((LayerKey::clone(key), index.layers.get(key)?.on_disk()))).collect()
     }
 }

@@ -55,7 +55,7 @@ impl<R: Read> IncomingBlob<R> {
         if layer.is_used() || self.file.take().is_none() {
             return Ok(());
         }
-        layer.keep_blob(digest, &self.path);
+        layer.keep_blob(digest, self.size, &self.path)?;
         let blob = LayerBlob {
             digest,
             size: self.size,

@@ -53,6 +53,14 @@ const BLOBS_GO: &str = "
     DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
 ";
 
+/// Blobs that lie beside their layers, and their sizes; a row goes with its layer.
+const KEPT_BLOBS: &str = "
+    CREATE TABLE kept_blobs (
+        layer TEXT NOT NULL REFERENCES layers(key) ON DELETE CASCADE, digest BLOB NOT NULL,
+        size INTEGER NOT NULL, PRIMARY KEY (layer, digest)
+    ) WITHOUT ROWID;
+";
+
 /// Images whose configuration came from elsewhere; a mark goes with its image.
 const FOREIGN: &str = "
     CREATE TABLE IF NOT EXISTS foreign_images (image BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -140,6 +148,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
+    find_kept_blobs(&connection, path).map_err(failed())?;
     take_former_marks(&connection).map_err(failed())?;
     connection.execute_batch(FOREIGN).map_err(failed())?;
     connection.execute_batch(LEAVING).map_err(failed())?;
@@ -165,6 +174,34 @@ fn take_former_marks(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Makes the table of kept blobs. A store of an earlier release has such blobs already: they are looked for, this once.
+fn find_kept_blobs(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
+    if connection.table_exists(None, "kept_blobs")? {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(KEPT_BLOBS)?;
+    let mut insert = transaction.prepare("INSERT INTO kept_blobs VALUES (?, ?, ?)")?;
+    let mut known = transaction
+        .prepare("SELECT DISTINCT key, layer_blobs.digest FROM layers JOIN layer_blobs USING (diff_id)")?;
+    let mut rows = known.query([])?;
+    while let Some(row) = rows.next()? {
+        let (key, digest) = (row.get::<_, String>(0)?, digest(row, 1)?);
+        let file = path.with_file_name("layers").join(&key).join(blob_name(digest));
+        if let Ok(metadata) = file.metadata() {
+            insert.execute((key, Stored(digest), signed(metadata.len())))?;
+        }
+    }
+    drop(rows);
+    drop((known, insert));
+    transaction.commit()
+}
+
+/// The name of a blob in its layer's directory.
+pub(super) fn blob_name(digest: Digest) -> String {
+    format!("blob-{}", digest.hexadecimal())
+}
+
 /// Makes changes that are on disk when this returns, and with them all made before.
 pub(super) fn durably<T>(
     connection: &mut Connection,
@@ -183,8 +220,10 @@ pub(super) fn load(connection: &mut Connection) -> Result<Index, Error> {
 
 fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
     let mut index = Index::default();
-    let mut statement =
-        connection.prepare("SELECT key, diff_id, size, tar_size, boot IS NOT NULL FROM layers")?;
+    let mut statement = connection.prepare(
+        "SELECT key, diff_id, size, tar_size, boot IS NOT NULL,
+                coalesce((SELECT sum(kept_blobs.size) FROM kept_blobs WHERE layer = key), 0) FROM layers",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let key = Arc::from(row.get::<_, String>(0)?);
@@ -192,6 +231,7 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
             diff_id: digest(row, 1)?,
             size: unsigned(row, 2)?,
             tar_size: unsigned(row, 3)?,
+            kept: unsigned(row, 5)?,
             references: 0,
             leases: 0,
             doomed: false,

@@ -37,6 +37,8 @@ pub(crate) struct LayerRecord {
     pub(crate) diff_id: Digest,
     pub(crate) size: u64,
     pub(crate) tar_size: u64,
+    /// The bytes of the blobs that are kept beside it.
+    pub(crate) kept: u64,
     /// How often images refer to it.
     pub(crate) references: u32,
     /// How many hold it meanwhile.
@@ -73,6 +75,13 @@ pub(crate) struct Index {
     pub(crate) leaving: BTreeSet<Digest>,
     /// Images that are steps of builds and nothing else.
     pub(crate) steps: HashMap<Digest, StepUse>,
+}
+
+impl LayerRecord {
+    /// The bytes that go with the layer: those of its files and of what is kept beside it.
+    pub(crate) const fn on_disk(&self) -> u64 {
+        self.size + self.kept
+    }
 }
 
 impl Index {

@@ -1,13 +1,16 @@
 //! Blobs kept beside their layers, so that what is sent on or saved is byte for byte what came.
 //!
 //! A blob lies as `blob-<digits>` in its layer's directory and goes away with the layer. It is a
-//! convenience: what is missing or damaged is made anew from the layer's tar.
+//! convenience: what is missing or damaged is made anew from the layer's tar. Its size is on record with the
+//! layer, so that nobody has to look for it to know what images take of the disk.
 
 use std::path::{Path, PathBuf};
 
 use model::Digest;
 
-use super::Layer;
+use super::database::{Stored, blob_name, signed};
+use super::{Layer, LayerKey, Shared};
+use crate::Error;
 
 impl Layer {
     /// The file of a blob that holds the layer, where it is kept.
@@ -17,12 +20,27 @@ impl Layer {
     }
 
     /// Keeps the file of a blob that holds the layer: it is moved.
-    pub(crate) fn keep_blob(&self, digest: Digest, file: &Path) {
-        let Some(target) = self.blob_path(digest) else { return };
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub(crate) fn keep_blob(&self, digest: Digest, size: u64, file: &Path) -> Result<(), Error> {
+        let Some(target) = self.blob_path(digest) else { return Ok(()) };
         if let Err(error) = std::fs::rename(file, &target) {
             tracing::debug!(path = %target.display(), %error, "a layer's blob is not kept");
             let _ = std::fs::remove_file(file);
+            return Ok(());
         }
+        self.shared.record_kept_blob(self.key(), digest, Some(size))
+    }
+
+    /// Removes a kept blob that is of no use.
+    ///
+    /// # Errors
+    /// `Internal` when the database fails.
+    pub(crate) fn drop_kept_blob(&self, digest: Digest) -> Result<(), Error> {
+        let Some(path) = self.blob_path(digest) else { return Ok(()) };
+        let _ = std::fs::remove_file(&path);
+        self.shared.record_kept_blob(self.key(), digest, None)
     }
 
     /// Whether an image has the layer already.
@@ -31,6 +49,54 @@ impl Layer {
     }
 
     fn blob_path(&self, digest: Digest) -> Option<PathBuf> {
-        Some(self.directory().parent()?.join(format!("blob-{}", digest.hexadecimal())))
+        Some(self.directory().parent()?.join(blob_name(digest)))
+    }
+}
+
+impl Shared {
+    /// Forgets the blobs beside a layer that a loss of power took, and removes those that it cut off.
+    pub(super) fn check_kept_blobs(&self, layer: &LayerKey) -> Result<(), Error> {
+        for (digest, size) in
+            self.kept_blobs_of(layer).map_err(Error::database("read what is kept of a layer"))?
+        {
+            let path = self.layer_path(layer).join(blob_name(digest));
+            if !path.metadata().is_ok_and(|metadata| metadata.len() == size) {
+                let _ = std::fs::remove_file(&path);
+                self.record_kept_blob(layer, digest, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn kept_blobs_of(&self, layer: &LayerKey) -> rusqlite::Result<Vec<(Digest, u64)>> {
+        let database = self.database();
+        let mut statement = database.prepare("SELECT digest, size FROM kept_blobs WHERE layer = ?")?;
+        let blob =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, Stored>(0)?.0, row.get::<_, i64>(1)?.unsigned_abs()));
+        statement.query_map([&**layer], blob)?.collect()
+    }
+
+    /// Records the size of a blob beside a layer, or that it is gone.
+    fn record_kept_blob(&self, layer: &LayerKey, digest: Digest, size: Option<u64>) -> Result<(), Error> {
+        let failed = || Error::database("record what is kept of a layer");
+        let database = self.database();
+        match size {
+            Some(size) => database.execute(
+                "INSERT OR REPLACE INTO kept_blobs VALUES (?, ?, ?)",
+                (&**layer, Stored(digest), signed(size)),
+            ),
+            None => database
+                .execute("DELETE FROM kept_blobs WHERE layer = ? AND digest = ?", (&**layer, Stored(digest))),
+        }
+        .map_err(failed())?;
+        let kept: i64 = database
+            .query_row("SELECT coalesce(sum(size), 0) FROM kept_blobs WHERE layer = ?", [&**layer], |row| {
+                row.get(0)
+            })
+            .map_err(failed())?;
+        if let Some(record) = self.index_mut().layers.get_mut(layer) {
+            record.kept = u64::try_from(kept).unwrap_or_default();
+        }
+        Ok(())
     }
 }

@@ -297,8 +297,16 @@ impl Store {
         place.kept = true;
         let mut index = self.shared.index_mut();
         index.layer_of.insert(diff_id, Arc::clone(&key));
-        let record =
-            LayerRecord { diff_id, size, tar_size, references: 0, leases: 1, doomed: false, unsettled: true };
+        let record = LayerRecord {
+            diff_id,
+            size,
+            tar_size,
+            kept: 0,
+            references: 0,
+            leases: 1,
+            doomed: false,
+            unsettled: true,
+        };
         index.layers.insert(Arc::clone(&key), record);
         drop(index);
         Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, twin: None })

@@ -50,7 +50,7 @@ use handle::Shared;
 pub use handle::Store;
 pub(crate) use handle::random_name;
 pub use images::{Image, NewImage, Origin, Published};
-pub(crate) use index::{ImageRecord, Index, LayerKey, names_of};
+pub(crate) use index::{ImageRecord, Index, LayerKey, LayerRecord, names_of};
 pub use layers::{AdoptedLayer, Layer, LayerBlob};
 pub use log::{keep_log, release_pages};
 pub(crate) use name::{Name, NamedImage};

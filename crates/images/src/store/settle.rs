@@ -137,6 +137,8 @@ impl Store {
         database
             .execute("UPDATE layers SET boot = ? WHERE key = ?", (&self.shared.boot, &**key))
             .map_err(Error::database("record a layer"))?;
+        drop(database);
+        self.shared.check_kept_blobs(key)?;
         Ok(true)
     }
 }

@@ -149,7 +149,7 @@ impl Layers<'_> {
         let size = std::fs::metadata(&path).map_err(|source| file_error("look at", &path, source))?.len();
         let id = plan.blob.digest.short();
         self.progress.report(Message::amount(id, "Extracting", size, size));
-        layer.keep_blob(plan.blob.digest, &path);
+        layer.keep_blob(plan.blob.digest, size, &path)?;
         let blob = LayerBlob {
             digest: plan.blob.digest,
             size,

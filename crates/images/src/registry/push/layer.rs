@@ -129,7 +129,7 @@ impl Layers<'_> {
                 // The file is damaged: the layer itself is still good.
                 Err(RegistryError::Status { status: 400, message, .. }) => {
                     tracing::warn!(path = %path.display(), message, "a kept blob is refused, making it anew");
-                    let _ = std::fs::remove_file(&path);
+                    layer.drop_kept_blob(blob.digest)?;
                 }
                 Err(error) => return Err(error),
             }

@@ -184,3 +184,30 @@ fn the_first_tables_of_version_1_are_enough() {
     assert_eq!((index.images.len(), index.tags["a"].len(), index.tag_targets.len()), (2, 2, 0));
     std::fs::remove_dir_all(&directory).expect("removed");
 }
+
+#[test]
+fn blobs_that_an_earlier_release_kept_are_found_once() {
+    let directory = std::env::temp_dir().join(format!("berth-kept-blobs-{}", std::process::id()));
+    let beside = directory.join("layers/key");
+    std::fs::create_dir_all(&beside).expect("a layer's directory");
+    let path = directory.join("images.db");
+    let connection = former(&path);
+    for (digest, repository) in [(4, "a"), (4, "b"), (5, "a")] {
+        connection
+            .execute(
+                "INSERT INTO layer_blobs VALUES (?, ?, 77, 'a/type', ?)",
+                (Stored(id(9)), Stored(id(digest)), repository),
+            )
+            .expect("a blob that is known");
+    }
+    std::fs::write(beside.join(blob_name(id(4))), [0; 77]).expect("a blob that is kept");
+    drop(connection);
+    for _ in 0..2 {
+        let mut connection = open(&path).expect("the database");
+        let index = load(&mut connection).expect("all of it");
+        assert_eq!(index.layers["key"].kept, 77);
+        // Later the record is believed.
+        let _ = std::fs::remove_file(beside.join(blob_name(id(4))));
+    }
+    std::fs::remove_dir_all(&directory).expect("removed");
+}
