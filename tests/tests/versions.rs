@@ -15,11 +15,11 @@ fn a_path_without_a_version_means_the_newest() {
         assert_eq!(answer.json()["ApiVersion"], "1.55", "{version}");
         assert_eq!(answer.head.header("api-version"), Some("1.55"), "{version}");
     }
-    let too_new = engine.at("1.56").get("/info").expect(400);
-    assert_eq!(
-        too_new.json(),
-        json!({"message": "client version 1.56 is too new. Maximum supported API version is 1.55"})
-    );
+    for version in ["1.56", "9999.9", "1.99999999999999999999"] {
+        let too_new = engine.at(version).get("/info").expect(400);
+        let words = format!("client version {version} is too new. Maximum supported API version is 1.55");
+        assert_eq!(too_new.json(), json!({ "message": words }));
+    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ mod tests {
         for text in ["1.0", "1.12", "1.19", "1.20", "01.20", "1.020", "1.20.0"] {
             assert!(asked(Some(text), maximum).is_ok(), "{text}");
         }
-        for text in ["1.21", "1.99", "2.0", "1.20.1", "9.99"] {
+        for text in ["1.21", "1.99", "2.0", "1.20.1", "9.99", "1.4294967296", "99999999999.1"] {
             let error = asked(Some(text), maximum).expect_err(text).to_string();
             assert_eq!(
                 error,

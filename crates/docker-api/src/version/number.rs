@@ -15,9 +15,14 @@ impl ApiVersion {
         Self { major: 1, minor }
     }
 
-    /// Reads `1.24`, leniently: what is no number is 0. Says too whether further parts follow that are not 0.
+    /// Reads `1.24`, leniently: what is no number is 0, one that is too large the largest. Says too whether further parts follow that
+    /// are not 0.
     pub(super) fn parts(text: &str) -> (Self, bool) {
-        let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+        let number = |part: &str| {
+            let is_large = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse().unwrap_or(if is_large { u32::MAX } else { 0 })
+        };
+        let mut parts = text.split('.').map(number);
         let version = Self { major: parts.next().unwrap_or(0), minor: parts.next().unwrap_or(0) };
         (version, parts.any(|part: u32| part > 0))
     }
