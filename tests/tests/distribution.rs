@@ -2,6 +2,7 @@
 
 use berth_tests::Engine;
 use berth_tests::registry::{Protection, Registry, authorization, push};
+use berth_tests::tarball::{self, TAR};
 use serde_json::json;
 
 const IMAGE: &str = "127.0.0.1:5000/a/b";
@@ -73,6 +74,20 @@ fn a_registry_is_asked_without_a_pull() {
     }
     // What was pushed is remembered with the image.
     let _ = engine.delete("/images/busybox").expect(200);
+}
+
+#[test]
+fn a_registry_tells_for_which_variant_of_a_processor_an_image_is() {
+    let engine = Engine::start();
+    let registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    let today = engine.at("1.55");
+    let path = format!("/images/create?fromSrc=-&repo={IMAGE}&platform=linux/arm/v7");
+    let _ = today.call("POST", &path, &TAR, &tarball::of(&[("f", "x")])).expect(200);
+    let _ = push(&today, IMAGE, "latest", None).succeeded();
+    let found = today.get(&format!("/distribution/{IMAGE}/json")).expect(200).json();
+    assert_eq!(found["Platforms"], json!([{"architecture": "arm", "os": "linux", "variant": "v7"}]));
+    let _ = today.delete(&format!("/images/{IMAGE}")).expect(200);
+    drop(registry);
 }
 
 #[test]

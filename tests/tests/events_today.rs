@@ -1,7 +1,7 @@
 //! Events as the versions after 1.20 show them: their fields, their formats, those of images.
 
 use berth_tests::tarball::TAR;
-use berth_tests::{Context, Engine, sh, tarball};
+use berth_tests::{Context, Engine, query, sh, tarball};
 use serde_json::{Value, json};
 
 fn actions(events: &[Value]) -> Vec<&str> {
@@ -146,4 +146,21 @@ fn imports_and_prunes_are_events() {
     );
     assert_eq!(engine.at("1.40").past_events(&json!({"event": ["prune"]})), Vec::<Value>::new());
     let _ = today.delete("/images/app").expect(200);
+}
+
+#[test]
+fn filters_that_are_not_known_or_not_filters_are_400_since_1_24() {
+    let engine = Engine::start();
+    let form = "filters must be a JSON object whose values are lists of strings: ";
+    for (filters, words) in [
+        (r#"{"nosuch":["x"]}"#, "Invalid filter 'nosuch'".to_owned()),
+        ("[]", format!("{form}it is an array")),
+        ("{bad", format!("{form}something that is not JSON stands before line 1, character 3")),
+    ] {
+        let path = format!("/events{}", query(&[("until", "1"), ("filters", filters)]));
+        for version in ["1.24", "1.55"] {
+            assert_eq!(engine.at(version).get(&path).expect(400).json(), json!({ "message": words }));
+        }
+        assert_eq!(engine.at("1.23").get(&path).expect(500).text(), format!("{words}\n"));
+    }
 }

@@ -263,6 +263,8 @@ fn what_a_layout_says_of_itself_must_be_so() {
     let own = format!("foo@{}", manifest["digest"].as_str().expect("a digest"));
     let said = today.call("POST", "/images/load", &TAR, &called(own.clone())).expect(200).text();
     assert!(said.contains(&format!("Loaded image: {own}")), "{said}");
+    let quietly = today.call("POST", "/images/load?quiet=1", &TAR, &called(own.clone())).expect(200).text();
+    assert_eq!(quietly, said, "a load has no progress that it could keep quiet about");
     let image = today.get(&format!("/images/{own}/json")).expect(200).json();
     assert_eq!(
         (&image["Id"], &image["RepoTags"], &image["RepoDigests"]),

@@ -99,6 +99,33 @@ fn provenance_is_kept_beside_an_image() {
 }
 
 #[test]
+fn two_builds_of_one_image_each_keep_what_was_said_of_them() {
+    let engine = Engine::start();
+    let build = |name: &str| {
+        let order = order(name).option(OPTION, "mode=max").option("build-arg:N", name);
+        let built = run(order.run(engine.socket()));
+        (built.image(), response(&built, "containerimage.digest").to_owned())
+    };
+    let (first, second) = (build("one"), build("two"));
+    assert_eq!(first.0, second.0, "one image");
+    assert_ne!(first.1, second.1, "with two statements");
+    let today = engine.at("1.55");
+    let holds = |name: &str, index: &str| {
+        let shown = today.get(&format!("/images/{name}/json")).expect(200).json();
+        assert_eq!(shown["Descriptor"]["digest"], index);
+        let said = today.get(&format!("/images/{name}/attestations?statement=1")).expect(200).json();
+        assert_eq!(said.as_array().map(Vec::len), Some(1), "{said}");
+        let arguments = said[0]["Statement"]["predicate"]["invocation"]["parameters"]["args"].clone();
+        assert_eq!(arguments["build-arg:N"], name, "{said}");
+    };
+    holds("one", &first.1);
+    holds("two", &second.1);
+    let _ = today.delete("/images/one").expect(200);
+    holds("two", &second.1);
+    engine.forget_builds();
+}
+
+#[test]
 fn provenance_says_more_where_it_is_asked_to() {
     let engine = Engine::start();
     let order = order("said").option(OPTION, "mode=max,version=v1,builder-id=https://b/1");

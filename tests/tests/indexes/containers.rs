@@ -1,6 +1,7 @@
 //! Containers name the manifest of the image that they were made of.
 
 use berth_tests::registry::{Content, Server};
+use berth_tests::tarball::TAR;
 use serde_json::{Value, json};
 
 use crate::source::{NAME, SOURCE, Source, bare, gzipped, image, pull};
@@ -69,4 +70,32 @@ fn a_manifest_without_an_index_has_the_platform_of_its_image() {
     for image in ["made", &name] {
         let _ = today.delete(&format!("/images/{image}")).expect(200);
     }
+}
+
+#[test]
+fn a_program_for_another_processor_fails_to_start_in_words() {
+    let engine = bare();
+    let today = engine.at("1.55");
+    // Of a machine that no kernel has and no handler takes: elf(5), e_machine.
+    let mut program = [0; 64];
+    program[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    (program[16], program[18], program[19], program[20]) = (2, 0xbc, 0x9a, 1);
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(64);
+    header.set_mode(0o755);
+    archive.append_data(&mut header, "program", program.as_slice()).expect("an entry");
+    let archive = archive.into_inner().expect("an archive");
+    let path = "/images/create?fromSrc=-&repo=other&platform=linux/s390x";
+    let _ = today.call("POST", path, &TAR, &archive).expect(200);
+    let body = json!({ "Image": "other", "Cmd": ["/program"] });
+    let made = today.post_json("/containers/create?platform=linux/s390x", &body).expect(201).json();
+    let id = made["Id"].as_str().expect("an id");
+    assert_eq!(made["Warnings"], json!([]), "the platform was asked for");
+    let words = format!("Cannot start container {id}: exec: \"/program\": exec format error");
+    assert_eq!(today.post(&format!("/containers/{id}/start")).expect(400).message(), words);
+    let state = today.inspect(id)["State"].clone();
+    assert_eq!((&state["Running"], &state["ExitCode"]), (&json!(false), &json!(126)));
+    let _ = today.delete(&format!("/containers/{id}")).expect(204);
+    let _ = today.delete("/images/other").expect(200);
 }

@@ -1,7 +1,7 @@
 //! Indexes that share an image: each name leads to what it came under itself, and nothing goes that another name leads to.
 
 use berth_tests::registry::{Content, Server};
-use berth_tests::{Client, Engine, query};
+use berth_tests::{Client, Context, Engine, query};
 use serde_json::{Value, json};
 
 use crate::source::{
@@ -164,4 +164,29 @@ fn containers_of_another_platform_are_those_of_the_image() {
     let _ = today.delete(&format!("/containers/{own}")).expect(204);
     let _ = today.delete(&format!("/images/{name}")).expect(200);
     assert!(list(today, &[("all", "1")]).is_empty());
+}
+
+#[test]
+fn a_stage_of_a_platform_is_that_of_its_name() {
+    let shared = Shared::pulled();
+    let (today, first, second) = (&shared.today, &shared.first, &shared.second);
+    // The last is not here under this name: it is pulled.
+    for (name, architecture) in [(first, "amd64"), (first, "arm64"), (second, "arm64"), (second, "amd64")] {
+        let text = format!("FROM --platform=linux/{architecture} {name}\nLABEL of={architecture}\n");
+        let built = today.build(&[("t", "built")], Context::of(&text));
+        assert_eq!(built.error, None, "{}", built.said);
+        let image = inspect(today, "built", &[]);
+        let base = inspect(today, name, &[("platform", &platform(architecture))]);
+        assert_eq!(image["Architecture"], architecture, "{name}");
+        assert_eq!(image["RootFS"], base["RootFS"], "{name} {architecture}");
+        assert_eq!(image["Config"]["Labels"], json!({ "of": architecture }));
+    }
+    for name in [first, second] {
+        let both = [entry("image", true, "amd64"), entry("image", true, "arm64")];
+        assert_eq!(shared.platforms_here(name), both, "{name}");
+    }
+    let text = format!("FROM --platform=linux/s390x {first}\n");
+    let refused = today.build(&[], Context::of(&text));
+    assert!(refused.failure().contains("linux/s390x"), "{}", refused.failure());
+    shared.engine.forget_builds();
 }
