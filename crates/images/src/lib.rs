@@ -43,7 +43,7 @@ mod whiteout;
 mod xz_window;
 mod zstd_reader;
 
-pub use blobs::{BlobSource, PackedBlob, PackedImages, pack_built};
+pub use blobs::{BlobSize, BlobSource, PackedBlob, Packer};
 pub use built::{BuiltImage, Predicate, package_address};
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;

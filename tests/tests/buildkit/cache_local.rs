@@ -1,12 +1,17 @@
 //! Caches in directories of clients: what one build writes, another one begins with.
 
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use berth_tests::Engine;
 use buildkit_messages::control::{CacheEntry, CacheOptions};
 use serde_json::{Value, json};
 
 use crate::caches::{self, DOCKERFILE, OWN, assert_is_reused};
 use crate::client::{Order, Outcome, run};
-use crate::content_store::ContentStore;
+use crate::content_store::{ContentStore, Stalled, Watched};
+use crate::endings::{begin_order, nothing_is_left};
 use crate::offers::Offers;
 
 const PLACE: &str = "/home/user/cache";
@@ -25,11 +30,15 @@ fn build(
     exports: Vec<CacheEntry>,
     imports: Vec<CacheEntry>,
 ) -> Outcome {
+    run(order(store, exports, imports).run(engine.socket()))
+}
+
+fn order(store: &ContentStore, exports: Vec<CacheEntry>, imports: Vec<CacheEntry>) -> Order {
     let mut offers = Offers::of(DOCKERFILE, &[]);
     offers.stores.insert(format!("local:{PLACE}"), store.clone());
     let mut order = Order::of(offers, "cached");
     order.request.cache = Some(CacheOptions { exports, imports, ..CacheOptions::default() });
-    run(order.run(engine.socket()))
+    order
 }
 
 /// What the client notes of an export.
@@ -142,4 +151,88 @@ fn a_client_that_serves_no_store_fails_the_build_unless_it_ignores_that() {
     order.request.cache = request(&[("ignore-error", "true")]);
     run(order.run(engine.socket())).result.expect("a build");
     engine.forget_builds();
+}
+
+const MORE_THAN_ANY_DISK: u64 = 1 << 60;
+
+/// The index of a cache whose last layer declares another size, and that layer's digest.
+fn with_declared_size(store: &ContentStore, index: &Value, size: u64) -> (String, String) {
+    let mut listed = document(store, index);
+    let mut manifest = document(store, &listed["manifests"][0]);
+    let layer = manifest["layers"].as_array_mut().and_then(|layers| layers.last_mut()).expect("a layer");
+    layer["size"] = json!(size);
+    let layer = layer["digest"].as_str().expect("a digest").to_owned();
+    let manifest = manifest.to_string();
+    listed["manifests"][0]["size"] = json!(manifest.len());
+    listed["manifests"][0]["digest"] = json!(store.put(manifest.into_bytes()));
+    (store.put(listed.to_string().into_bytes()), layer)
+}
+
+#[test]
+fn a_cache_is_as_large_as_it_declares_and_no_larger_than_the_disk() {
+    let engine = Engine::start();
+    let store = ContentStore::default();
+    let built = build(&engine, &store, vec![entry("dest", &[])], Vec::new());
+    let index = noted(&built);
+    engine.forget_builds();
+    for (size, text) in [
+        (MORE_THAN_ANY_DISK, "bytes of content (as much as is free)"),
+        (20, "the client sent another number of bytes than sha256:"),
+        (1 << 20, "the client sent another number of bytes than sha256:"),
+    ] {
+        let (digest, layer) = with_declared_size(&store, &index, size);
+        let store = match size {
+            // It is not even asked for.
+            MORE_THAN_ANY_DISK => ContentStore { stalling: Some((layer, Arc::default())), ..store.clone() },
+            _ => store.clone(),
+        };
+        let built = build(&engine, &store, Vec::new(), vec![entry("src", &[("digest", &digest)])]);
+        built.result.as_ref().expect("a build");
+        let step = built.step(IMPORT);
+        assert!(step.contains(text), "{size}: {step}");
+        assert_eq!(built.step(OWN), "done", "nothing was taken from it");
+        engine.forget_builds();
+    }
+}
+
+#[test]
+fn a_cancelled_build_waits_for_no_blob_of_a_cache() {
+    let engine = Engine::start();
+    let store = ContentStore::default();
+    let built = build(&engine, &store, vec![entry("dest", &[])], Vec::new());
+    let index = noted(&built)["digest"].as_str().expect("a digest").to_owned();
+    let manifest = document(&store, &document(&store, &noted(&built))["manifests"][0]);
+    let last = manifest["layers"].as_array().and_then(|layers| layers.last()).expect("a layer");
+    let last = last["digest"].as_str().expect("a digest").to_owned();
+    engine.forget_builds();
+    for stalling in [index.clone(), last] {
+        let state: Arc<Mutex<Stalled>> = Arc::default();
+        let now = || *state.lock().expect("a state");
+        let store = ContentStore { stalling: Some((stalling.clone(), Arc::clone(&state))), ..store.clone() };
+        let order = order(&store, Vec::new(), vec![entry("src", &[("digest", &index)])]);
+        run(async {
+            let begun = begin_order(engine.socket(), order, async |_| now() == Stalled::Waiting).await;
+            begun.call.abort();
+            // The session stays: only the build is over.
+            while now() != Stalled::GivenUp {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            drop(begun);
+        });
+        nothing_is_left(&engine);
+    }
+}
+
+#[test]
+fn layers_of_a_cache_lie_on_disk_one_at_a_time() {
+    let engine = Engine::start();
+    let directory = engine.data_root().join("images/temporary");
+    let watched = Watched { directory, prefix: "push-", ..Watched::default() };
+    let store = ContentStore { directory: Some(watched.clone()), ..ContentStore::default() };
+    let built = build(&engine, &store, vec![entry("dest", &[("mode", "max")])], Vec::new());
+    let manifest = document(&store, &document(&store, &noted(&built))["manifests"][0]);
+    assert!(manifest["layers"].as_array().is_some_and(|layers| layers.len() > 1), "{manifest}");
+    assert_eq!(watched.most.load(Ordering::Relaxed), 1);
+    engine.forget_builds();
+    assert_eq!(watched.count(), 0, "the last one is gone too");
 }

@@ -1,6 +1,9 @@
 //! A store of blobs that a client serves, as its directory of a local cache.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use buildkit_messages::content::{
@@ -21,6 +24,37 @@ const ALREADY_EXISTS: i32 = 6;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ContentStore {
     pub(crate) blobs: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// The blob that is never sent to those who ask for it, and how far a call for it has come.
+    pub(crate) stalling: Option<(String, Arc<Mutex<Stalled>>)>,
+    /// A directory that is looked at with each blob that comes.
+    pub(crate) directory: Option<Watched>,
+}
+
+/// A directory, and the most files of a kind that were seen in it at once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watched {
+    pub(crate) directory: PathBuf,
+    /// What their names begin with.
+    pub(crate) prefix: &'static str,
+    pub(crate) most: Arc<AtomicUsize>,
+}
+
+impl Watched {
+    pub(crate) fn count(&self) -> usize {
+        let names = std::fs::read_dir(&self.directory).expect("a directory");
+        let names = names.map(|entry| entry.expect("an entry").file_name());
+        names.filter(|name| name.to_string_lossy().starts_with(self.prefix)).count()
+    }
+}
+
+/// How far a call has come that is never answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Stalled {
+    #[default]
+    Unasked,
+    Waiting,
+    /// Whoever asked waits no more.
+    GivenUp,
 }
 
 pub(crate) fn digest_of(content: &[u8]) -> String {
@@ -42,6 +76,11 @@ impl ContentStore {
 
     /// Sends a blob; gives the call's status.
     pub(crate) async fn read(&self, stream: &mut SendStream<Bytes>, request: &ReadContentRequest) -> i32 {
+        if let Some((_, state)) = self.stalling.as_ref().filter(|(digest, _)| *digest == request.digest) {
+            *state.lock().expect("a state") = Stalled::Waiting;
+            let _ = poll_fn(|context| stream.poll_reset(context)).await;
+            *state.lock().expect("a state") = Stalled::GivenUp;
+        }
         let Some(content) = self.get(&request.digest) else { return NOT_FOUND };
         assert_eq!((request.offset, request.size), (0, 0), "all of it");
         let mut offset = 0;
@@ -54,6 +93,9 @@ impl ContentStore {
 
     /// Takes a blob; gives the call's status.
     pub(crate) async fn write(&self, stream: &mut SendStream<Bytes>, messages: &mut Messages) -> i32 {
+        if let Some(watched) = &self.directory {
+            watched.most.fetch_max(watched.count(), Ordering::Relaxed);
+        }
         let mut content: Vec<u8> = Vec::new();
         while let Some(request) = messages.next::<WriteContentRequest>().await {
             let offset = i64::try_from(content.len()).expect("a length");

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use engine::images::BlobSize;
 use engine::images::registry::{Descriptor, Platform};
 use model::Digest;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::parts::Parts;
 use crate::session::Session;
 
 /// No manifest is larger.
-const MANIFEST_LIMIT: usize = 4 << 20;
+const MANIFEST_LIMIT: u64 = 4 << 20;
 /// How deep indexes may be nested.
 const DEPTH_LIMIT: usize = 4;
 /// Tarballs are made of blocks (pax(1), "ustar Interchange Format").
@@ -132,7 +133,7 @@ async fn choose(session: &Session, image: &LayoutImage, wanted: &Platform) -> Re
 
 /// Reads a manifest or an index as a whole; whether it has its digest is looked at where it is loaded.
 async fn document(session: &Session, layout: &str, digest: Digest) -> Result<Bytes, Status> {
-    let mut blob = session.blob_of_any_size(layout, digest, MANIFEST_LIMIT as u64).await?;
+    let mut blob = session.blob(layout, digest, BlobSize::AtMost(MANIFEST_LIMIT)).await?;
     let mut document = Vec::new();
     while let Some(piece) = blob.next().await? {
         document.extend_from_slice(&piece);
@@ -162,7 +163,8 @@ async fn send(session: &Session, image: &LayoutImage, chosen: Chosen, pieces: Pi
     }
     let mut sent = std::collections::HashSet::new();
     for descriptor in chosen.blobs.iter().filter(|blob| sent.insert(blob.digest)) {
-        let mut blob = session.blob(&image.layout, descriptor.digest, descriptor.size).await?;
+        let size = BlobSize::Exactly(descriptor.size);
+        let mut blob = session.blob(&image.layout, descriptor.digest, size).await?;
         if !push(&pieces, header(&member(&descriptor.digest), descriptor.size)?).await {
             return Ok(());
         }

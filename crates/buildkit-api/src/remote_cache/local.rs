@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use engine::images::registry::{Descriptor, Form};
-use engine::images::{BlobSource, BuiltImage, pack_built};
+use engine::images::registry::{Descriptor, Form, RegistryError};
+use engine::images::{BlobSize, BlobSource, BuiltImage, Packer};
 use model::Digest;
 use tokio::runtime::Handle;
 
@@ -24,7 +24,7 @@ fn store_name(directory: &str) -> String {
     format!("local:{directory}")
 }
 
-/// Writes images into a directory of the client; gives what the client notes there.
+/// Writes images into a directory of the client, each blob once it is packed; gives what the client notes there.
 ///
 /// # Errors
 /// [`Status`] when an image cannot be packed, or the client does not keep it.
@@ -38,13 +38,19 @@ pub(super) async fn export_local(
     let session = parts.sessions.find(&build.session).await?;
     let store = store_name(directory);
     let (images, cancellation) = (parts.engine.images.store().clone(), build.cancellation().child());
-    let work = tokio::task::spawn_blocking(move || pack_built(&images, &built, form, &cancellation));
-    let packed = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-    let packed = packed.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
-    for blob in packed.blobs {
-        session.write_blob(&store, blob).await?;
+    let calls = Calls { build: Arc::clone(build), runtime: Handle::current() };
+    let work = tokio::task::spawn_blocking(move || {
+        let packer = Packer { store: &images, form, cancellation: &cancellation };
+        packer.pack(&built, |blob| calls.wait(session.write_blob(&store, blob)))
+    });
+    let index = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))??;
+    Ok(HashMap::from([(MANIFEST.to_owned(), written(&index)?)]))
+}
+
+impl From<RegistryError> for Status {
+    fn from(error: RegistryError) -> Self {
+        Self::of_kind(error.kind(), error.to_string())
     }
-    Ok(HashMap::from([(MANIFEST.to_owned(), written(&packed.index)?)]))
 }
 
 fn written(index: &Descriptor) -> Result<String, Status> {
@@ -63,46 +69,62 @@ pub(crate) async fn import_local(
     let title = format!("importing cache manifest from {name}");
     let step = build.progress.start(&format!("import cache {name}"), &title);
     let (parts, session, index) = (Arc::clone(parts), Arc::clone(session), cache.index);
-    let runtime = Handle::current();
+    let calls = Calls { build: Arc::clone(build), runtime: Handle::current() };
     let work = tokio::task::spawn_blocking(move || {
-        let source = ClientBlobs { session: &session, store: &name, runtime };
+        let source = ClientBlobs { session: &session, store: &name, calls };
         let imported = parts.engine.images.store().import_steps(&index, &source);
         imported.map_err(|error| Status::of_kind(error.kind(), error.to_string()))
     });
-    let imported = tokio::select! {
-        imported = work => imported.unwrap_or_else(|error| Err(Status::new(Code::Internal, error.to_string()))),
-        () = build.cancelled() => Err(Status::cancelled()),
-    };
+    let imported = work.await.unwrap_or_else(|error| Err(Status::new(Code::Internal, error.to_string())));
     let imported = step.conclude(imported).unwrap_or_default();
     imported.iter().map(ToString::to_string).collect()
+}
+
+/// Calls of a client that blocking work waits for, as long as its build goes on.
+#[derive(Debug, Clone)]
+struct Calls {
+    build: Arc<Build>,
+    runtime: Handle,
+}
+
+impl Calls {
+    fn wait<T>(&self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.build.cancelled() => Err(Status::cancelled()),
+                answer = call => answer,
+            }
+        })
+    }
 }
 
 /// The blobs of a client, for blocking work.
 struct ClientBlobs<'a> {
     session: &'a Session,
     store: &'a str,
-    runtime: Handle,
+    calls: Calls,
 }
 
 impl BlobSource for ClientBlobs<'_> {
-    fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + Send>> {
-        let blob = self.runtime.block_on(self.session.blob_of_cache(self.store, *digest));
+    fn open(&self, digest: &Digest, size: BlobSize) -> io::Result<Box<dyn Read + Send>> {
+        let blob = self.calls.wait(self.session.blob_of_store(self.store, *digest, size));
         let blob = blob.map_err(io::Error::other)?;
-        Ok(Box::new(BlobReader { blob, runtime: self.runtime.clone(), piece: Bytes::new() }))
+        Ok(Box::new(BlobReader { blob, calls: self.calls.clone(), piece: Bytes::new() }))
     }
 }
 
 /// Reads a blob as it comes.
 struct BlobReader {
     blob: Blob,
-    runtime: Handle,
+    calls: Calls,
     piece: Bytes,
 }
 
 impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.piece.is_empty() {
-            let next = self.runtime.block_on(self.blob.next()).map_err(io::Error::other)?;
+            let next = self.calls.wait(self.blob.next()).map_err(io::Error::other)?;
             self.piece = next.unwrap_or_default();
         }
         let count = self.piece.len().min(buffer.len());

@@ -1,6 +1,7 @@
 //! What a client has by digest: the blobs of its image layouts, and of its caches.
 
 use bytes::Bytes;
+use engine::images::BlobSize;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::Digest;
 
@@ -19,45 +20,31 @@ const LAYOUT: &str = "oci:";
 #[derive(Debug)]
 pub(crate) struct Blob {
     digest: Digest,
-    /// What is still to come, at most.
-    left: u64,
-    /// Whether less may come.
-    is_limit: bool,
+    /// What is still to come.
+    left: BlobSize,
     answers: Answers,
     _requests: Requests,
 }
 
 impl Session {
-    /// Asks for a blob of a layout, of which so many bytes are expected.
+    /// Asks for a blob of a layout.
     ///
     /// # Errors
     /// [`Status`] when the client serves no layouts.
-    pub(crate) async fn blob(&self, layout: &str, digest: Digest, size: u64) -> Result<Blob, Status> {
-        self.ask(&format!("{LAYOUT}{layout}"), digest, (size, false)).await
+    pub(crate) async fn blob(&self, layout: &str, digest: Digest, size: BlobSize) -> Result<Blob, Status> {
+        self.blob_of_store(&format!("{LAYOUT}{layout}"), digest, size).await
     }
 
-    /// Asks for a blob of a size that is not known.
-    ///
-    /// # Errors
-    /// As [`Self::blob`].
-    pub(crate) async fn blob_of_any_size(
-        &self,
-        layout: &str,
-        digest: Digest,
-        limit: u64,
-    ) -> Result<Blob, Status> {
-        self.ask(&format!("{LAYOUT}{layout}"), digest, (limit, true)).await
-    }
-
-    /// Asks for a blob of a cache, by the whole name of its store.
+    /// Asks for a blob of a store by its whole name.
     ///
     /// # Errors
     /// [`Status`] when the client serves no stores.
-    pub(crate) async fn blob_of_cache(&self, store: &str, digest: Digest) -> Result<Blob, Status> {
-        self.ask(store, digest, (u64::MAX, true)).await
-    }
-
-    async fn ask(&self, store: &str, digest: Digest, (left, is_limit): (u64, bool)) -> Result<Blob, Status> {
+    pub(crate) async fn blob_of_store(
+        &self,
+        store: &str,
+        digest: Digest,
+        size: BlobSize,
+    ) -> Result<Blob, Status> {
         self.require(READ)?;
         let mut metadata = HeaderMap::new();
         let name = HeaderValue::from_bytes(store.as_bytes())
@@ -68,7 +55,7 @@ impl Session {
         // Whoever refuses the call may do so before it has read: the answer says why.
         let _ = requests.send(&request).await;
         requests.finish();
-        Ok(Blob { digest, left, is_limit, answers, _requests: requests })
+        Ok(Blob { digest, left: size, answers, _requests: requests })
     }
 }
 
@@ -78,18 +65,22 @@ impl Blob {
     /// # Errors
     /// [`Status`] of the client, or a blob of another size.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        let wrong =
-            |digest| Status::invalid(format!("the client sent another number of bytes than {digest} has"));
         loop {
+            let (BlobSize::Exactly(left) | BlobSize::AtMost(left)) = &mut self.left;
             match self.answers.next::<ReadContentResponse>().await? {
-                None if self.left == 0 || self.is_limit => return Ok(None),
+                None => match self.left {
+                    BlobSize::Exactly(0) | BlobSize::AtMost(_) => return Ok(None),
+                    BlobSize::Exactly(_) => break,
+                },
                 Some(piece) if piece.data.is_empty() => {}
-                Some(piece) if piece.data.len() as u64 <= self.left => {
-                    self.left -= piece.data.len() as u64;
+                Some(piece) if piece.data.len() as u64 <= *left => {
+                    *left -= piece.data.len() as u64;
                     return Ok(Some(piece.data));
                 }
-                None | Some(_) => return Err(wrong(self.digest)),
+                Some(_) => break,
             }
         }
+        let digest = self.digest;
+        Err(Status::invalid(format!("the client sent another number of bytes than {digest} has")))
     }
 }

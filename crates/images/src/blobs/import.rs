@@ -1,14 +1,20 @@
 //! Takes images in from blobs that somebody else keeps, as steps that builds may find.
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 
 use model::Digest;
 use sys::bounded_read;
 
+use super::source::{BlobSize, BlobSource};
+use crate::budget::Budget;
 use crate::document::ImageConfig;
-use crate::registry::{Descriptor, ImageManifest, Index, OCI_MANIFEST, REFERENCE_TYPE};
+use crate::registry::{Descriptor, ImageManifest, Index, LAYER_LIMIT, OCI_MANIFEST, REFERENCE_TYPE};
 use crate::store::{Layer, NewImage, Origin, Store, digest_of, parse_document};
 use crate::tar::ArchiveError;
+use crate::unpack::Space;
 use crate::{Error, Inconsistency};
 
 /// The longest document.
@@ -18,24 +24,31 @@ const IMAGE_LIMIT: usize = 64;
 /// What BuildKit's own caches have in the place of an image's configuration.
 const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 
-/// Gives blobs out by their digests.
-pub trait BlobSource {
-    /// Reads a blob; what it is not is noticed by its digest.
-    ///
-    /// # Errors
-    /// What keeps it from being read.
-    fn open(&self, digest: &Digest) -> std::io::Result<Box<dyn Read + Send>>;
-}
-
 impl Store {
     /// Takes the images of an index in, without names; gives their ids. They are what builds may begin with, and each prune
     /// takes them.
     ///
     /// # Errors
-    /// [`Error::Archive`] for a blob that cannot be had, [`Error::Document`] and `Inconsistent` for what is no such index.
+    /// [`Error::Archive`] for a blob that cannot be had, and for layers for which there is no space; [`Error::Document`] and
+    /// `Inconsistent` for what is no such index.
     pub fn import_steps(&self, index: &Digest, source: &dyn BlobSource) -> Result<Vec<Digest>, Error> {
-        let document = self.blob_document(index, source)?;
-        let index: Index = parse_document(&index.to_string(), &document)?;
+        let import = Import { store: self, source, budget: self.budget() };
+        import.index(index)
+    }
+}
+
+/// An index on its way in.
+struct Import<'a> {
+    store: &'a Store,
+    source: &'a dyn BlobSource,
+    /// What all its layers together may become.
+    budget: Budget,
+}
+
+impl Import<'_> {
+    fn index(&self, digest: &Digest) -> Result<Vec<Digest>, Error> {
+        let document = self.document(digest, BlobSize::AtMost(DOCUMENT_LIMIT))?;
+        let index: Index = parse_document(&digest.to_string(), &document)?;
         if index.manifests.iter().any(|entry| entry.media_type == CACHE_CONFIG) {
             return Err(Inconsistency::ForeignCache.into());
         }
@@ -43,23 +56,27 @@ impl Store {
             entry.media_type == OCI_MANIFEST && !entry.annotations.contains_key(REFERENCE_TYPE)
         };
         let images = index.manifests.iter().filter(is_image).take(IMAGE_LIMIT);
-        let images =
-            images.map(|entry| self.import_step(&entry.digest, source)).collect::<Result<Vec<_>, _>>()?;
+        let images = images.map(|entry| self.image(entry)).collect::<Result<Vec<_>, _>>()?;
         if images.is_empty() { Err(Inconsistency::NoImage.into()) } else { Ok(images) }
     }
 
-    fn import_step(&self, manifest: &Digest, source: &dyn BlobSource) -> Result<Digest, Error> {
-        let name = manifest.to_string();
-        let manifest: ImageManifest = parse_document(&name, &self.blob_document(manifest, source)?)?;
-        let document = self.blob_document(&manifest.config.digest, source)?;
+    fn image(&self, entry: &Descriptor) -> Result<Digest, Error> {
+        let name = entry.digest.to_string();
+        let manifest: ImageManifest = parse_document(&name, &self.declared_document(entry)?)?;
+        if manifest.layers.len() > LAYER_LIMIT {
+            let limit = LAYER_LIMIT as u64;
+            return Err(Inconsistency::TooMuch { what: name, limit, unit: "layers" }.into());
+        }
+        let document = self.declared_document(&manifest.config)?;
         let config: ImageConfig = parse_document(&manifest.config.digest.to_string(), &document)?;
         let diff_ids = &config.rootfs.diff_ids;
         if diff_ids.len() != manifest.layers.len() {
             let (layers, diff_ids) = (manifest.layers.len(), diff_ids.len());
             return Err(Inconsistency::LayerCount { name, layers, diff_ids }.into());
         }
-        let layers = manifest.layers.iter().zip(diff_ids);
-        let layers = layers.map(|(blob, diff_id)| self.import_layer(blob, diff_id, source));
+        let layers: Vec<_> = manifest.layers.iter().zip(diff_ids).collect();
+        self.check_space(&layers)?;
+        let layers = layers.into_iter().map(|(blob, diff_id)| self.layer(blob, diff_id));
         let new = NewImage {
             config: &document,
             layers: &layers.collect::<Result<Vec<_>, _>>()?,
@@ -68,19 +85,25 @@ impl Store {
             origin: Origin::ImportedCache,
             target: None,
         };
-        Ok(self.publish(&new, &[])?.image.id)
+        Ok(self.store.publish(&new, &[])?.image.id)
     }
 
-    fn import_layer(
-        &self,
-        blob: &Descriptor,
-        expected: &Digest,
-        source: &dyn BlobSource,
-    ) -> Result<Layer, Error> {
-        if let Some(layer) = self.layer(expected) {
+    /// Refuses layers whose declared sizes are more than is free. What they become is counted where they are unpacked.
+    fn check_space(&self, layers: &[(&Descriptor, &Digest)]) -> Result<(), Error> {
+        let missing = layers.iter().filter(|(_, diff_id)| self.store.layer(diff_id).is_none());
+        let missing: BTreeMap<&Digest, u64> = missing.map(|(blob, diff_id)| (*diff_id, blob.size)).collect();
+        let root = self.store.root();
+        let directory = File::open(root).map_err(Error::file("open", root))?;
+        let mut space = Space::of(directory.as_fd()).map_err(Error::file("look at", root))?;
+        Ok(space.check(missing.values().copied().fold(0, u64::saturating_add))?)
+    }
+
+    fn layer(&self, blob: &Descriptor, expected: &Digest) -> Result<Layer, Error> {
+        if let Some(layer) = self.store.layer(expected) {
             return Ok(layer);
         }
-        let layer = self.unpack_layer(open(source, &blob.digest)?)?;
+        let content = self.open(&blob.digest, BlobSize::Exactly(blob.size))?;
+        let layer = self.store.unpack_layer_within(self.budget.source(content), &self.budget)?;
         if layer.diff_id() != *expected {
             let (name, actual) = (format!("the layer {}", blob.digest), layer.diff_id());
             return Err(Inconsistency::WrongDigest { name, expected: *expected, actual }.into());
@@ -88,12 +111,17 @@ impl Store {
         Ok(layer)
     }
 
+    fn declared_document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
+        self.document(&descriptor.digest, BlobSize::Exactly(descriptor.size))
+    }
+
     /// A document: from the store, or from the source and checked.
-    fn blob_document(&self, digest: &Digest, source: &dyn BlobSource) -> Result<Vec<u8>, Error> {
-        if let Some(known) = self.document(digest)? {
+    fn document(&self, digest: &Digest, size: BlobSize) -> Result<Vec<u8>, Error> {
+        if let Some(known) = self.store.document(digest)? {
             return Ok(known);
         }
-        let document = bounded_read::read_stream(open(source, digest)?, DOCUMENT_LIMIT).map_err(input)?;
+        let content = self.open(digest, size)?;
+        let document = bounded_read::read_stream(content, DOCUMENT_LIMIT).map_err(input)?;
         let actual = digest_of(&document);
         if actual != *digest {
             let name = "a document".to_owned();
@@ -101,12 +129,12 @@ impl Store {
         }
         Ok(document)
     }
+
+    fn open(&self, digest: &Digest, size: BlobSize) -> Result<Box<dyn Read + Send>, Error> {
+        self.source.open(digest, size).map_err(input)
+    }
 }
 
-fn open(source: &dyn BlobSource, digest: &Digest) -> Result<Box<dyn Read + Send>, Error> {
-    source.open(digest).map_err(input)
-}
-
-fn input(error: std::io::Error) -> Error {
+fn input(error: io::Error) -> Error {
     Error::Archive(ArchiveError::Input(error))
 }

@@ -3,6 +3,7 @@
 
 mod import;
 mod pack;
+mod source;
 
-pub use import::BlobSource;
-pub use pack::{PackedBlob, PackedImages, pack_built};
+pub use pack::{PackedBlob, Packer};
+pub use source::{BlobSize, BlobSource};

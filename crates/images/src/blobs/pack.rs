@@ -14,15 +14,6 @@ use crate::registry::{
 };
 use crate::store::{Store, digest_of};
 
-/// Images as blobs; layers lie in temporary files, which go with this.
-#[derive(Debug)]
-pub struct PackedImages {
-    /// The blobs, each before those that refer to it.
-    pub blobs: Vec<PackedBlob>,
-    /// The index, the last of them.
-    pub index: Descriptor,
-}
-
 /// A blob.
 #[derive(Debug)]
 pub struct PackedBlob {
@@ -57,61 +48,98 @@ impl PackedBlob {
     }
 }
 
-/// Packs images with their layers in this form; the index lists them in their order.
-///
-/// # Errors
-/// `NotFound` when an image is gone, [`RegistryError::Cancelled`], `Internal` when a layer cannot be read or written.
-pub fn pack_built(
-    store: &Store,
-    built: &[BuiltImage],
-    form: Form,
-    cancellation: &Cancellation,
-) -> Result<PackedImages, RegistryError> {
-    let mut layers: BTreeMap<Digest, Descriptor> = BTreeMap::new();
-    let mut packed = Packed { blobs: Vec::new(), known: BTreeSet::new() };
-    let mut parts = Vec::new();
-    for part in built {
-        let image = store.image(&part.image)?;
-        for layer in store.layers(&image)? {
-            if let Entry::Vacant(place) = layers.entry(layer.diff_id()) {
-                let written = write_out(store, &layer, form, cancellation)?;
-                place.insert(Descriptor::new(form.media_type(), written.digest, written.size));
-                let (digest, size) = (written.digest, written.size);
-                packed.add(PackedBlob { digest, size, content: Content::Layer(written) });
+/// Packs images, one blob after the other: no more than one layer at once lies in a temporary file.
+#[derive(Debug)]
+pub struct Packer<'a> {
+    /// Where the images are.
+    pub store: &'a Store,
+    /// What their layers become.
+    pub form: Form,
+    /// Stops the work.
+    pub cancellation: &'a Cancellation,
+}
+
+impl Packer<'_> {
+    /// Packs images and hands their blobs out, each before those that refer to it; gives the index, which lists them in their
+    /// order and is the last blob.
+    ///
+    /// # Errors
+    /// `NotFound` when an image is gone, [`RegistryError::Cancelled`], `Internal` when a layer cannot be read or written;
+    /// what `send` fails with.
+    pub fn pack<E: From<RegistryError>>(
+        &self,
+        built: &[BuiltImage],
+        send: impl FnMut(PackedBlob) -> Result<(), E>,
+    ) -> Result<Descriptor, E> {
+        let mut out = Out { send, sent: BTreeSet::new() };
+        let mut layers: BTreeMap<Digest, Descriptor> = BTreeMap::new();
+        let mut parts = Vec::new();
+        for part in built {
+            let image = self.store.image(&part.image).map_err(RegistryError::from)?;
+            for layer in self.store.layers(&image).map_err(RegistryError::from)? {
+                if let Entry::Vacant(place) = layers.entry(layer.diff_id()) {
+                    place.insert(
+                        out.layer(write_out(self.store, &layer, self.form, self.cancellation)?, self.form)?,
+                    );
+                }
             }
+            let config =
+                self.store.document_of(&image.id, &image.config_digest).map_err(RegistryError::from)?;
+            let manifest = ImageManifest {
+                schema_version: 2,
+                media_type: OCI_MANIFEST.to_owned(),
+                config: Descriptor::new(OCI_CONFIG, image.config_digest, config.len() as u64),
+                layers: image
+                    .config
+                    .rootfs
+                    .diff_ids
+                    .iter()
+                    .filter_map(|id| layers.get(id).cloned())
+                    .collect(),
+            };
+            let manifest = serde_json::to_vec(&manifest).map_err(malformed)?;
+            out.document(config)?;
+            out.document(manifest.clone())?;
+            parts.push(Part {
+                manifest,
+                platform: Platform::of(&image.config),
+                predicates: &part.predicates,
+            });
         }
-        let config = store.document_of(&image.id, &image.config_digest)?;
-        let manifest = ImageManifest {
-            schema_version: 2,
-            media_type: OCI_MANIFEST.to_owned(),
-            config: Descriptor::new(OCI_CONFIG, image.config_digest, config.len() as u64),
-            layers: image.config.rootfs.diff_ids.iter().filter_map(|id| layers.get(id).cloned()).collect(),
-        };
-        let manifest = serde_json::to_vec(&manifest).map_err(ManifestError::Malformed)?;
-        packed.add(PackedBlob::of_document(config));
-        packed.add(PackedBlob::of_document(manifest.clone()));
-        parts.push(Part { manifest, platform: Platform::of(&image.config), predicates: &part.predicates });
+        let composed = compose(&parts, &[]).map_err(malformed)?;
+        for attestation in composed.attestations {
+            attestation.blobs.into_iter().try_for_each(|blob| out.document(blob))?;
+            out.document(attestation.manifest)?;
+        }
+        let index = Descriptor::new(OCI_INDEX, digest_of(&composed.index), composed.index.len() as u64);
+        out.document(composed.index)?;
+        Ok(index)
     }
-    let composed = compose(&parts, &[]).map_err(ManifestError::Malformed)?;
-    for attestation in composed.attestations {
-        attestation.blobs.into_iter().for_each(|blob| packed.add(PackedBlob::of_document(blob)));
-        packed.add(PackedBlob::of_document(attestation.manifest));
-    }
-    let index = Descriptor::new(OCI_INDEX, digest_of(&composed.index), composed.index.len() as u64);
-    packed.add(PackedBlob::of_document(composed.index));
-    Ok(PackedImages { blobs: packed.blobs, index })
 }
 
-struct Packed {
-    blobs: Vec<PackedBlob>,
-    known: BTreeSet<Digest>,
+fn malformed(error: serde_json::Error) -> RegistryError {
+    ManifestError::Malformed(error).into()
 }
 
-impl Packed {
-    /// Adds a blob, unless it is there: two tars may be packed into the same one, and images share configs.
-    fn add(&mut self, blob: PackedBlob) {
-        if self.known.insert(blob.digest) {
-            self.blobs.push(blob);
-        }
+/// Hands blobs out.
+struct Out<S> {
+    send: S,
+    sent: BTreeSet<Digest>,
+}
+
+impl<E, S: FnMut(PackedBlob) -> Result<(), E>> Out<S> {
+    fn layer(&mut self, written: Written, form: Form) -> Result<Descriptor, E> {
+        let (digest, size) = (written.digest, written.size);
+        self.blob(PackedBlob { digest, size, content: Content::Layer(written) })?;
+        Ok(Descriptor::new(form.media_type(), digest, size))
+    }
+
+    fn document(&mut self, document: Vec<u8>) -> Result<(), E> {
+        self.blob(PackedBlob::of_document(document))
+    }
+
+    /// Hands a blob out, unless that was done: two tars may be packed into the same one, and images share configs.
+    fn blob(&mut self, blob: PackedBlob) -> Result<(), E> {
+        if self.sent.insert(blob.digest) { (self.send)(blob) } else { Ok(()) }
     }
 }

@@ -52,7 +52,8 @@ pub use login::LoggedIn;
 pub use manifest::read_for_fuzzing;
 pub use manifest::{Descriptor, ManifestError, Platform, PlatformError};
 pub(crate) use manifest::{
-    ImageManifest, Index, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE,
+    ImageManifest, Index, LAYER_LIMIT, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, REFERENCE_DIGEST,
+    REFERENCE_TYPE,
 };
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;

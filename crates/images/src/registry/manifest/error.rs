@@ -3,7 +3,7 @@
 use super::platform::Platform;
 
 /// The most layers of one image; the kernel stacks no more.
-pub(super) const LAYER_LIMIT: usize = 500;
+pub(crate) const LAYER_LIMIT: usize = 500;
 
 /// A manifest is not one of an image that can be used here.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use model::Digest;
 use serde::{Deserialize, Serialize};
 
-use error::LAYER_LIMIT;
+pub(crate) use error::LAYER_LIMIT;
 pub use error::ManifestError;
 pub(super) use legacy::{LegacyLayer, LegacyManifest};
 pub use platform::{Platform, PlatformError};

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use flate2::{Compression, GzBuilder};
@@ -12,6 +13,7 @@ use crate::registry::Cancellation;
 use crate::registry::download::file_error;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{OCI_GZIP_LAYER, OCI_LAYER, OCI_ZSTD_LAYER};
+use crate::unpack::Space;
 use crate::{Layer, Store};
 
 /// Fast, and hardly larger than what the best level gives.
@@ -79,7 +81,8 @@ pub(crate) fn write_out(
     let failed = |source| file_error("write", &path, source);
     let file = sys::private::create(&path).map_err(failed)?;
     let mut made = Written { digest: Digest::from_bytes([0; 32]), size: 0, path: path.clone() };
-    let mut output = Output { file, hash: Sha256::new(), size: 0, cancellation };
+    let space = Space::of(file.as_fd()).map_err(failed)?;
+    let mut output = Output { file, space, hash: Sha256::new(), size: 0, cancellation };
     let written = match form {
         Form::Plain => layer.write_tar(&mut output).map(|_| Ok(output)),
         Form::Gzipped { level } => {
@@ -103,9 +106,10 @@ pub(crate) fn write_out(
     Ok(made)
 }
 
-/// Hashes and counts what it writes.
+/// Hashes and counts what it writes, as long as the disk has room for it.
 struct Output<'a> {
     file: File,
+    space: Space,
     hash: Sha256,
     size: u64,
     cancellation: &'a Cancellation,
@@ -116,6 +120,7 @@ impl Write for Output<'_> {
         if self.cancellation.is_cancelled() {
             return Err(io::Error::other("the push was cancelled"));
         }
+        self.space.write(bytes.len()).map_err(io::Error::other)?;
         let count = self.file.write(bytes)?;
         self.hash.update(&bytes[..count]);
         self.size += count as u64;
