@@ -218,6 +218,11 @@ mod tests {
         }
     }
 
+    /// Another one for each file.
+    fn content(directory: &Path, name: u32) -> String {
+        format!("{name} of {}", directory.display())
+    }
+
     #[test]
     fn all_files_are_there_when_the_writers_are_done() {
         let root = std::env::temp_dir().join(format!("berth-writers-{}", std::process::id()));
@@ -225,12 +230,18 @@ mod tests {
         for directory in 0..30 {
             let directory = root.join(directory.to_string());
             fs::create_dir_all(&directory).expect("a directory");
-            (0..33).for_each(|name| writers.add(file(&directory, &name.to_string(), &format!("{name}"))));
+            for name in 0..33 {
+                writers.add(file(&directory, &name.to_string(), &content(&directory, name)));
+            }
         }
         writers.complete().expect("all files");
-        for name in 0..33 {
-            let content = fs::read_to_string(root.join("29").join(name.to_string())).expect("a file");
-            assert_eq!(content, name.to_string());
+        for directory in 0..30 {
+            let directory = root.join(directory.to_string());
+            for name in 0..33 {
+                let file = directory.join(name.to_string());
+                assert_eq!(fs::read_to_string(&file).expect("a file"), content(&directory, name));
+            }
+            assert_eq!(directory.read_dir().expect("the directory").count(), 33, "nothing else is there");
         }
         fs::remove_dir_all(&root).expect("the directory");
     }

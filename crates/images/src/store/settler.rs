@@ -156,20 +156,30 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_a_round_gets_it_while_work_goes_on() {
+    fn a_round_that_is_awaited_begins_while_work_goes_on() {
         let settler = Arc::new(Settler::default());
         let deferred = settler.defer();
         let number = settler.request();
+        // The limit is not reached while the test runs: only whoever waits ends the delay.
+        settler.rounds().since = Some(Instant::now() + Duration::from_secs(3600));
+        let (done, is_done) = std::sync::mpsc::channel();
         let writer = {
             let settler = Arc::clone(&settler);
             std::thread::spawn(move || {
                 let number = settler.next().expect("a round");
                 settler.give_way();
+                done.send(settler.rounds().deferring).expect("the test");
                 settler.finish(number);
             })
         };
-        settler.wait(number);
+        let waiter = {
+            let settler = Arc::clone(&settler);
+            std::thread::spawn(move || settler.wait(number))
+        };
+        let deferring = is_done.recv_timeout(Duration::from_secs(60)).expect("the round");
+        assert_eq!(deferring, 1, "the work goes on");
         writer.join().expect("its end");
+        waiter.join().expect("the round is done");
         drop(deferred);
     }
 }
