@@ -4,7 +4,8 @@ use std::path::Path;
 
 use images::Layer;
 
-use super::commit::{Change, LayerInputs, Name, no_operation};
+use super::commit::Change;
+use super::copy_identity::{CopyIdentity, Place, Words, names_directory};
 use super::metadata::absolute;
 use super::state::Build;
 use super::trees::StepTree;
@@ -19,59 +20,11 @@ use crate::transfer::{
 };
 use crate::tree::{DefaultGroup, Owner, Position, Reached, Stop, Upper, View, Walk, resolve_owner};
 
-/// What the cache knows of copies beside their history: whether files stay their owners'.
-const KEEPS_OWNERS: &str = "owners kept";
-
-/// The words of COPY or ADD with variables put in.
-struct Words {
-    destination: String,
-    /// The sources as histories show them.
-    sources: String,
-    owner: Option<String>,
-    mode: Option<String>,
-    /// The patterns of what is left out, as they are written.
-    patterns: Vec<String>,
-    excludes: Option<IgnorePatterns>,
-    checksum: Option<String>,
-    /// The flags that histories show.
-    shown_flags: String,
-    /// The flags as the cache knows them.
-    flags: String,
-}
-
-/// Where files are put, and whose they are.
-struct Place {
-    /// An absolute path.
-    destination: String,
-    owner: Option<Owner>,
-    /// Whether files stay their owners': those of images and stages do, those of contexts are root's.
-    keeps_owners: bool,
-    /// Whether the layers below do not matter.
-    is_linked: bool,
-    /// What the present order does otherwise than the other one.
-    own: Vec<&'static str>,
-}
-
 /// A layer of copied files.
 struct Copied {
     layer: Layer,
     /// Whether a file took the place of a directory, or the other way round.
     has_replaced: bool,
-}
-
-impl Place {
-    /// What the layer depends on.
-    ///
-    /// # Errors
-    /// [`BuildError`] for a path that is no text.
-    fn inputs(&self, transfer: &Transfer, words: &Words, worth: &str) -> Result<LayerInputs, BuildError> {
-        let owner = self.owner.map(|owner| (owner.user, owner.group));
-        let form = (&self.destination, names_directory(&words.destination), owner, &words.mode);
-        let form = (form, self.keeps_owners, &self.own);
-        let flags = (transfer.keeps_parents, transfer.unpacks, &words.patterns);
-        let step = serde_json::to_string(&(transfer.verb.name(), worth, form, flags))?;
-        Ok(LayerInputs { step, is_placed: !self.is_linked })
-    }
 }
 
 impl Build<'_> {
@@ -104,8 +57,8 @@ impl Build<'_> {
         };
         check_excludes(words.excludes.as_ref())?;
         let place = self.place(transfer, &words, tree.as_ref(), &items)?;
-        let mut name = transfer_name(order, transfer.verb, (&words, &place), &worth);
-        name.inputs = Some(place.inputs(transfer, &words, &worth)?);
+        let copy = CopyIdentity { transfer, words: &words, place: &place, worth: &worth };
+        let mut name = copy.name(order)?;
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let items = self.complete_downloads(items)?;
         let Copied { layer, has_replaced } = self.copy(transfer, tree.as_ref(), &items, (&words, &place))?;
@@ -173,39 +126,6 @@ impl Build<'_> {
             Order::Graph => DefaultGroup::Primary,
         };
         Ok(resolve_owner(text, &View::new(self.stage_ref()?.directories()), default)?)
-    }
-
-    /// Puts variables into the words of COPY or ADD.
-    fn transfer_words(&self, transfer: &Transfer) -> Result<Words, BuildError> {
-        let expand = |word: &Option<String>| word.as_deref().map(|word| self.expand(word)).transpose();
-        let (owner, mode) = (expand(&transfer.owner)?, expand(&transfer.mode)?);
-        let checksum = expand(&transfer.checksum)?;
-        let sources = transfer.sources.iter().map(|source| self.expand(source));
-        let documents = transfer.documents.iter().map(|document| format!("<<{}", document.name));
-        let sources: Vec<_> = sources.chain(documents.map(Ok)).collect::<Result<_, _>>()?;
-        let patterns = transfer.excludes.iter().map(|pattern| self.expand(pattern));
-        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
-        let excludes = IgnorePatterns::of(patterns.iter().map(String::as_str));
-        let excludes = excludes.map_err(DockerfileError::from)?;
-        let mut flags = Vec::new();
-        flags.extend(owner.iter().map(|owner| format!("--chown={owner} ")));
-        flags.extend(mode.iter().map(|mode| format!("--chmod={mode} ")));
-        flags.extend(transfer.keeps_parents.then(|| "--parents ".to_owned()));
-        let shown_flags = flags.concat();
-        flags.extend(transfer.is_linked.then(|| "--link ".to_owned()));
-        flags.extend(patterns.iter().map(|pattern| format!("--exclude={pattern} ")));
-        flags.extend(transfer.unpacks.map(|unpacks| format!("--unpack={unpacks} ")));
-        Ok(Words {
-            destination: self.expand(&transfer.destination)?,
-            sources: sources.join(" "),
-            owner,
-            mode,
-            excludes: (!patterns.is_empty()).then_some(excludes),
-            patterns,
-            checksum,
-            shown_flags,
-            flags: flags.concat(),
-        })
     }
 
     /// Copies what was found into a new layer.
@@ -305,26 +225,6 @@ impl Build<'_> {
     }
 }
 
-/// A copy as the cache and the history know it.
-fn transfer_name(order: Order, verb: TransferVerb, (words, place): (&Words, &Place), worth: &str) -> Name {
-    let Words { destination, sources, flags, shown_flags, .. } = words;
-    let verb = verb.name();
-    let owners = place.keeps_owners.then(|| KEEPS_OWNERS.to_owned());
-    match order {
-        Order::Written => {
-            let mut name = Name::of(no_operation(&format!("{verb} {flags}{worth} in {destination}")));
-            name.command.extend(owners);
-            name
-        }
-        Order::Graph => {
-            let history = format!("{verb} {shown_flags}{sources} {destination} # buildkit");
-            let mut command = vec![history.clone(), format!("{flags}{worth}")];
-            command.extend(owners);
-            Name { command, history: Some(history), inputs: None }
-        }
-    }
-}
-
 impl Transfer {
     /// Whether a source is a file of the context, or may be one.
     fn reads_context(&self) -> bool {
@@ -360,9 +260,4 @@ fn may_have_links(item: &Item) -> bool {
         Item::Tree(_) => true,
         Item::Remote(_) | Item::Inline(_) => false,
     }
-}
-
-/// Whether a destination is a directory by its form.
-fn names_directory(destination: &str) -> bool {
-    destination.ends_with('/') || matches!(destination.rsplit('/').next(), Some("." | ".."))
 }

@@ -18,6 +18,7 @@ mod changes;
 mod checks;
 mod commit;
 mod contexts;
+mod copy_identity;
 mod copying;
 mod declare;
 mod downloads;
