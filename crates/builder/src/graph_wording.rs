@@ -53,6 +53,10 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
             E::Switch { flag, value } => format!(
                 "dockerfile parse error on line {number}: expecting boolean value for flag --{flag}, not: {value}"
             ),
+            E::Arguments(verb, _) if matches!(verb.as_str(), "COPY" | "ADD") => format!(
+                "dockerfile parse error on line {number}: {verb} requires at least two arguments, but only one was provided. \
+                 Destination could not be determined"
+            ),
             E::HealthCheckFlag { flag, value } if *flag != "retries" && !value.contains(char::is_numeric) => {
                 format!("dockerfile parse error on line {number}: time: invalid duration {value:?}")
             }
@@ -60,6 +64,10 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
         },
         E::Empty => "file with no instructions".to_owned(),
         E::TwoArguments(_) | E::UnknownMountKey { .. } => error.to_string(),
+        E::Permissions(mode) if mode.starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777")
+        }
+        E::Target(target) => format!("target stage {target:?} could not be found"),
         E::Port(port) => format!("invalid containerPort: {port}"),
         E::Signal(signal) => format!("invalid signal: {signal}"),
         E::MountType(kind) => format!("unsupported mount type {kind:?}"),

@@ -93,8 +93,6 @@ pub enum DockerfileError {
     UnknownMountKey { key: String, field: String },
     #[error("invalid field '{0}' must be a key=value pair")]
     MountField(String),
-    #[error("the mount has the key '{0}' twice")]
-    DuplicateMountKey(String),
     #[error("the key '{key}' does not belong to a {kind} mount")]
     MountKey { key: String, kind: String },
     #[error("invalid value '{value}' of the mount's key '{key}'")]

@@ -101,7 +101,7 @@ impl RunMount {
         let from = fields.value("from").map(str::to_owned);
         let source = fields.value("source").unwrap_or_default().to_owned();
         let read_only = match kind {
-            "bind" => !fields.switch("rw")?.unwrap_or(false) && fields.switch("ro")?.unwrap_or(true),
+            "bind" => fields.is_read_only()?,
             "cache" => fields.switch("ro")?.unwrap_or(false),
             _ => false,
         };
@@ -153,9 +153,8 @@ impl<'a> Fields<'a> {
             if value.is_none() && !matches!(*key, "ro" | "rw" | "required") {
                 return Err(DockerfileError::MountField(field.to_owned()));
             }
-            if pairs.iter().any(|(known, _)| known == key) {
-                return Err(DockerfileError::DuplicateMountKey(written.to_owned()));
-            }
+            // The last one counts.
+            pairs.retain(|(known, _)| known != key);
             pairs.push((key, value));
         }
         Ok(Self { pairs })
@@ -189,6 +188,14 @@ impl<'a> Fields<'a> {
             Some("false" | "0") => Ok(Some(false)),
             Some(other) => Err(invalid(key, other)),
         }
+    }
+
+    /// Whether files are mounted that cannot be changed: what is said last counts.
+    fn is_read_only(&self) -> Result<bool, DockerfileError> {
+        let (read_only, writable) = (self.switch("ro")?, self.switch("rw")?.map(|writable| !writable));
+        let last = self.pairs.iter().rev().find(|(key, _)| matches!(*key, "ro" | "rw"));
+        let said = last.and_then(|(key, _)| if *key == "ro" { read_only } else { writable });
+        Ok(said.unwrap_or(true))
     }
 
     fn sharing(&self) -> Result<Sharing, DockerfileError> {
@@ -252,6 +259,10 @@ mod tests {
             panic!("no cache")
         };
         assert_eq!(access, Some(Access::CACHE));
+        assert!(parsed("rw,ro,target=/x").read_only && !parsed("ro,rw,target=/x").read_only);
+        let twice = parsed("type=cache,type=bind,target=/x,from=a,dst=/y,from=b");
+        assert_eq!(twice.target, "/y");
+        assert_eq!(twice.kind, RunMountKind::Bind { from: Some("b".to_owned()), source: String::new() });
         let secret = parsed("type=secret,target=/a/token,env=T,required,mode=0440,uid=7").kind;
         let access = Access { mode: 0o440, user: 7, group: 0 };
         let variable = Some("T".to_owned());
@@ -276,7 +287,6 @@ mod tests {
             ("", "unexpected key '' in ''"),
             ("type=bind,target=/x,color=red", "unexpected key 'color' in 'color=red'"),
             ("type=bind,target", "invalid field 'target' must be a key=value pair"),
-            ("type=bind,target=/x,dst=/y", "the mount has the key 'dst' twice"),
             ("type=bind,target=/x,sharing=locked", "the key 'sharing' does not belong to a bind mount"),
             ("type=cache,target=/x,sharing=maybe", "invalid value 'maybe' of the mount's key 'sharing'"),
             ("type=cache,target=/x,mode=9", "invalid value '9' of the mount's key 'mode'"),

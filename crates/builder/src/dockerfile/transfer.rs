@@ -49,7 +49,7 @@ pub(super) fn parse(
     if verb == TransferVerb::Copy && sources.iter().any(is_url) {
         return Err(DockerfileError::CopyUrl);
     }
-    let mode = flags.value("chmod");
+    let mode = flags.value("chmod").filter(|mode| !mode.is_empty());
     if let Some(mode) = mode.filter(|mode| !mode.contains('$')) {
         Permissions::parse(mode)?;
     }

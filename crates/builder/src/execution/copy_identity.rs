@@ -88,6 +88,7 @@ impl Build<'_> {
     pub(super) fn transfer_words(&self, transfer: &Transfer) -> Result<Words, BuildError> {
         let expand = |word: &Option<String>| word.as_deref().map(|word| self.expand(word)).transpose();
         let (owner, mode) = (expand(&transfer.owner)?, expand(&transfer.mode)?);
+        let mode = mode.filter(|mode| !mode.is_empty());
         let checksum = expand(&transfer.checksum)?;
         let sources = transfer.sources.iter().map(|source| self.expand(source));
         let documents = transfer.documents.iter().map(|document| format!("<<{}", document.name));

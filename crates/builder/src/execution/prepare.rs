@@ -83,7 +83,7 @@ pub(super) fn prepare(
         Some(changes) => Dockerfile::parse_graph(&text, changes)?,
         None => Dockerfile::parse(&text, choice.wording, choice.order)?,
     };
-    dockerfile.stop_after(choice.target.as_deref())?;
+    dockerfile.stop_after(choice.target.as_deref(), choice.order)?;
     append_labels(&mut dockerfile, &choice.labels);
     Ok(Prepared { dockerfile, text, context, provider })
 }
