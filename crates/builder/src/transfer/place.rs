@@ -213,6 +213,7 @@ fn place_file(
             .map_err(|failure| failure.named(&selected.written));
     }
     let (mut position, name) = file_place(upper, &selected.name, placement)?;
+    room_for(upper, (&position, &name), &selected.node, placement)?;
     put(upper, (&mut position, &name), selected.node.clone(), given, placement)?;
     Ok(upper.complete()?)
 }
@@ -266,8 +267,9 @@ fn place_children(
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
     let mut path = top.to_owned();
-    let mut levels = vec![source.names(top)?.into_iter()];
-    while let Some(level) = levels.last_mut() {
+    let room = if position.directory().is_vacant()? { Room::Vacant } else { Room::Taken };
+    let mut levels = vec![(source.names(top)?.into_iter(), room)];
+    while let Some((level, room)) = levels.last_mut() {
         let Some(name) = level.next() else {
             levels.pop();
             if !levels.is_empty() {
@@ -289,12 +291,16 @@ fn place_children(
         let is_file = matches!(node.kind, NodeKind::File { .. });
         let given = is_file.then(|| source.give(&path)).transpose()?;
         let is_directory = node.is_directory();
+        let room = match room {
+            Room::Vacant => Room::Vacant,
+            Room::Taken => room_for(upper, (position, &name), &node, placement)?,
+        };
         put(upper, (position, &name), node, given, placement)?;
         if is_directory {
             let missing = || TreeError::NotDirectory(path.clone());
             let directory = position.directory().enter(&name)?.ok_or_else(missing)?;
             position.push(&name, directory);
-            levels.push(source.names(&path)?.into_iter());
+            levels.push((source.names(&path)?.into_iter(), room));
         } else {
             path.pop();
         }
@@ -310,12 +316,6 @@ fn put(
     given: Option<Given>,
     placement: &Placement<'_>,
 ) -> Result<(), TreeError> {
-    if let Some(refusal) = replacing(position, name, &node)? {
-        match placement.sources {
-            Sources::Joined => upper.note_replaced(),
-            Sources::Independent => return Err(refusal),
-        }
-    }
     set_permissions(&mut node, placement);
     if placement.owner.is_some() || !placement.keeps_owners {
         let Owner { user, group } = owner(placement);
@@ -336,13 +336,33 @@ fn put(
     }
 }
 
-/// What is wrong with putting a file in the place of a directory, or the other way round.
-fn replacing(position: &Position, name: &OsStr, node: &Node) -> Result<Option<TreeError>, TreeError> {
-    let Some(there) = position.directory().child(name)? else { return Ok(None) };
+/// Whether anything is where something is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Nothing: neither is anything beneath it, and nobody needs to look.
+    Vacant,
+    /// Something may be.
+    Taken,
+}
+
+/// Finds out what is where a node is put; in the place of a directory no file can be put, nor the other way round, unless
+/// that is only noted.
+fn room_for(
+    upper: &mut Upper,
+    (position, name): (&Position, &OsStr),
+    node: &Node,
+    placement: &Placement<'_>,
+) -> Result<Room, TreeError> {
+    let Some(there) = position.directory().child(name)? else { return Ok(Room::Vacant) };
     let path = || Path::new("/").join(position.path()).join(name);
-    Ok(match (node.is_directory(), there.node.is_directory()) {
-        (true, false) => Some(TreeError::FileInPlaceOfDirectory(path())),
-        (false, true) => Some(TreeError::DirectoryInPlaceOfFile(path())),
-        _ => None,
-    })
+    let refusal = match (node.is_directory(), there.node.is_directory()) {
+        (true, false) => TreeError::FileInPlaceOfDirectory(path()),
+        (false, true) => TreeError::DirectoryInPlaceOfFile(path()),
+        _ => return Ok(Room::Taken),
+    };
+    match placement.sources {
+        Sources::Joined => upper.note_replaced(),
+        Sources::Independent => return Err(refusal),
+    }
+    Ok(Room::Taken)
 }

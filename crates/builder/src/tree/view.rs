@@ -83,6 +83,20 @@ impl Directory {
         Ok((!parts.is_empty()).then(|| Self { parts: Rc::new(parts) }))
     }
 
+    /// Whether no layer has anything in the directory.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when a layer cannot be read.
+    pub(crate) fn is_vacant(&self) -> Result<bool, TreeError> {
+        for part in self.parts.iter() {
+            let failed = |error| TreeError::file("list", part)(error);
+            if fs::read_dir(part).map_err(failed)?.next().is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The names in the directory, sorted.
     ///
     /// # Errors

@@ -219,7 +219,7 @@ mod tests {
     }
 
     /// Another one for each file.
-    fn content(directory: &Path, name: u32) -> String {
+    fn content(directory: &std::path::Path, name: u32) -> String {
         format!("{name} of {}", directory.display())
     }
 

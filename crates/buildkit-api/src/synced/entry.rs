@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use super::contents::Content;
 use super::error::SyncError;
@@ -113,14 +113,12 @@ impl Entry {
 }
 
 fn read_path(bytes: &[u8]) -> Result<PathBuf, SyncError> {
-    let path = Path::new(OsStr::from_bytes(bytes));
-    let plain = path.components().all(|component| matches!(component, Component::Normal(_)));
-    // Components leave out doubled slashes and dots: a path that differs from its components is invalid.
-    let same = path.components().collect::<PathBuf>().as_os_str() == path.as_os_str();
-    if bytes.is_empty() || bytes.len() > PATH_LIMIT || bytes.contains(&0) || !plain || !same {
+    // No name is empty: the path neither begins nor ends with a slash, and has none doubled.
+    let is_plain = bytes.split(|byte| *byte == b'/').all(|name| !matches!(name, b"" | b"." | b".."));
+    if bytes.len() > PATH_LIMIT || bytes.contains(&0) || !is_plain {
         return Err(SyncError::Path(shown(bytes).chars().take(SHOWN_LIMIT).collect()));
     }
-    Ok(path.to_owned())
+    Ok(PathBuf::from(OsStr::from_bytes(bytes)))
 }
 
 /// A path as messages show it.

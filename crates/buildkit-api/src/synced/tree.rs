@@ -1,6 +1,6 @@
 //! A received directory: entries by path, put together in the order in which they come.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -26,7 +26,7 @@ static TREES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_
 /// A received directory.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    pub(super) entries: BTreeMap<PathBuf, Entry>,
+    pub(super) entries: HashMap<PathBuf, Entry>,
     /// The names in each directory; the root has an empty path.
     pub(super) names: HashMap<PathBuf, Vec<OsString>>,
     _weight: Reservation,
@@ -35,7 +35,7 @@ pub(crate) struct Tree {
 /// A directory that is being received.
 #[derive(Debug)]
 pub(crate) struct TreeBuilder {
-    entries: BTreeMap<PathBuf, Entry>,
+    entries: HashMap<PathBuf, Entry>,
     names: HashMap<PathBuf, Vec<OsString>>,
     weight: Reservation,
     last: PathBuf,
@@ -45,7 +45,7 @@ pub(crate) struct TreeBuilder {
 impl TreeBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            entries: BTreeMap::new(),
+            entries: HashMap::new(),
             names: HashMap::from([(PathBuf::new(), Vec::new())]),
             weight: Reservation::new(Arc::clone(&TREES)),
             last: PathBuf::new(),
