@@ -23,6 +23,7 @@ mod go_mode;
 mod grpc;
 mod held;
 mod image_build;
+mod layer_compression;
 mod made;
 mod parts;
 mod progress;

@@ -21,6 +21,7 @@ mod history;
 mod import;
 mod inspect;
 mod layer;
+mod layout_listing;
 mod list;
 mod load;
 mod manifests;
@@ -43,8 +44,8 @@ mod whiteout;
 mod xz_window;
 mod zstd_reader;
 
-pub use blobs::{BlobSize, BlobSource, PackedBlob, Packer};
-pub use built::{BuiltImage, Predicate, package_address};
+pub use blobs::{BlobSize, BlobSource, Packed, PackedBlob, Packer, Root};
+pub use built::{Annotations, BuiltImage, BuiltImages, Predicate, package_address};
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;
 pub use compression::{Compression, Peeked, decoder, decompress, peek};

@@ -11,16 +11,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{Digest, ImageReference, Timestamp};
-use serde::Serialize;
 
+use crate::built::Annotations;
 use crate::layer::HashingWriter;
-use crate::registry::{Descriptor, HUB, ImageManifest, Index, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Platform};
-use crate::save::{Asked, ManifestItem, line, member, write_file, write_layer};
+use crate::layout_listing::{LayoutListing, blob_path};
+use crate::registry::{Descriptor, ImageManifest, Index, OCI_CONFIG, OCI_MANIFEST, Platform};
+use crate::save::{Asked, line, member, write_file, write_layer};
 use crate::store::{Image, ImageRecord, Layer, Store, Target, Variant, digest_of};
 use crate::tar::{Member, Writer};
 use crate::{Error, store::parse_document};
 
-const BLOBS: &str = "blobs/sha256/";
 /// How deep indexes may be nested.
 const DEPTH_LIMIT: u32 = 3;
 
@@ -32,8 +32,7 @@ pub struct SavedLayout {
     layers: BTreeMap<Digest, Layer>,
     /// Layers as they came.
     blobs: BTreeMap<Digest, KeptBlob>,
-    index: Vec<Descriptor>,
-    manifest: Vec<ManifestItem>,
+    listing: LayoutListing,
 }
 
 /// An image that is to be saved under names that lead to the same.
@@ -43,14 +42,6 @@ struct AskedImage {
     names: Vec<ImageReference>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LayoutIndex<'a> {
-    schema_version: u32,
-    media_type: &'static str,
-    manifests: &'a [Descriptor],
-}
-
 /// A layer's blob in the store, which is there as long as the layer is held.
 #[derive(Debug)]
 struct KeptBlob {
@@ -58,12 +49,6 @@ struct KeptBlob {
     path: PathBuf,
     size: u64,
     _layer: Layer,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LayoutVersion {
-    image_layout_version: &'static str,
 }
 
 impl Store {
@@ -97,12 +82,19 @@ impl Store {
         Ok(saved)
     }
 
-    /// Prepares one image for saving as a layout, under names that it need not have.
+    /// Prepares one image for saving as a layout, under names that it need not have; what it is listed by gets the
+    /// annotations.
     ///
     /// # Errors
     /// `NotFound` when it is unknown.
-    pub fn layout_of(&self, id: &Digest, names: &[ImageReference]) -> Result<SavedLayout, Error> {
-        let mut saved = SavedLayout::default();
+    pub fn layout_of(
+        &self,
+        id: &Digest,
+        names: &[ImageReference],
+        annotations: &Annotations,
+    ) -> Result<SavedLayout, Error> {
+        let listing = LayoutListing::with_annotations(annotations.clone());
+        let mut saved = SavedLayout { listing, ..SavedLayout::default() };
         for Asked { image, .. } in self.asked(&id.to_string())? {
             let target = self.last_target_of(id);
             self.add_to_layout(&mut saved, &AskedImage { image, target, names: names.to_vec() }, &[])?;
@@ -137,8 +129,8 @@ impl Store {
             };
             match exact {
                 Some((manifest, descriptor)) => {
-                    saved.add_item(&manifest, names);
-                    saved.add_names(&with_platform(descriptor, &image), names);
+                    saved.add_image(&manifest, names);
+                    saved.listing.add_names(&with_platform(descriptor, &image), names);
                 }
                 None => self.add_made(saved, &image, names)?,
             }
@@ -158,9 +150,9 @@ impl Store {
         let Some(document) = self.document(&target.digest)? else { return Ok(false) };
         let own = Variant { manifest, image: image.id };
         let Some((own_manifest, descriptor)) = self.add_variant(saved, own)? else { return Ok(false) };
-        saved.add_item(&own_manifest, names);
+        saved.add_image(&own_manifest, names);
         if manifest == target.digest {
-            saved.add_names(&with_platform(descriptor, image), names);
+            saved.listing.add_names(&with_platform(descriptor, image), names);
             return Ok(true);
         }
         for variant in target.variants.iter().filter(|variant| variant.image != image.id) {
@@ -168,7 +160,7 @@ impl Store {
         }
         self.add_listed(saved, &document, 0)?;
         saved.documents.insert(target.digest, document);
-        saved.add_names(&Descriptor::new(&target.media_type, target.digest, target.size), names);
+        saved.listing.add_names(&Descriptor::new(&target.media_type, target.digest, target.size), names);
         Ok(true)
     }
 
@@ -240,9 +232,9 @@ impl Store {
         let manifest = self.plain_manifest(image)?;
         saved.document(OCI_CONFIG, document);
         saved.layers.extend(self.layers(image)?.into_iter().map(|layer| (layer.diff_id(), layer)));
-        saved.add_item(&manifest, names);
+        saved.add_image(&manifest, names);
         let manifest = saved.document(OCI_MANIFEST, line(&manifest)?);
-        saved.add_names(&with_platform(manifest, image), names);
+        saved.listing.add_names(&with_platform(manifest, image), names);
         Ok(())
     }
 }
@@ -251,21 +243,6 @@ impl Store {
 fn with_platform(descriptor: Descriptor, image: &Image) -> Descriptor {
     let platform = Some(Platform::of(&image.config)).filter(|platform| !platform.architecture.is_empty());
     Descriptor { platform, ..descriptor }
-}
-
-/// The names that containerd and other tools find an image by.
-fn annotations(name: &ImageReference) -> BTreeMap<String, String> {
-    let tag = name.tag_or_latest().to_string();
-    let host = name.repository.host().unwrap_or(HUB);
-    let path = name.repository.remote_path();
-    BTreeMap::from([
-        ("io.containerd.image.name".to_owned(), format!("{host}/{path}:{tag}")),
-        ("org.opencontainers.image.ref.name".to_owned(), tag),
-    ])
-}
-
-fn blob(digest: &Digest) -> String {
-    format!("{BLOBS}{}", digest.hexadecimal())
 }
 
 impl KeptBlob {
@@ -286,24 +263,10 @@ impl KeptBlob {
 }
 
 impl SavedLayout {
-    /// Adds an item of `manifest.json`.
-    fn add_item(&mut self, manifest: &ImageManifest, names: &[ImageReference]) {
-        let tags: Vec<String> = names.iter().map(ToString::to_string).collect();
-        self.manifest.push(ManifestItem {
-            config: blob(&manifest.config.digest),
-            repo_tags: (!tags.is_empty()).then_some(tags),
-            layers: manifest.layers.iter().map(|layer| blob(&layer.digest)).collect(),
-            true_ids: false,
-        });
-    }
-
-    /// Adds a manifest or index under its names.
-    fn add_names(&mut self, descriptor: &Descriptor, names: &[ImageReference]) {
-        let named = |name| Descriptor { annotations: annotations(name), ..descriptor.clone() };
-        self.index.extend(names.iter().map(named));
-        if names.is_empty() {
-            self.index.push(descriptor.clone());
-        }
+    /// Adds an image to `manifest.json`.
+    fn add_image(&mut self, manifest: &ImageManifest, names: &[ImageReference]) {
+        let layers = manifest.layers.iter().map(|layer| &layer.digest);
+        self.listing.add_image(&manifest.config.digest, layers, names);
     }
 
     fn document(&mut self, media_type: &str, document: Vec<u8>) -> Descriptor {
@@ -319,16 +282,14 @@ impl SavedLayout {
     pub fn write(&self, out: &mut dyn Write) -> Result<(), Error> {
         let mut writer = Writer::new(out);
         let seconds = Timestamp::now().unix_seconds();
-        if self.manifest.is_empty() {
+        if self.listing.is_empty() {
             return writer.finish().map(drop).map_err(Error::Output);
         }
-        for directory in ["blobs/", BLOBS] {
-            writer.header(&member(directory, b'5', 0o755, seconds)).map_err(Error::Output)?;
-        }
+        LayoutListing::write_directories(&mut writer, seconds)?;
         let layers = self.layers.keys().chain(self.blobs.keys());
         let blobs: BTreeSet<&Digest> = self.documents.keys().chain(layers).collect();
         for digest in blobs {
-            let name = blob(digest);
+            let name = blob_path(digest);
             if let Some(document) = self.documents.get(digest) {
                 write_file(&mut writer, &name, document, seconds)?;
             } else if let Some(kept) = self.blobs.get(digest) {
@@ -337,11 +298,7 @@ impl SavedLayout {
                 write_layer(&mut writer, &name, layer, seconds)?;
             }
         }
-        let index = LayoutIndex { schema_version: 2, media_type: OCI_INDEX, manifests: &self.index };
-        write_file(&mut writer, "index.json", &line(&index)?, seconds)?;
-        write_file(&mut writer, "manifest.json", &line(&self.manifest)?, seconds)?;
-        let version = LayoutVersion { image_layout_version: "1.0.0" };
-        write_file(&mut writer, "oci-layout", &line(&version)?, seconds)?;
+        self.listing.write(&mut writer, seconds)?;
         writer.finish().map(drop).map_err(Error::Output)
     }
 }

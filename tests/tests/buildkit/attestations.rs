@@ -20,20 +20,6 @@ fn parsed(document: &[u8]) -> Value {
     serde_json::from_slice(document).expect("JSON")
 }
 
-/// The documents of an archive, by their digest.
-fn blobs(archive: &[u8]) -> Stored {
-    let mut archive = tar::Archive::new(archive);
-    let mut stored = Stored::default();
-    for entry in archive.entries().expect("an archive") {
-        let mut entry = entry.expect("an entry");
-        let path = entry.path().expect("a path").display().to_string();
-        let mut content = Vec::new();
-        std::io::Read::read_to_end(&mut entry, &mut content).expect("a content");
-        stored.add(&path, content);
-    }
-    stored
-}
-
 /// Checks the form of an index with one image and one attestation; gives the attestation's statement.
 fn statement(stored: &Stored, index: &str) -> Value {
     let index = parsed(stored.blob(index));
@@ -144,7 +130,7 @@ fn provenance_goes_with_an_archive_and_to_a_registry() {
     let engine = Engine::start();
     let exporters: &[(&str, &[(&str, &str)])] = &[("oci", &[("name", "carried:1")])];
     let carried = run(order("x").exporters(exporters).option(OPTION, "").run(engine.socket()));
-    let archive = blobs(&carried.received.file);
+    let archive = Stored::of_archive(&carried.received.file);
     let said = statement(&archive, response(&carried, "containerimage.digest"));
     let platform = said["subject"][0]["name"].as_str().expect("a name");
     assert!(platform.starts_with("pkg:docker/carried@1?platform=linux%2F"), "{platform}");

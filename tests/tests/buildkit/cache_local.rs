@@ -214,9 +214,12 @@ fn a_cancelled_build_waits_for_no_blob_of_a_cache() {
             let begun = begin_order(engine.socket(), order, async |_| now() == Stalled::Waiting).await;
             begun.call.abort();
             // The session stays: only the build is over.
-            while now() != Stalled::GivenUp {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let given_up = async {
+                while now() != Stalled::GivenUp {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), given_up).await.expect("nobody waits");
             drop(begun);
         });
         nothing_is_left(&engine);

@@ -68,13 +68,13 @@ fn an_image_goes_to_the_client_and_comes_back() {
 #[test]
 fn attributes_without_effect_are_warnings_and_prefixes_begin_names() {
     let engine = Engine::start();
-    let attributes = [("compression", "gzip"), ("oci-mediatypes", "false"), ("dest", "/x")];
+    let attributes = [("buildinfo", "true"), ("oci-mediatypes", "false"), ("dest", "/x")];
     let built = run(Order::of(offers(), "x").exporters(&[("docker", &attributes)]).run(engine.socket()));
     built.result.as_ref().expect("a build");
     assert_eq!(
         built.warnings(),
         [
-            "exporter attribute compression=gzip of docker has no effect: layers in archives are not compressed",
+            "exporter attribute buildinfo=true of docker has no effect: clients of today have no such field of images",
             "exporter attribute oci-mediatypes=false of docker has no effect: archives have the types of the OCI",
         ]
     );
@@ -93,7 +93,8 @@ fn what_cannot_be_exported_is_refused_first() {
     for (kind, attributes, code) in [
         ("nosuch", &[][..], 12),
         ("moby", &[("nosuch", "1")][..], 12),
-        ("oci", &[("annotation.a", "b")][..], 12),
+        ("oci", &[("compression", "estargz")][..], 12),
+        ("local", &[("annotation.a", "b")][..], 12),
         ("local", &[("platform-split", "true")][..], 12),
         ("tar", &[("rewrite-timestamp", "true")][..], 12),
         ("moby", &[("name", "NOT A NAME")][..], 3),

@@ -1,5 +1,6 @@
 //! BuildKit's protocol, spoken by a client of its own: builds with file sync, exporters, hostile peers, endings.
 
+mod annotations;
 mod attestations;
 mod builds;
 mod cache;
@@ -9,6 +10,7 @@ mod cache_local;
 mod caches;
 mod calls;
 mod client;
+mod compression;
 mod content_store;
 mod departures;
 mod endings;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use berth_tests::registry::Registry;
+use serde_json::Value;
 
 /// What is stored.
 #[derive(Debug, Default)]
@@ -20,6 +21,31 @@ impl Stored {
             }
         }
         stored
+    }
+
+    /// All that an archive has, its lists by their names.
+    pub(crate) fn of_archive(archive: &[u8]) -> Self {
+        let mut archive = tar::Archive::new(archive);
+        let mut stored = Self::default();
+        for entry in archive.entries().expect("an archive") {
+            let mut entry = entry.expect("an entry");
+            let path = entry.path().expect("a path").display().to_string();
+            let mut content = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut content).expect("a content");
+            stored.add(&path, content);
+        }
+        stored
+    }
+
+    /// A list of an archive.
+    pub(crate) fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(self.blob(&format!("sha256:{name}"))).expect("JSON")
+    }
+
+    /// The document that a descriptor points to.
+    pub(crate) fn document(&self, descriptor: &Value) -> Value {
+        let digest = descriptor["digest"].as_str().expect("a digest");
+        serde_json::from_slice(self.blob(digest)).expect("JSON")
     }
 
     /// Adds a blob by its path, whose last name is its digest.

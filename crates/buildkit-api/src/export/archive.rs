@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::images;
-use model::ImageReference;
+use engine::images::{self, Packer, Root};
 
-use super::options::ArchiveKind;
+use super::options::ArchiveExport;
 use super::result::{BuildOutput, OutputFiles};
 use super::writer::{PieceWriter, piece_writer};
 use crate::build::Build;
@@ -26,13 +25,28 @@ pub(super) async fn export_image(
     build: &Arc<Build>,
     exporter: usize,
     output: &BuildOutput,
-    (kind, names): (ArchiveKind, Vec<ImageReference>),
+    export: ArchiveExport,
 ) -> Result<HashMap<String, String>, Status> {
-    let response = output.record(parts, build, &names).await?;
+    let ArchiveExport { kind, names, form, annotations } = export;
+    let (built, of_root) = output.annotated(build, &annotations)?;
+    let response = output.record(parts, (built.clone(), of_root.clone()), &names).await?;
     let (store, image) = (parts.engine.images.store().clone(), output.main()?);
-    let write = move |out: &mut PieceWriter| store.layout_of(&image, &names)?.write(out);
+    let cancellation = build.cancellation().child();
+    let write = move |out: &mut PieceWriter| -> Result<(), Status> {
+        let Some(form) = form else {
+            let written = store.layout_of(&image, &names, &of_root).and_then(|layout| layout.write(out));
+            return written.map_err(unwritten);
+        };
+        let (store, names, cancellation) = (&store, &names, &cancellation);
+        let packer = Packer { store, form, root: Root::Manifest, names, cancellation };
+        Ok(packer.write_archive(&built, &image, &of_root, out)?)
+    };
     send(parts, build, exporter, kind.title(), write).await?;
     Ok(response)
+}
+
+fn unwritten(error: images::Error) -> Status {
+    Status::of_kind(error.kind(), error.to_string())
 }
 
 /// Sends the files of an image as an archive.
@@ -46,7 +60,7 @@ pub(super) async fn export_files(
     files: OutputFiles,
 ) -> Result<(), Status> {
     let (store, directory) = (parts.engine.images.store().clone(), parts.directory.clone());
-    let write = move |out: &mut PieceWriter| write_files(&store, &files, &directory, out);
+    let write = move |out: &mut PieceWriter| write_files(&store, &files, &directory, out).map_err(unwritten);
     send(parts, build, exporter, "exporting to client tarball", write).await
 }
 
@@ -98,7 +112,7 @@ async fn send(
     build: &Arc<Build>,
     exporter: usize,
     title: &str,
-    write: impl FnOnce(&mut PieceWriter) -> Result<(), images::Error> + Send + 'static,
+    write: impl FnOnce(&mut PieceWriter) -> Result<(), Status> + Send + 'static,
 ) -> Result<(), Status> {
     let step = build.progress.start(&format!("export {exporter}"), title);
     let part = step.part("sending tarball");
@@ -110,7 +124,7 @@ async fn send(
             write(&mut writer)?;
             // A client that is gone is noticed where its pieces are sent.
             let _ = writer.flush();
-            Ok::<(), images::Error>(())
+            Ok::<(), Status>(())
         });
         let mut sent = 0;
         while let Some(piece) = pieces.recv().await {
@@ -119,7 +133,7 @@ async fn send(
             part.advance(sent);
         }
         let written = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-        written.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
+        written?;
         upload.finish().await
     };
     let sent = sent.await;

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use engine::images::registry::{Descriptor, Message, PushRequest, PushWords, PushedImage};
+use engine::images::registry::{Descriptor, LayerForm, Message, PushRequest, PushWords, PushedImage};
+use engine::images::{Annotations, BuiltImages};
 use model::{Digest, ImageReference};
 
 use super::names::canonical;
@@ -20,11 +21,11 @@ use crate::progress::Step;
 pub(super) async fn export(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
-    output: &BuildOutput,
+    (output, built): (&BuildOutput, (BuiltImages, Annotations)),
     names: Vec<ImageReference>,
-    push: bool,
+    push: Option<LayerForm>,
 ) -> Result<HashMap<String, String>, Status> {
-    let mut response = output.record(parts, build, &names).await?;
+    let mut response = output.record(parts, built, &names).await?;
     let image = output.main()?;
     let whole: Vec<String> = names.iter().map(canonical).collect();
     let step = build.progress.start("export image", "exporting to image");
@@ -36,11 +37,11 @@ pub(super) async fn export(
         whole.iter().for_each(|name| step.part(&format!("naming to {name}")).complete());
     }
     step.conclude(named)?;
-    if push {
+    if let Some(layers) = push {
         for name in &names {
             let title = format!("pushing {}", canonical(name));
             let step = build.progress.start(&format!("push {name}"), &title);
-            let pushed = push_one(parts, build, &step, name).await;
+            let pushed = push_one(parts, build, &step, (name, layers)).await;
             let pushed = step.conclude(pushed)?;
             let descriptor = Descriptor::new(&pushed.media_type, pushed.digest, pushed.size);
             response.extend(described(&descriptor)?);
@@ -79,7 +80,7 @@ async fn push_one(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     step: &Step,
-    name: &ImageReference,
+    (name, layers): (&ImageReference, LayerForm),
 ) -> Result<PushedImage, Status> {
     let host = name.repository.host().unwrap_or(engine::images::registry::HUB).to_owned();
     let credentials = match parts.sessions.find(&build.session).await {
@@ -97,6 +98,7 @@ async fn push_one(
             words: PushWords::Today,
             keeps_digests: true,
             platform: None,
+            layers,
         };
         let progress = |message: Message| {
             if message.status == "Pushed"

@@ -1,5 +1,6 @@
 //! Exporters: where a build's image goes.
 
+mod annotations;
 mod archive;
 mod directory;
 mod image;

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use engine::images::registry::{Form, LayerForm};
 use model::ImageReference;
 
+use super::annotations::WantedAnnotations;
 use super::names;
 use crate::grpc::Status;
+use crate::layer_compression::{Compression, LayerCompression};
 use buildkit_messages::control::Exporter;
 
 /// An exporter that was parsed.
@@ -19,14 +22,25 @@ pub(super) struct ParsedExport {
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Export {
-    /// Into the engine's store under these names, and from there to registries.
-    Image { names: Vec<ImageReference>, push: bool },
-    /// To the client as an archive of the image, with these names in it.
-    Archive { kind: ArchiveKind, names: Vec<ImageReference> },
+    /// Into the engine's store under these names, and from there to registries in this form.
+    Image { names: Vec<ImageReference>, push: Option<LayerForm>, annotations: WantedAnnotations },
+    /// To the client as an archive of the image.
+    Archive(ArchiveExport),
     /// To the client as an archive of the files; names of attestations begin with the prefix.
     Files { prefix: String },
     /// To the client as a directory of the files, likewise.
     Directory { prefix: String },
+}
+
+/// An archive of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ArchiveExport {
+    pub(super) kind: ArchiveKind,
+    /// The names in it.
+    pub(super) names: Vec<ImageReference>,
+    /// What its layers become; they stay as they are without one.
+    pub(super) form: Option<Form>,
+    pub(super) annotations: WantedAnnotations,
 }
 
 /// What an archive of an image calls itself. Both are an image layout with a `manifest.json` beside it.
@@ -57,13 +71,25 @@ impl ParsedExport {
         for (name, value) in sorted {
             attributes.take((kind, &exporter.kind), name, value)?;
         }
-        let Attributes { names, push, prefix, warnings } = attributes;
+        let form = attributes.compression.form()?;
+        let Attributes { names, push, forces_compression, annotations, prefix, mut warnings, .. } =
+            attributes;
         let export = match kind {
             Kind::Image if push && names.is_empty() => {
                 return Err(Status::invalid("an image that is pushed needs a name"));
             }
-            Kind::Image => Export::Image { names, push },
-            Kind::Archive(kind) => Export::Archive { kind, names },
+            Kind::Image => {
+                let layers = LayerForm { form: form.unwrap_or(Form::GZIPPED), is_forced: forces_compression };
+                if !push && layers.form != Form::GZIPPED {
+                    let text = "the compression of an image that is not pushed has no effect";
+                    warnings.push(format!("{text}: layers in the engine's store are not compressed"));
+                }
+                Export::Image { names, push: push.then_some(layers), annotations }
+            }
+            Kind::Archive(kind) => {
+                let form = form.filter(|form| *form != Form::Plain);
+                Export::Archive(ArchiveExport { kind, names, form, annotations })
+            }
             Kind::Files => Export::Files { prefix },
             Kind::Directory => Export::Directory { prefix },
         };
@@ -102,6 +128,9 @@ impl Kind {
 struct Attributes {
     names: Vec<ImageReference>,
     push: bool,
+    compression: LayerCompression,
+    forces_compression: bool,
+    annotations: WantedAnnotations,
     prefix: String,
     warnings: Vec<String>,
 }
@@ -123,6 +152,9 @@ impl Attributes {
             self.warnings.push(text);
             Ok(())
         };
+        if kind.is_of_images() && self.annotations.take(name, value)? {
+            return Ok(());
+        }
         match (kind, name) {
             (_, "name") if kind.is_of_images() => self.names = names::parse(value)?,
             (_, "name") => return warn("files have no name"),
@@ -133,25 +165,20 @@ impl Attributes {
             (Kind::Image, "store") if !flag()? => return refuse("images are made in the engine's store"),
             (Kind::Image, "unpack") if !flag()? => return warn("images are always unpacked"),
             (Kind::Image, "push-by-digest" | "store" | "unpack") => {}
-            (Kind::Image, "name-canonical" | "prefer-image-digest") if flag()? => {
+            (Kind::Image, "name-canonical") if flag()? => {
                 return warn("images that are pushed get the name of their digest in any case");
             }
-            (Kind::Image, "name-canonical" | "prefer-image-digest") => {}
+            // Clients say it of every image; the answer has the digests of both.
+            (Kind::Image, "name-canonical" | "prefer-image-digest") => drop(flag()?),
             (Kind::Archive(_), "tar") if !flag()? => return refuse("images are sent as archives"),
             (Kind::Archive(_), "tar") => {}
-            (Kind::Image, "compression") if matches!(value, "" | "gzip") => {}
-            (Kind::Image, "compression") => return refuse("layers are pushed with gzip"),
-            (Kind::Archive(_), "compression") if matches!(value, "" | "uncompressed") => {}
-            (Kind::Archive(_), "compression") if value == "gzip" => {
-                return warn("layers in archives are not compressed");
-            }
-            (Kind::Archive(_), "compression") => return refuse("layers in archives are not compressed"),
-            (Kind::Archive(_), "force-compression") if flag()? => {
-                return warn("layers in archives are not compressed");
-            }
-            // All layers that are pushed are compressed alike.
-            (Kind::Image | Kind::Archive(_), "force-compression") => drop(flag()?),
-            (Kind::Image | Kind::Archive(_), "compression-level") => return warn("there is one level"),
+            (Kind::Image | Kind::Archive(_), "compression") => match Compression::parse(value) {
+                Some(compression) => self.compression.kind = Some(compression),
+                None => return refuse("layers are packed with gzip or zstd, or uncompressed"),
+            },
+            (Kind::Image | Kind::Archive(_), "compression-level") => self.compression.set_level(value)?,
+            // All layers of an archive are compressed alike.
+            (Kind::Image | Kind::Archive(_), "force-compression") => self.forces_compression = flag()?,
             (Kind::Image, "oci-mediatypes") if flag()? => {
                 return warn(
                     "an image has the types of the OCI where something is said of it, or there are several",
@@ -175,7 +202,9 @@ impl Attributes {
             (_, "source-date-epoch") => {
                 return refuse("the argument SOURCE_DATE_EPOCH of the build says when results were made");
             }
-            (_, name) if name.starts_with("annotation") => return refuse("manifests get no annotations"),
+            (_, name) if name.starts_with("annotation") => {
+                return refuse("images have annotations, by a place and a key");
+            }
             _ => return refuse("it is not known"),
         }
         Ok(())
@@ -212,7 +241,7 @@ mod tests {
     #[test]
     fn exporters_are_told_apart() {
         let export = parse("moby", &[("name", "a,b:c"), ("unpack", "true")]).expect("an exporter");
-        let Export::Image { names, push: false } = export else { panic!("{export:?}") };
+        let Export::Image { names, push: None, .. } = export else { panic!("{export:?}") };
         assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:latest", "b:c"]);
         assert_eq!(
             parse("local", &[("dest", "/x")]).expect("an exporter"),
@@ -227,17 +256,15 @@ mod tests {
             ("nosuch", "name", "a"),
             ("image", "nosuch", "1"),
             ("image", "dest", "/x"),
-            ("image", "compression", "zstd"),
             ("image", "push-by-digest", "true"),
             ("image", "store", "false"),
             ("image", "rewrite-timestamp", "true"),
-            ("image", "annotation.a", "b"),
-            ("image", "annotation-index.a", "b"),
             ("image", "source-date-epoch", "7"),
             ("oci", "tar", "false"),
             ("oci", "push", "true"),
-            ("oci", "compression", "zstd"),
             ("docker", "compression", "estargz"),
+            ("image", "annotation.", "b"),
+            ("local", "annotation.a", "b"),
             ("docker", "attestation-prefix", "a"),
             ("local", "platform-split", "true"),
             ("local", "compression", "gzip"),
@@ -254,23 +281,53 @@ mod tests {
     }
 
     #[test]
+    fn layers_are_packed_as_the_client_wants() {
+        let push = |attributes: &[(&str, &str)]| {
+            let attributes = [&[("name", "a"), ("push", "true")], attributes].concat();
+            let export = parse("image", &attributes).expect("an exporter");
+            let Export::Image { push, .. } = export else { panic!("{export:?}") };
+            push.expect("a push")
+        };
+        assert_eq!(push(&[]), LayerForm::default());
+        let zstd = Form::Zstd { level: 19 };
+        assert_eq!(
+            push(&[("compression", "zstd"), ("compression-level", "19"), ("force-compression", "true")]),
+            LayerForm { form: zstd, is_forced: true }
+        );
+        let archive = |attributes: &[(&str, &str)]| {
+            let export = parse("oci", attributes).expect("an exporter");
+            let Export::Archive(ArchiveExport { form, .. }) = export else { panic!("{export:?}") };
+            form
+        };
+        assert_eq!((archive(&[]), archive(&[("compression", "uncompressed")])), (None, None));
+        assert_eq!(archive(&[("compression-level", "1")]), Some(Form::Gzipped { level: 1 }));
+        let parsed = parse_with_warnings("image", &[("name", "a"), ("compression", "zstd")]);
+        assert_eq!(
+            parsed.expect("an exporter").warnings,
+            [
+                "the compression of an image that is not pushed has no effect: layers in the engine's store are not compressed"
+            ]
+        );
+    }
+
+    #[test]
     fn what_has_no_effect_is_named_and_what_is_so_anyway_is_not() {
         for (kind, name, value, is_warned) in [
             ("image", "unpack", "false", true),
             ("image", "unpack", "true", false),
             ("image", "compression", "gzip", false),
             ("image", "force-compression", "true", false),
-            ("image", "compression-level", "9", true),
             ("image", "oci-mediatypes", "true", true),
             ("image", "oci-mediatypes", "false", false),
             ("image", "name-canonical", "true", true),
-            ("image", "prefer-image-digest", "false", false),
+            ("image", "prefer-image-digest", "true", false),
             ("image", "buildinfo", "true", true),
-            ("oci", "compression", "gzip", true),
+            ("oci", "compression", "gzip", false),
+            ("oci", "compression-level", "9", false),
             ("oci", "compression", "uncompressed", false),
             ("oci", "oci-mediatypes", "true", false),
             ("docker", "oci-mediatypes", "false", true),
-            ("docker", "force-compression", "true", true),
+            ("docker", "force-compression", "true", false),
             ("docker", "dest", "/x", false),
             ("tar", "name", "a", true),
             ("tar", "rewrite-timestamp", "false", false),

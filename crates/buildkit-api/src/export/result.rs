@@ -6,10 +6,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::images::registry::{Descriptor, Platform};
-use engine::images::{BuiltImage, Predicate};
+use engine::images::{Annotations, BuiltImage, BuiltImages, Predicate};
 use model::{Digest, ImageReference};
 use serde_json::json;
 
+use super::annotations::WantedAnnotations;
 use crate::build::Build;
 use crate::grpc::{Code, Status};
 use crate::made::MadeImage;
@@ -71,6 +72,28 @@ impl BuildOutput {
         Ok(OutputFiles { image: image.held.id, documents: documents.into_iter().collect() })
     }
 
+    /// The images with what is said of them, and the annotations of what their root is listed by.
+    ///
+    /// # Errors
+    /// [`Status`] for annotations of what the result does not have.
+    pub(super) fn annotated(
+        &self,
+        build: &Build,
+        wanted: &WantedAnnotations,
+    ) -> Result<(BuiltImages, Annotations), Status> {
+        let built = |image: &MadeImage| BuiltImage {
+            predicates: self.provenance.iter().map(|provenance| provenance.predicate(build, image)).collect(),
+            ..BuiltImage::new(image.held.id)
+        };
+        let images = self.images.iter().map(built).collect();
+        let mut built = BuiltImages { images, ..BuiltImages::default() };
+        let platforms: Vec<_> = self.images.iter().map(|image| image.platform.clone()).collect();
+        let has_index = built.needs_index();
+        built.annotations = wanted.apply(&platforms, &mut built.images, has_index)?;
+        let of_root = wanted.of_root(&built.images, has_index);
+        Ok((built, of_root))
+    }
+
     /// Records what the images are listed under, where something is said of them or there are several; gives what
     /// clients read of the result.
     ///
@@ -79,25 +102,20 @@ impl BuildOutput {
     pub(super) async fn record(
         &self,
         parts: &Arc<Parts>,
-        build: &Build,
+        (built, of_root): (BuiltImages, Annotations),
         names: &[ImageReference],
     ) -> Result<HashMap<String, String>, Status> {
-        let built = |image: &MadeImage| BuiltImage {
-            image: image.held.id,
-            predicates: self.provenance.iter().map(|provenance| provenance.predicate(build, image)).collect(),
-        };
-        let built: Vec<_> = self.images.iter().map(built).collect();
         let (store, names) = (parts.engine.images.store().clone(), names.to_vec());
         let work = tokio::task::spawn_blocking(move || store.record_built(&built, &names));
         let recorded = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-        let index = recorded.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
+        let root = recorded.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
         let main = self.main()?.to_string();
         let mut response = HashMap::from([(DIGEST.to_owned(), main.clone())]);
         if self.images.len() == 1 {
             response.insert(CONFIG_DIGEST.to_owned(), main);
         }
-        if let Some(index) = index {
-            response.extend(described(&index)?);
+        if let Some(root) = root {
+            response.extend(described(&Descriptor { annotations: of_root, ..root })?);
         }
         Ok(response)
     }

@@ -46,11 +46,12 @@ pub(crate) async fn run(
     build.set_statements(output.statements(build));
     for (number, exporter) in build.exporters.iter().enumerate() {
         match ParsedExport::of(exporter)?.export {
-            Export::Image { names, push } => {
-                response.extend(image::export(parts, build, &output, names, push).await?);
+            Export::Image { names, push, annotations } => {
+                let built = output.annotated(build, &annotations)?;
+                response.extend(image::export(parts, build, (&output, built), names, push).await?);
             }
-            Export::Archive { kind, names } => {
-                response.extend(archive::export_image(parts, build, number, &output, (kind, names)).await?);
+            Export::Archive(export) => {
+                response.extend(archive::export_image(parts, build, number, &output, export).await?);
             }
             Export::Files { prefix } => {
                 archive::export_files(parts, build, number, output.files(build, &prefix)?).await?;

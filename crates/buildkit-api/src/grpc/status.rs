@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use engine::images::registry::RegistryError;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::ErrorKind;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -166,6 +167,12 @@ impl Status {
         let text = fields.get(MESSAGE).and_then(|text| text.to_str().ok()).unwrap_or_default();
         let text = percent_decode_str(text).decode_utf8_lossy().into_owned();
         Some(Err(Self::new(Code::of_number(number), text)))
+    }
+}
+
+impl From<RegistryError> for Status {
+    fn from(error: RegistryError) -> Self {
+        Self::of_kind(error.kind(), error.to_string())
     }
 }
 

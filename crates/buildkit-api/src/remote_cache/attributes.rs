@@ -6,6 +6,7 @@ use engine::images::registry::Form;
 use model::ImageReference;
 
 use crate::grpc::Status;
+use crate::layer_compression::{Compression, LayerCompression};
 
 /// The images of a build that go into a cache.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -23,25 +24,13 @@ pub(super) struct Attributes {
     pub(super) reference: Option<ImageReference>,
     pub(super) directory: Option<String>,
     pub(super) mode: CacheMode,
-    pub(super) compression: Compression,
-    pub(super) level: Option<u32>,
+    pub(super) compression: LayerCompression,
+    /// Whether no blob is used that is known to hold a layer; the layers of a directory are always packed.
+    pub(super) forces_compression: bool,
     pub(super) ignores_errors: bool,
     /// What has no effect, in words.
     pub(super) warnings: Vec<String>,
 }
-
-/// How layers are compressed.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
-    #[default]
-    Gzip,
-    Zstd,
-    None,
-}
-
-/// The highest levels: zlib's, and zstd's.
-const GZIP_LEVELS: u32 = 9;
-const ZSTD_LEVELS: u32 = 22;
 
 impl Attributes {
     /// Reads the attributes of an export of this kind.
@@ -77,25 +66,12 @@ impl Attributes {
                 }
             }
             (_, "ignore-error") => self.ignores_errors = flag(name, value)?,
-            ("local", "compression") => {
-                self.compression = match value {
-                    "gzip" | "" => Compression::Gzip,
-                    "zstd" => Compression::Zstd,
-                    "uncompressed" => Compression::None,
-                    _ => return refuse(": layers are packed with gzip or zstd, or uncompressed"),
-                }
-            }
-            (_, "compression") if matches!(value, "gzip" | "") => {}
-            (_, "compression") => return refuse(": layers go to registries packed with gzip"),
-            (_, "compression-level") => {
-                let invalid = |_| Status::invalid(format!("the compression level {value:?} is no number"));
-                self.level = Some(value.parse().map_err(invalid)?);
-                if kind == "registry" {
-                    self.has_no_effect(name, value, "layers go to registries at one level");
-                }
-            }
-            // Every layer is compressed as the export says.
-            (_, "force-compression") => drop(flag(name, value)?),
+            (_, "compression") => match Compression::parse(value) {
+                Some(compression) => self.compression.kind = Some(compression),
+                None => return refuse(": layers are packed with gzip or zstd, or uncompressed"),
+            },
+            (_, "compression-level") => self.compression.set_level(value)?,
+            (_, "force-compression") => self.forces_compression = flag(name, value)?,
             (_, "oci-mediatypes") if flag(name, value)? => {}
             (_, "oci-mediatypes") => self.has_no_effect(name, value, "caches have the types of the OCI"),
             (_, "image-manifest") if flag(name, value)? => {
@@ -120,19 +96,7 @@ impl Attributes {
     /// # Errors
     /// `InvalidArgument` for a level that the compression does not have.
     pub(super) fn form(&self) -> Result<Form, Status> {
-        let level = |most: u32| match self.level {
-            Some(level) if level > most => {
-                Err(Status::invalid(format!("the compression level {level} is above {most}")))
-            }
-            level => Ok(level),
-        };
-        Ok(match self.compression {
-            Compression::None => Form::Plain,
-            Compression::Gzip => level(GZIP_LEVELS)?.map_or(Form::GZIPPED, |level| Form::Gzipped { level }),
-            Compression::Zstd => Form::Zstd {
-                level: level(ZSTD_LEVELS)?.and_then(|level| level.try_into().ok()).unwrap_or_default(),
-            },
-        })
+        Ok(self.compression.form()?.unwrap_or(Form::GZIPPED))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use engine::images::registry::{HUB, PushRequest, PushWords, Silent};
-use engine::images::{BuiltImage, Store};
+use engine::images::registry::{HUB, LayerForm, PushRequest, PushWords, Silent};
+use engine::images::{BuiltImage, BuiltImages, Store};
 use model::{Digest, ImageReference};
 
 use super::attributes::CacheMode;
@@ -55,8 +55,8 @@ async fn export_one(
     export: &CacheExport,
 ) -> Result<HashMap<String, String>, Status> {
     match export {
-        CacheExport::Registry { reference, mode, .. } => {
-            push(parts, build, reference, chosen(images, *mode)).await.map(|()| HashMap::new())
+        CacheExport::Registry { reference, mode, layers, .. } => {
+            push(parts, build, (reference, *layers), chosen(images, *mode)).await.map(|()| HashMap::new())
         }
         CacheExport::Local { directory, mode, form, .. } => {
             let built = built(parts.engine.images.store(), chosen(images, *mode));
@@ -67,10 +67,10 @@ async fn export_one(
 }
 
 /// Those of the images that are here: a stage that was pruned meanwhile is no loss.
-fn built(store: &Store, chosen: BTreeSet<Digest>) -> Vec<BuiltImage> {
+fn built(store: &Store, chosen: BTreeSet<Digest>) -> BuiltImages {
     let is_here = |image: &Digest| store.image(image).is_ok();
-    let built = |image| BuiltImage { image, predicates: Vec::new() };
-    chosen.into_iter().filter(is_here).map(built).collect()
+    let images = chosen.into_iter().filter(is_here).map(BuiltImage::new).collect();
+    BuiltImages { images, ..BuiltImages::default() }
 }
 
 /// The images of a cache.
@@ -88,7 +88,7 @@ fn chosen(images: &[MadeImage], mode: CacheMode) -> BTreeSet<Digest> {
 async fn push(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
-    reference: &ImageReference,
+    (reference, layers): (&ImageReference, LayerForm),
     chosen: BTreeSet<Digest>,
 ) -> Result<(), Status> {
     let host = reference.repository.host().unwrap_or(HUB);
@@ -109,6 +109,7 @@ async fn push(
             words: PushWords::Today,
             keeps_digests: false,
             platform: None,
+            layers,
         };
         engine.images.registry().push_built(&request, &built, &Silent, &cancellation)
     });

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use engine::images::registry::{Descriptor, Form, RegistryError};
-use engine::images::{BlobSize, BlobSource, BuiltImage, Packer};
+use engine::images::registry::{Descriptor, Form};
+use engine::images::{BlobSize, BlobSource, BuiltImages, Packer, Root};
 use model::Digest;
 use tokio::runtime::Handle;
 
@@ -32,7 +32,7 @@ pub(super) async fn export_local(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     directory: &str,
-    built: Vec<BuiltImage>,
+    built: BuiltImages,
     form: Form,
 ) -> Result<HashMap<String, String>, Status> {
     let session = parts.sessions.find(&build.session).await?;
@@ -40,17 +40,12 @@ pub(super) async fn export_local(
     let (images, cancellation) = (parts.engine.images.store().clone(), build.cancellation().child());
     let calls = Calls { build: Arc::clone(build), runtime: Handle::current() };
     let work = tokio::task::spawn_blocking(move || {
-        let packer = Packer { store: &images, form, cancellation: &cancellation };
+        let packer =
+            Packer { store: &images, form, root: Root::Index, names: &[], cancellation: &cancellation };
         packer.pack(&built, |blob| calls.wait(session.write_blob(&store, blob)))
     });
-    let index = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))??;
-    Ok(HashMap::from([(MANIFEST.to_owned(), written(&index)?)]))
-}
-
-impl From<RegistryError> for Status {
-    fn from(error: RegistryError) -> Self {
-        Self::of_kind(error.kind(), error.to_string())
-    }
+    let packed = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))??;
+    Ok(HashMap::from([(MANIFEST.to_owned(), written(&packed.root)?)]))
 }
 
 fn written(index: &Descriptor) -> Result<String, Status> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use engine::images::registry::Form;
+use engine::images::registry::{Form, LayerForm};
 use model::{Digest, ImageReference};
 use serde_json::Value;
 
@@ -17,7 +17,13 @@ const CACHE_LIMIT: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CacheExport {
     /// Into a registry.
-    Registry { reference: ImageReference, mode: CacheMode, ignores_errors: bool, warnings: Vec<String> },
+    Registry {
+        reference: ImageReference,
+        mode: CacheMode,
+        layers: LayerForm,
+        ignores_errors: bool,
+        warnings: Vec<String>,
+    },
     /// Into a directory of the client, its layers in this form.
     Local { directory: String, mode: CacheMode, form: Form, ignores_errors: bool, warnings: Vec<String> },
     /// Nowhere: each image that is built here is a cache.
@@ -51,9 +57,11 @@ impl CacheExport {
         match entry.kind.as_str() {
             "inline" => Ok(Self::Inline),
             "registry" => {
-                let Attributes { reference, mode, ignores_errors, warnings, .. } = read()?;
+                let attributes = read()?;
+                let layers = LayerForm { form: attributes.form()?, is_forced: attributes.forces_compression };
+                let Attributes { reference, mode, ignores_errors, warnings, .. } = attributes;
                 let reference = reference.ok_or_else(|| missing("ref"))?;
-                Ok(Self::Registry { reference, mode, ignores_errors, warnings })
+                Ok(Self::Registry { reference, mode, layers, ignores_errors, warnings })
             }
             "local" => {
                 let attributes = read()?;
@@ -185,7 +193,7 @@ mod tests {
             ("local", &[("dest", "x"), ("compression-level", "10")][..], Code::InvalidArgument),
             ("local", &[("dest", "x"), ("ref", "a")][..], Code::Unimplemented),
             ("registry", &[("ref", "a"), ("nosuch", "1")][..], Code::Unimplemented),
-            ("registry", &[("ref", "a"), ("compression", "zstd")][..], Code::Unimplemented),
+            ("registry", &[("ref", "a"), ("compression", "estargz")][..], Code::Unimplemented),
             ("registry", &[("ref", "a"), ("ignore-error", "maybe")][..], Code::InvalidArgument),
             ("registry", &[("ref", "a"), ("mode", "all")][..], Code::InvalidArgument),
             ("registry", &[][..], Code::InvalidArgument),
@@ -211,7 +219,8 @@ mod tests {
             ("image-manifest", "true", true),
             ("image-manifest", "false", false),
             ("registry.insecure", "true", true),
-            ("compression-level", "3", true),
+            ("compression-level", "3", false),
+            ("compression", "zstd", false),
             ("force-compression", "true", false),
             ("compression", "gzip", false),
         ] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::images::registry::{Cancellation, Progress, PushRequest, PushWords};
+use engine::images::registry::{Cancellation, LayerForm, Progress, PushRequest, PushWords};
 use model::ImageReference;
 
 use super::{REGISTRY_AUTH, credentials, failure, platform, registry_failure};
@@ -39,8 +39,15 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
     let work = move |progress: &dyn Progress, cancellation: &Cancellation| {
         let (store, credentials) = (engine.images.store(), credentials.as_ref());
         let platform = platform.as_ref();
-        let request =
-            PushRequest { store, reference: &reference, credentials, platform, words, keeps_digests };
+        let request = PushRequest {
+            store,
+            reference: &reference,
+            credentials,
+            platform,
+            words,
+            keeps_digests,
+            layers: LayerForm::default(),
+        };
         client.push(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         let first = store.tags(&reference.repository).into_iter().map(|(_, id)| id).next();
         if let Some(id) = store.resolve_id(&reference.to_string()).ok().or(first) {

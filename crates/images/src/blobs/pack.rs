@@ -1,13 +1,12 @@
-//! Packs images that were built here.
+//! Packs images that were built here into blobs.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 
-use model::Digest;
+use model::{Digest, ImageReference};
 
-use crate::built::{BuiltImage, Part, compose};
+use crate::built::{BuiltImage, BuiltImages, Part, compose};
 use crate::registry::{
     Cancellation, Descriptor, Form, ImageManifest, ManifestError, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST,
     Platform, RegistryError, Written, write_out,
@@ -48,6 +47,24 @@ impl PackedBlob {
     }
 }
 
+/// What blobs begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// An index in any case.
+    Index,
+    /// The manifest, where one is enough.
+    Manifest,
+}
+
+/// What was packed.
+#[derive(Debug)]
+pub struct Packed {
+    /// The index, or the manifest where that was enough: the last blob.
+    pub root: Descriptor,
+    /// The manifests of the images, in their order.
+    pub(super) manifests: Vec<ImageManifest>,
+}
+
 /// Packs images, one blob after the other: no more than one layer at once lies in a temporary file.
 #[derive(Debug)]
 pub struct Packer<'a> {
@@ -55,65 +72,75 @@ pub struct Packer<'a> {
     pub store: &'a Store,
     /// What their layers become.
     pub form: Form,
+    /// What one image of which nothing is said is listed under.
+    pub root: Root,
+    /// What statements call the images.
+    pub names: &'a [ImageReference],
     /// Stops the work.
     pub cancellation: &'a Cancellation,
 }
 
 impl Packer<'_> {
-    /// Packs images and hands their blobs out, each before those that refer to it; gives the index, which lists them in their
-    /// order and is the last blob.
+    /// Packs images and hands their blobs out, each before those that refer to it.
     ///
     /// # Errors
     /// `NotFound` when an image is gone, [`RegistryError::Cancelled`], `Internal` when a layer cannot be read or written;
     /// what `send` fails with.
     pub fn pack<E: From<RegistryError>>(
         &self,
-        built: &[BuiltImage],
+        built: &BuiltImages,
         send: impl FnMut(PackedBlob) -> Result<(), E>,
-    ) -> Result<Descriptor, E> {
-        let mut out = Out { send, sent: BTreeSet::new() };
-        let mut layers: BTreeMap<Digest, Descriptor> = BTreeMap::new();
-        let mut parts = Vec::new();
-        for part in built {
-            let image = self.store.image(&part.image).map_err(RegistryError::from)?;
-            for layer in self.store.layers(&image).map_err(RegistryError::from)? {
-                if let Entry::Vacant(place) = layers.entry(layer.diff_id()) {
-                    place.insert(
-                        out.layer(write_out(self.store, &layer, self.form, self.cancellation)?, self.form)?,
-                    );
-                }
-            }
-            let config =
-                self.store.document_of(&image.id, &image.config_digest).map_err(RegistryError::from)?;
-            let manifest = ImageManifest {
-                schema_version: 2,
-                media_type: OCI_MANIFEST.to_owned(),
-                config: Descriptor::new(OCI_CONFIG, image.config_digest, config.len() as u64),
-                layers: image
-                    .config
-                    .rootfs
-                    .diff_ids
-                    .iter()
-                    .filter_map(|id| layers.get(id).cloned())
-                    .collect(),
-            };
-            let manifest = serde_json::to_vec(&manifest).map_err(malformed)?;
-            out.document(config)?;
-            out.document(manifest.clone())?;
-            parts.push(Part {
-                manifest,
-                platform: Platform::of(&image.config),
-                predicates: &part.predicates,
-            });
+    ) -> Result<Packed, E> {
+        let mut out = Out { send, sent: BTreeSet::new(), layers: BTreeMap::new() };
+        let (mut parts, mut manifests) = (Vec::new(), Vec::new());
+        for image in &built.images {
+            let (part, manifest) = self.pack_image(image, &mut out)?;
+            parts.push(part);
+            manifests.push(manifest);
         }
-        let composed = compose(&parts, &[]).map_err(malformed)?;
+        if let ([only], Root::Manifest, false) = (parts.as_slice(), self.root, built.needs_index()) {
+            let root = Descriptor::new(OCI_MANIFEST, digest_of(&only.manifest), only.manifest.len() as u64);
+            let root = Descriptor { platform: Some(only.platform.clone()), ..root };
+            return Ok(Packed { root, manifests });
+        }
+        let composed = compose(&parts, &built.annotations, self.names).map_err(malformed)?;
         for attestation in composed.attestations {
             attestation.blobs.into_iter().try_for_each(|blob| out.document(blob))?;
             out.document(attestation.manifest)?;
         }
-        let index = Descriptor::new(OCI_INDEX, digest_of(&composed.index), composed.index.len() as u64);
+        let root = Descriptor::new(OCI_INDEX, digest_of(&composed.index), composed.index.len() as u64);
         out.document(composed.index)?;
-        Ok(index)
+        Ok(Packed { root, manifests })
+    }
+
+    fn pack_image<'b, E: From<RegistryError>, S: FnMut(PackedBlob) -> Result<(), E>>(
+        &self,
+        built: &'b BuiltImage,
+        out: &mut Out<S>,
+    ) -> Result<(Part<'b>, ImageManifest), E> {
+        let image = self.store.image(&built.image).map_err(RegistryError::from)?;
+        let mut layers = Vec::new();
+        for layer in self.store.layers(&image).map_err(RegistryError::from)? {
+            layers.push(match out.layers.get(&layer.diff_id()) {
+                Some(known) => known.clone(),
+                None => {
+                    let written = write_out(self.store, &layer, self.form, self.cancellation)?;
+                    out.layer(layer.diff_id(), written, self.form)?
+                }
+            });
+        }
+        let config = self.store.document_of(&image.id, &image.config_digest).map_err(RegistryError::from)?;
+        let manifest = ImageManifest {
+            schema_version: 2,
+            media_type: OCI_MANIFEST.to_owned(),
+            config: Descriptor::new(OCI_CONFIG, image.config_digest, config.len() as u64),
+            layers,
+            annotations: built.annotations.clone(),
+        };
+        let document = serde_json::to_vec(&manifest).map_err(malformed)?;
+        out.document(config)?;
+        out.document(document.clone())?;
+        Ok((Part { manifest: document, platform: Platform::of(&image.config), built }, manifest))
     }
 }
 
@@ -125,13 +152,17 @@ fn malformed(error: serde_json::Error) -> RegistryError {
 struct Out<S> {
     send: S,
     sent: BTreeSet<Digest>,
+    /// The layers that were packed, by the digests of their tars.
+    layers: BTreeMap<Digest, Descriptor>,
 }
 
 impl<E, S: FnMut(PackedBlob) -> Result<(), E>> Out<S> {
-    fn layer(&mut self, written: Written, form: Form) -> Result<Descriptor, E> {
+    fn layer(&mut self, diff_id: Digest, written: Written, form: Form) -> Result<Descriptor, E> {
         let (digest, size) = (written.digest, written.size);
         self.blob(PackedBlob { digest, size, content: Content::Layer(written) })?;
-        Ok(Descriptor::new(form.media_type(), digest, size))
+        let descriptor = Descriptor::new(form.media_type(), digest, size);
+        self.layers.insert(diff_id, descriptor.clone());
+        Ok(descriptor)
     }
 
     fn document(&mut self, document: Vec<u8>) -> Result<(), E> {

@@ -9,7 +9,7 @@ use model::{Digest, ImageReference};
 use serde::Serialize;
 use serde_json::json;
 
-use super::image::Predicate;
+use super::image::{Annotations, BuiltImage};
 use super::package::package_address;
 use crate::manifests::STATEMENT;
 use crate::registry::{
@@ -30,7 +30,7 @@ pub(crate) struct Part<'a> {
     /// Its manifest, byte for byte.
     pub(crate) manifest: Vec<u8>,
     pub(crate) platform: Platform,
-    pub(crate) predicates: &'a [Predicate],
+    pub(crate) built: &'a BuiltImage,
 }
 
 /// An index and the attestations that it lists.
@@ -49,23 +49,30 @@ pub(crate) struct Attestation {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WrittenIndex {
+struct WrittenIndex<'a> {
     schema_version: u32,
     media_type: &'static str,
     manifests: Vec<Descriptor>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a Annotations,
 }
 
 /// Composes an index; the statements name their image by the names that it gets.
 ///
 /// # Errors
 /// What writing a document fails with.
-pub(crate) fn compose(parts: &[Part<'_>], names: &[ImageReference]) -> serde_json::Result<Composed> {
+pub(crate) fn compose(
+    parts: &[Part<'_>],
+    annotations: &Annotations,
+    names: &[ImageReference],
+) -> serde_json::Result<Composed> {
     let (mut images, mut listed, mut attestations) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         let digest = digest_of(&part.manifest);
         let descriptor = Descriptor::new(OCI_MANIFEST, digest, part.manifest.len() as u64);
-        images.push(Descriptor { platform: Some(part.platform.clone()), ..descriptor });
-        if part.predicates.is_empty() {
+        let annotations = part.built.descriptor_annotations.clone();
+        images.push(Descriptor { platform: Some(part.platform.clone()), annotations, ..descriptor });
+        if part.built.predicates.is_empty() {
             continue;
         }
         let attestation = attest(part, digest, names)?;
@@ -73,7 +80,7 @@ pub(crate) fn compose(parts: &[Part<'_>], names: &[ImageReference]) -> serde_jso
         attestations.push(attestation);
     }
     images.extend(listed);
-    let index = WrittenIndex { schema_version: 2, media_type: OCI_INDEX, manifests: images };
+    let index = WrittenIndex { schema_version: 2, media_type: OCI_INDEX, manifests: images, annotations };
     Ok(Composed { index: serde_json::to_vec(&index)?, attestations })
 }
 
@@ -91,7 +98,7 @@ fn entry(manifest: &[u8], of: Digest) -> Descriptor {
 
 fn attest(part: &Part<'_>, digest: Digest, names: &[ImageReference]) -> serde_json::Result<Attestation> {
     let (mut layers, mut blobs) = (Vec::new(), Vec::new());
-    for predicate in part.predicates {
+    for predicate in &part.built.predicates {
         let statement = serde_json::to_vec(&json!({
             "_type": STATEMENT_KIND,
             "predicateType": predicate.kind,
@@ -115,6 +122,7 @@ fn attest(part: &Part<'_>, digest: Digest, names: &[ImageReference]) -> serde_js
         media_type: OCI_MANIFEST.to_owned(),
         config: Descriptor::new(OCI_CONFIG, digest_of(&config), config.len() as u64),
         layers,
+        annotations: BTreeMap::new(),
     };
     blobs.push(config);
     Ok(Attestation { manifest: serde_json::to_vec(&manifest)?, blobs })
@@ -132,15 +140,28 @@ fn subjects(platform: &Platform, digest: Digest, names: &[ImageReference]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::built::Predicate;
+
+    fn built(kind: Option<&str>) -> BuiltImage {
+        let predicate = |kind: &str| Predicate { kind: kind.to_owned(), content: json!({}) };
+        let predicates = kind.map(predicate).into_iter().collect();
+        BuiltImage { predicates, ..BuiltImage::new(Digest::from_bytes([7; 32])) }
+    }
+
+    fn part<'a>(manifest: &[u8], built: &'a BuiltImage) -> Part<'a> {
+        Part { manifest: manifest.to_vec(), platform: Platform::host(), built }
+    }
+
+    fn parsed(composed: &Composed) -> serde_json::Value {
+        serde_json::from_slice(&composed.index).expect("JSON")
+    }
 
     #[test]
     fn an_attestation_names_the_manifest_that_it_is_about() {
-        let predicates =
-            [Predicate { kind: "https://slsa.dev/provenance/v0.2".to_owned(), content: json!({}) }];
-        let part = Part { manifest: b"{}".to_vec(), platform: Platform::host(), predicates: &predicates };
+        let image = built(Some("https://slsa.dev/provenance/v0.2"));
         let name = ImageReference::parse("made:1").expect("a name");
-        let composed = compose(&[part], &[name]).expect("documents");
-        let index: serde_json::Value = serde_json::from_slice(&composed.index).expect("JSON");
+        let composed = compose(&[part(b"{}", &image)], &Annotations::new(), &[name]).expect("documents");
+        let index = parsed(&composed);
         let own = digest_of(b"{}");
         assert_eq!(index["manifests"][0]["digest"], own.to_string());
         let entry = &index["manifests"][1];
@@ -156,14 +177,23 @@ mod tests {
 
     #[test]
     fn images_without_statements_have_no_attestations() {
-        let part = |manifest: &[u8]| Part {
-            manifest: manifest.to_vec(),
-            platform: Platform::host(),
-            predicates: &[],
-        };
-        let composed = compose(&[part(b"{}"), part(b"[]")], &[]).expect("documents");
-        let index: serde_json::Value = serde_json::from_slice(&composed.index).expect("JSON");
+        let image = built(None);
+        let parts = [part(b"{}", &image), part(b"[]", &image)];
+        let composed = compose(&parts, &Annotations::new(), &[]).expect("documents");
+        let index = parsed(&composed);
         assert_eq!(index["manifests"].as_array().map(Vec::len), Some(2));
         assert!(composed.attestations.is_empty());
+        assert!(index.get("annotations").is_none() && index["manifests"][0].get("annotations").is_none());
+    }
+
+    #[test]
+    fn an_index_and_what_it_lists_have_their_own_annotations() {
+        let annotations = |key: &str| Annotations::from([(key.to_owned(), "x".to_owned())]);
+        let image = BuiltImage { descriptor_annotations: annotations("listed"), ..built(Some("kind")) };
+        let composed = compose(&[part(b"{}", &image)], &annotations("whole"), &[]).expect("documents");
+        let index = parsed(&composed);
+        assert_eq!(index["annotations"], json!({ "whole": "x" }));
+        assert_eq!(index["manifests"][0]["annotations"], json!({ "listed": "x" }));
+        assert!(index["manifests"][1]["annotations"].get("listed").is_none(), "{index}");
     }
 }

@@ -1,7 +1,29 @@
-//! An image that was built here, and what is said of it.
+//! Images that were built here, and what is said of them.
+
+use std::collections::BTreeMap;
 
 use model::Digest;
 use serde_json::Value;
+
+/// Annotations by their keys (OCI image specification, "Annotations").
+pub type Annotations = BTreeMap<String, String>;
+
+/// Images that were built here together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BuiltImages {
+    /// The images, in the order in which an index lists them.
+    pub images: Vec<BuiltImage>,
+    /// The annotations of that index.
+    pub annotations: Annotations,
+}
+
+impl BuiltImages {
+    /// Whether one manifest cannot hold them, and what is said of them.
+    #[must_use]
+    pub fn needs_index(&self) -> bool {
+        self.images.len() > 1 || self.images.iter().any(|image| !image.predicates.is_empty())
+    }
+}
 
 /// An image that was built here, with what is said of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +32,19 @@ pub struct BuiltImage {
     pub image: Digest,
     /// What is said of its making.
     pub predicates: Vec<Predicate>,
+    /// The annotations of its manifest.
+    pub annotations: Annotations,
+    /// The annotations of what an index lists it by.
+    pub descriptor_annotations: Annotations,
+}
+
+impl BuiltImage {
+    /// An image of which nothing is said.
+    #[must_use]
+    pub fn new(image: Digest) -> Self {
+        let (annotations, descriptor_annotations) = (Annotations::new(), Annotations::new());
+        Self { image, predicates: Vec::new(), annotations, descriptor_annotations }
+    }
 }
 
 /// What is said of the making of an image (in-toto attestation framework, "Predicate").

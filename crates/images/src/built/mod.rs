@@ -9,5 +9,5 @@ mod package;
 mod record;
 
 pub(crate) use compose::{Attestation, Composed, Part, compose};
-pub use image::{BuiltImage, Predicate};
+pub use image::{Annotations, BuiltImage, BuiltImages, Predicate};
 pub use package::package_address;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::compose::{Composed, Part, compose};
-use super::image::{BuiltImage, Predicate};
+use super::image::{Annotations, BuiltImage, BuiltImages, Predicate};
 use crate::Error;
 use crate::manifests::STATEMENT;
 use crate::registry::{
@@ -22,53 +22,63 @@ struct Statement {
 }
 
 impl Store {
-    /// Records the index of images that were built together, in the place of what earlier builds recorded of them.
-    /// There is none for one image of which nothing is said, and for one that came from elsewhere: it keeps what it
-    /// came under.
+    /// Records the index of images that were built together, or the manifest of one that has annotations, in the place of
+    /// what earlier builds recorded of them. There is none for one image of which nothing is said, and for one that came
+    /// from elsewhere: it keeps what it came under.
     ///
     /// # Errors
     /// `NotFound` when an image is gone, `Internal` when the database fails.
     pub fn record_built(
         &self,
-        built: &[BuiltImage],
+        built: &BuiltImages,
         names: &[ImageReference],
     ) -> Result<Option<Descriptor>, Error> {
-        if let [only] = built
+        if let [only] = built.images.as_slice()
             && self.is_foreign(&only.image)
         {
             return Ok(None);
         }
         let mut manifests = Vec::new();
-        for part in built {
+        for part in &built.images {
             let image = self.image(&part.image)?;
-            manifests.push((encode(&self.plain_manifest(&image)?)?, Platform::of(&image.config)));
+            let annotations = part.annotations.clone();
+            let manifest = ImageManifest { annotations, ..self.plain_manifest(&image)? };
+            manifests.push((encode(&manifest)?, Platform::of(&image.config)));
         }
-        let is_needed = built.len() > 1 || built.iter().any(|part| !part.predicates.is_empty());
-        let parts = built.iter().zip(&manifests).map(|(part, (manifest, platform))| Part {
+        let parts = built.images.iter().zip(&manifests).map(|(part, (manifest, platform))| Part {
             manifest: manifest.clone(),
             platform: platform.clone(),
-            predicates: &part.predicates,
+            built: part,
         });
-        let composed = is_needed.then(|| compose(&parts.collect::<Vec<_>>(), names)).transpose();
-        let composed = composed.map_err(unwritten)?;
-        let index = composed.as_ref().map(|composed| digest_of(&composed.index));
-        for part in built {
-            self.forget_former(&part.image, index, names)?;
+        let (document, media_type, attachments) = match built.images.as_slice() {
+            [only] if !built.needs_index() => {
+                let manifest = manifests.first().filter(|_| !only.annotations.is_empty());
+                (manifest.map(|(manifest, _)| manifest.clone()), OCI_MANIFEST, Vec::new())
+            }
+            _ => {
+                let composed = compose(&parts.collect::<Vec<_>>(), &built.annotations, names);
+                let Composed { index, attestations } = composed.map_err(unwritten)?;
+                let blobs =
+                    attestations.into_iter().flat_map(|own| std::iter::once(own.manifest).chain(own.blobs));
+                (Some(index), OCI_INDEX, blobs.collect())
+            }
+        };
+        let kept = document.as_deref().map(digest_of);
+        for part in &built.images {
+            self.forget_former(&part.image, kept, names)?;
         }
-        let Some(Composed { index, attestations }) = composed else { return Ok(None) };
-        let attachments: Vec<Vec<u8>> =
-            attestations.into_iter().flat_map(|own| std::iter::once(own.manifest).chain(own.blobs)).collect();
-        for (part, (manifest, _)) in built.iter().zip(&manifests) {
+        let Some(document) = document else { return Ok(None) };
+        for (part, (manifest, _)) in built.images.iter().zip(&manifests) {
             let target = NewTarget {
-                document: &index,
-                media_type: OCI_INDEX,
+                document: &document,
+                media_type,
                 manifest,
                 attachments: &attachments,
                 preferred: None,
             };
             self.add_target(part.image, &target)?;
         }
-        Ok(Some(Descriptor::new(OCI_INDEX, digest_of(&index), index.len() as u64)))
+        Ok(Some(Descriptor::new(media_type, digest_of(&document), document.len() as u64)))
     }
 
     /// The manifest of an image whose layers are plain tars.
@@ -81,18 +91,40 @@ impl Store {
             media_type: OCI_MANIFEST.to_owned(),
             config: Descriptor::new(OCI_CONFIG, image.config_digest, config.len() as u64),
             layers: plain.collect(),
+            annotations: Annotations::new(),
         })
     }
 
-    /// The images of an index that was recorded here; `None` for one that came from elsewhere.
+    /// The images of an index that was recorded here, or the one of a manifest; `None` for what came from elsewhere.
     ///
     /// # Errors
     /// `Internal` when the database fails.
-    pub(crate) fn built_under(&self, target: &Target) -> Result<Option<Vec<BuiltImage>>, Error> {
-        let is_foreign = target.variants.iter().all(|variant| self.is_foreign(&variant.image));
-        if is_foreign || target.media_type != OCI_INDEX {
+    pub(crate) fn built_under(&self, target: &Target) -> Result<Option<BuiltImages>, Error> {
+        if target.variants.iter().all(|variant| self.is_foreign(&variant.image)) {
             return Ok(None);
         }
+        match target.media_type.as_str() {
+            OCI_INDEX => self.built_index(target),
+            OCI_MANIFEST => self.built_manifest(target),
+            _ => Ok(None),
+        }
+    }
+
+    /// The image of a manifest that was recorded for its annotations.
+    fn built_manifest(&self, target: &Target) -> Result<Option<BuiltImages>, Error> {
+        let [variant] = target.variants.as_slice() else { return Ok(None) };
+        let manifest = self.image_manifest(&variant.manifest)?;
+        let Some(manifest) = manifest.filter(|manifest| !manifest.annotations.is_empty()) else {
+            return Ok(None);
+        };
+        if manifest.layers.iter().any(|layer| layer.media_type != OCI_LAYER) {
+            return Ok(None);
+        }
+        let image = BuiltImage { annotations: manifest.annotations, ..BuiltImage::new(variant.image) };
+        Ok(Some(BuiltImages { images: vec![image], annotations: Annotations::new() }))
+    }
+
+    fn built_index(&self, target: &Target) -> Result<Option<BuiltImages>, Error> {
         let Some(document) = self.document(&target.digest)? else { return Ok(None) };
         let index: Index = parse_document(&target.digest.to_string(), &document)?;
         let mut built = Vec::new();
@@ -105,9 +137,14 @@ impl Store {
                 return Ok(None);
             }
             let predicates = self.predicates(&index, variant.manifest)?;
-            built.push(BuiltImage { image: variant.image, predicates });
+            built.push(BuiltImage {
+                image: variant.image,
+                predicates,
+                annotations: manifest.annotations,
+                descriptor_annotations: entry.annotations.clone(),
+            });
         }
-        Ok(Some(built))
+        Ok(Some(BuiltImages { images: built, annotations: index.annotations }))
     }
 
     fn predicates(&self, index: &Index, of: Digest) -> Result<Vec<Predicate>, Error> {

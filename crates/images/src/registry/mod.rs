@@ -58,7 +58,7 @@ pub(crate) use manifest::{
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{DescribedImage, PullRequest, PulledImage, PulledNames};
-pub use push::{Form, PushRequest, PushWords, PushedImage};
+pub use push::{Form, LayerForm, PushRequest, PushWords, PushedImage};
 pub(crate) use push::{Written, write_out};
 pub use reason::reason;
 pub use search::{SearchRequest, SearchResult};
@@ -71,7 +71,7 @@ pub use client::Client;
 
 use model::ImageReference;
 
-use crate::BuiltImage;
+use crate::BuiltImages;
 
 impl Client {
     /// Pulls one image, or all tags of a repository, and names what came.
@@ -128,7 +128,7 @@ impl Client {
     pub fn push_built(
         &self,
         request: &PushRequest<'_>,
-        built: &[BuiltImage],
+        built: &BuiltImages,
         progress: &dyn Progress,
         cancellation: &Cancellation,
     ) -> Result<model::Digest, RegistryError> {

@@ -91,6 +91,8 @@ pub(crate) struct ImageManifest {
     pub(crate) config: Descriptor,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) layers: Vec<Descriptor>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// A list of manifests by platform.
@@ -98,6 +100,8 @@ pub(crate) struct ImageManifest {
 pub(crate) struct Index {
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) manifests: Vec<Descriptor>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// What a reference leads to.

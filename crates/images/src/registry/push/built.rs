@@ -4,30 +4,34 @@
 use model::{Digest, ImageReference};
 
 use super::exact::Sent;
-use super::{ManifestTypes, Push, send};
-use crate::BuiltImage;
-use crate::built::{Attestation, Composed, Part, compose};
+use super::{OCI, Push, send};
+use crate::built::{Attestation, BuiltImage, BuiltImages, Composed, Part, compose};
 use crate::registry::error::RegistryError;
-use crate::registry::manifest::{
-    ManifestError, OCI_CONFIG, OCI_GZIP_LAYER, OCI_INDEX, OCI_MANIFEST, Platform,
-};
+use crate::registry::manifest::{ImageManifest, ManifestError, OCI_INDEX, OCI_MANIFEST, Platform};
 use crate::store::digest_of;
 
-/// The names of the OCI image specification: an index of it lists no other manifests.
-const OCI: ManifestTypes =
-    ManifestTypes { manifest: OCI_MANIFEST, config: OCI_CONFIG, layer: OCI_GZIP_LAYER };
-
 impl Push<'_> {
-    /// Pushes images and what is said of them, under a tag.
-    pub(super) fn built(&self, label: &str, built: &[BuiltImage]) -> Result<Sent, RegistryError> {
-        let mut parts = Vec::new();
-        for part in built {
-            let manifest = self.manifest(&part.image, &OCI)?;
-            let manifest = serde_json::to_vec(&manifest).map_err(ManifestError::Malformed)?;
-            let platform = Platform::of(&self.request.store.image(&part.image)?.config);
-            parts.push(Part { manifest, platform, predicates: &part.predicates });
+    /// Pushes images and what is said of them, under a tag: an index, or the manifest where that is enough.
+    pub(super) fn built(&self, label: &str, built: &BuiltImages) -> Result<Sent, RegistryError> {
+        match built.images.as_slice() {
+            [only] if !built.needs_index() => {
+                let document = self.annotated(only)?;
+                let digest = send::manifest(self.session, label, OCI_MANIFEST, &document)?;
+                Ok(Sent { digest, media_type: OCI_MANIFEST.to_owned(), document })
+            }
+            _ => self.index(label, built),
         }
-        let composed = compose(&parts, &self.named(label)).map_err(ManifestError::Malformed)?;
+    }
+
+    /// Pushes images under a tag as an index in any case.
+    pub(super) fn index(&self, label: &str, built: &BuiltImages) -> Result<Sent, RegistryError> {
+        let mut parts = Vec::new();
+        for part in &built.images {
+            let platform = Platform::of(&self.request.store.image(&part.image)?.config);
+            parts.push(Part { manifest: self.annotated(part)?, platform, built: part });
+        }
+        let composed = compose(&parts, &built.annotations, &self.named(label));
+        let composed = composed.map_err(ManifestError::Malformed)?;
         for part in &parts {
             self.put(&part.manifest)?;
         }
@@ -38,6 +42,13 @@ impl Push<'_> {
         }
         let digest = send::manifest(self.session, label, OCI_INDEX, &index)?;
         Ok(Sent { digest, media_type: OCI_INDEX.to_owned(), document: index })
+    }
+
+    /// Has the blobs of an image in the repository; gives its manifest.
+    fn annotated(&self, built: &BuiltImage) -> Result<Vec<u8>, RegistryError> {
+        let manifest = self.manifest(&built.image, &OCI)?;
+        let manifest = ImageManifest { annotations: built.annotations.clone(), ..manifest };
+        Ok(serde_json::to_vec(&manifest).map_err(ManifestError::Malformed)?)
     }
 
     /// Puts a manifest under its digest.

@@ -54,6 +54,33 @@ impl Form {
     }
 }
 
+/// How a registry gets the layers of images that were made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerForm {
+    /// What layers are written out as.
+    pub form: Form,
+    /// Whether blobs that are known to hold a layer are not used, which may be in another form.
+    pub is_forced: bool,
+}
+
+impl Default for LayerForm {
+    fn default() -> Self {
+        Self { form: Form::GZIPPED, is_forced: false }
+    }
+}
+
+impl LayerForm {
+    /// Whether Docker's manifests have a type for such layers.
+    pub(super) const fn is_dockers(self) -> bool {
+        matches!(self.form, Form::Gzipped { .. })
+    }
+
+    /// Whether a blob of this type may be used that is known to hold a layer.
+    pub(super) fn takes(self, media_type: &str) -> bool {
+        !self.is_forced && (media_type.ends_with("gzip") || !self.is_dockers())
+    }
+}
+
 /// A layer in a temporary file.
 #[derive(Debug)]
 pub(crate) struct Written {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use model::Digest;
 
-use super::compress::{Form, write_out};
+use super::compress::{Form, LayerForm, write_out};
 use super::upload::{self, Upload};
 use super::words::PushWords;
 use crate::registry::error::RegistryError;
@@ -26,6 +26,7 @@ pub(super) struct Layers<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) store: &'a Store,
     pub(super) words: PushWords,
+    pub(super) form: LayerForm,
     pub(super) progress: &'a dyn Progress,
 }
 
@@ -43,7 +44,7 @@ impl Layers<'_> {
         let blob = outcome?;
         let repository = kept::repository_of(self.session);
         self.store.remember_layer_blob(&layer.diff_id(), &LayerBlob { repository, ..blob.clone() })?;
-        Ok(Descriptor::new(DOCKER_LAYER, blob.digest, blob.size))
+        Ok(Descriptor::new(&blob.media_type, blob.digest, blob.size))
     }
 
     /// Has just this blob, which holds the layer, in the repository; whether it could be had.
@@ -91,7 +92,7 @@ impl Layers<'_> {
     fn push_known(&self, layer: &Layer, id: &str) -> Result<Option<LayerBlob>, RegistryError> {
         let mut blobs = self.store.layer_blobs(&layer.diff_id())?;
         // Other compressions than gzip have no place in a manifest of schema 2.
-        blobs.retain(|blob| blob.media_type.ends_with("gzip"));
+        blobs.retain(|blob| self.form.takes(&blob.media_type));
         self.push_one_of(layer, id, &blobs)
     }
 
@@ -140,7 +141,7 @@ impl Layers<'_> {
     fn push_compressed(&self, layer: &Layer, id: &str) -> Result<LayerBlob, RegistryError> {
         self.progress.report(Message::state(id, self.words.compresses()));
         let compressed =
-            write_out(self.store, layer, Form::GZIPPED, self.session.transport().cancellation())?;
+            write_out(self.store, layer, self.form.form, self.session.transport().cancellation())?;
         if upload::exists(self.session, compressed.digest)? {
             self.progress.report(Message::state(id, self.words.exists()));
         } else {
@@ -149,7 +150,10 @@ impl Layers<'_> {
         Ok(LayerBlob {
             digest: compressed.digest,
             size: compressed.size,
-            media_type: DOCKER_LAYER.to_owned(),
+            media_type: match self.form.form {
+                Form::Gzipped { .. } => DOCKER_LAYER.to_owned(),
+                other => other.media_type().to_owned(),
+            },
             repository: String::new(),
         })
     }

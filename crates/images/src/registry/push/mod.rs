@@ -12,9 +12,11 @@ mod send;
 mod upload;
 mod words;
 
-pub use compress::Form;
+pub use compress::{Form, LayerForm};
 pub(crate) use compress::{Written, write_out};
 pub use words::PushWords;
+
+use std::collections::BTreeMap;
 
 use model::{Digest, ErrorKind, ImageReference};
 use serde::Serialize;
@@ -27,13 +29,14 @@ use super::api_root;
 use super::error::RegistryError;
 use super::host::location;
 use super::manifest::{
-    DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError, Platform,
+    DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError, OCI_CONFIG,
+    OCI_GZIP_LAYER, OCI_MANIFEST, Platform,
 };
 use super::parallel::for_each;
 use super::progress::{Message, Progress};
 use super::session::Session;
 use super::transport::Transport;
-use crate::{BuiltImage, Layer, Store, Target, Variant};
+use crate::{BuiltImages, Layer, Store, Target, Variant};
 
 /// What is to be pushed.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +53,8 @@ pub struct PushRequest<'a> {
     pub words: PushWords,
     /// Whether the image gets the digest of what was pushed as a name.
     pub keeps_digests: bool,
+    /// What its layers become, where it was made here.
+    pub layers: LayerForm,
 }
 
 /// A tag that was pushed.
@@ -93,14 +98,14 @@ pub(super) fn push(
 pub(super) fn push_built(
     transport: &Transport,
     request: &PushRequest<'_>,
-    built: &[BuiltImage],
+    built: &BuiltImages,
     progress: &dyn Progress,
 ) -> Result<Digest, RegistryError> {
     let repository = &request.reference.repository;
     let api_root = api_root::registry(transport, repository.host())?.connect(transport)?;
     let session = Session::new(transport, api_root, repository.remote_path(), request.credentials);
     let push = Push { session: &session, request, progress };
-    push.built(request.reference.tag_or_latest().as_str(), built).map(|sent| sent.digest)
+    push.index(request.reference.tag_or_latest().as_str(), built).map(|sent| sent.digest)
 }
 
 /// A tag that is to be pushed.
@@ -151,6 +156,10 @@ struct ManifestTypes {
 /// Docker's names, which every registry knows.
 const DOCKER: ManifestTypes =
     ManifestTypes { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, layer: DOCKER_LAYER };
+
+/// The names of the OCI image specification: an index of it lists no other manifests.
+const OCI: ManifestTypes =
+    ManifestTypes { manifest: OCI_MANIFEST, config: OCI_CONFIG, layer: OCI_GZIP_LAYER };
 
 /// The push of one or several tags to one repository.
 struct Push<'a> {
@@ -213,10 +222,11 @@ impl Push<'_> {
             let repository = &self.request.reference.repository;
             return Err(self.request.words.lacks_tag(repository, digest.to_string()));
         }
-        let manifest = self.manifest(&id, &DOCKER)?;
+        let types = if self.request.layers.is_dockers() { &DOCKER } else { &OCI };
+        let manifest = self.manifest(&id, types)?;
         let document = encode(&manifest)?;
-        let digest = send::manifest(self.session, tag, DOCKER_MANIFEST, &document)?;
-        Ok(Sent { digest, media_type: DOCKER_MANIFEST.to_owned(), document })
+        let digest = send::manifest(self.session, tag, types.manifest, &document)?;
+        Ok(Sent { digest, media_type: types.manifest.to_owned(), document })
     }
 
     /// Has the layers and the config of an image in the repository, and makes the manifest that refers to them.
@@ -230,12 +240,16 @@ impl Push<'_> {
         if !has_config {
             send::upload(self.session, image.config_digest, &config)?;
         }
-        let typed = |layer: Descriptor| Descriptor { media_type: types.layer.to_owned(), ..layer };
+        let typed = |layer: Descriptor| match layer.media_type.as_str() {
+            kind if kind.ends_with("gzip") => Descriptor { media_type: types.layer.to_owned(), ..layer },
+            _ => layer,
+        };
         Ok(ImageManifest {
             schema_version: 2,
             media_type: types.manifest.to_owned(),
             config: Descriptor::new(types.config, image.config_digest, config.len() as u64),
             layers: layers.into_iter().map(typed).collect(),
+            annotations: BTreeMap::new(),
         })
     }
 
@@ -244,6 +258,7 @@ impl Push<'_> {
             session: self.session,
             store: self.request.store,
             words: self.request.words,
+            form: self.request.layers,
             progress: self.progress,
         }
     }
@@ -288,6 +303,7 @@ mod tests {
             media_type: DOCKER_MANIFEST.to_owned(),
             config: descriptor(DOCKER_CONFIG, 1),
             layers: vec![descriptor(crate::registry::manifest::DOCKER_LAYER, 2)],
+            annotations: BTreeMap::new(),
         };
         let text = String::from_utf8(encode(&manifest).unwrap()).unwrap();
         let expected = format!(

@@ -105,6 +105,7 @@ impl Stored {
             platform: None,
             words: PushWords::Reference,
             keeps_digests: false,
+            layers: LayerForm::default(),
         };
         client.push(&request, &|message| note(&log, &message), &Cancellation::new())?;
         Ok(log.into_inner().unwrap())

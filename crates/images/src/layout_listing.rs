@@ -1,0 +1,120 @@
+//! What an image layout lists: its `index.json`, and the `manifest.json` beside it that points to the same blobs (OCI image
+//! specification, "Image Layout").
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use model::{Digest, ImageReference};
+use serde::Serialize;
+
+use crate::Error;
+use crate::built::Annotations;
+use crate::registry::{Descriptor, HUB, OCI_INDEX};
+use crate::save::{ManifestItem, line, member, write_file};
+use crate::tar::Writer;
+
+const BLOBS: &str = "blobs/sha256/";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LayoutIndex<'a> {
+    schema_version: u32,
+    media_type: &'static str,
+    manifests: &'a [Descriptor],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LayoutVersion {
+    image_layout_version: &'static str,
+}
+
+/// What a layout lists.
+#[derive(Debug, Default)]
+pub(crate) struct LayoutListing {
+    index: Vec<Descriptor>,
+    manifest: Vec<ManifestItem>,
+    /// What each manifest and index is listed with.
+    annotations: Annotations,
+}
+
+impl LayoutListing {
+    /// A listing of nothing, whose manifests and indexes get annotations beside their names.
+    pub(crate) fn with_annotations(annotations: Annotations) -> Self {
+        Self { annotations, ..Self::default() }
+    }
+
+    /// Whether no image was added.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.manifest.is_empty()
+    }
+
+    /// Adds an image to `manifest.json`, by its config and its layers.
+    pub(crate) fn add_image<'a>(
+        &mut self,
+        config: &Digest,
+        layers: impl IntoIterator<Item = &'a Digest>,
+        names: &[ImageReference],
+    ) {
+        let tags: Vec<String> = names.iter().map(ToString::to_string).collect();
+        self.manifest.push(ManifestItem {
+            config: blob_path(config),
+            repo_tags: (!tags.is_empty()).then_some(tags),
+            layers: layers.into_iter().map(blob_path).collect(),
+            true_ids: false,
+        });
+    }
+
+    /// Adds a manifest or an index to `index.json`, once for each of its names.
+    pub(crate) fn add_names(&mut self, descriptor: &Descriptor, names: &[ImageReference]) {
+        let mut listed = descriptor.clone();
+        listed.annotations.extend(self.annotations.clone());
+        for name in names {
+            let mut named = listed.clone();
+            named.annotations.extend(annotations(name));
+            self.index.push(named);
+        }
+        if names.is_empty() {
+            self.index.push(listed);
+        }
+    }
+
+    /// Writes the directories that stand before the blobs.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the receiver fails.
+    pub(crate) fn write_directories(writer: &mut Writer<&mut dyn Write>, seconds: i64) -> Result<(), Error> {
+        for directory in ["blobs/", BLOBS] {
+            writer.header(&member(directory, b'5', 0o755, seconds)).map_err(Error::Output)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the files that stand behind the blobs.
+    ///
+    /// # Errors
+    /// [`Error::Output`] when the receiver fails.
+    pub(crate) fn write(&self, writer: &mut Writer<&mut dyn Write>, seconds: i64) -> Result<(), Error> {
+        let index = LayoutIndex { schema_version: 2, media_type: OCI_INDEX, manifests: &self.index };
+        write_file(writer, "index.json", &line(&index)?, seconds)?;
+        write_file(writer, "manifest.json", &line(&self.manifest)?, seconds)?;
+        let version = LayoutVersion { image_layout_version: "1.0.0" };
+        write_file(writer, "oci-layout", &line(&version)?, seconds)
+    }
+}
+
+/// The names that containerd and other tools find an image by.
+fn annotations(name: &ImageReference) -> Annotations {
+    let tag = name.tag_or_latest().to_string();
+    let host = name.repository.host().unwrap_or(HUB);
+    let path = name.repository.remote_path();
+    BTreeMap::from([
+        ("io.containerd.image.name".to_owned(), format!("{host}/{path}:{tag}")),
+        ("org.opencontainers.image.ref.name".to_owned(), tag),
+    ])
+}
+
+/// Where a layout has a blob.
+pub(crate) fn blob_path(digest: &Digest) -> String {
+    format!("{BLOBS}{}", digest.hexadecimal())
+}
