@@ -95,7 +95,7 @@ fn what_cannot_be_exported_is_refused_first() {
         ("moby", &[("nosuch", "1")][..], 12),
         ("oci", &[("compression", "estargz")][..], 12),
         ("local", &[("annotation.a", "b")][..], 12),
-        ("local", &[("platform-split", "true")][..], 12),
+        ("local", &[("platform-split", "maybe")][..], 3),
         ("tar", &[("rewrite-timestamp", "true")][..], 12),
         ("moby", &[("name", "NOT A NAME")][..], 3),
     ] {

@@ -4,7 +4,7 @@ use berth_tests::Engine;
 use berth_tests::registry::{Protection, Registry};
 use serde_json::Value;
 
-use crate::client::{Order, run};
+use crate::client::{Order, Outcome, run};
 use crate::offers::Offers;
 use crate::registry::Stored;
 
@@ -56,10 +56,45 @@ fn images_of_several_platforms_have_one_name_and_one_index() {
     engine.forget_builds();
 }
 
+/// Exports the files of two platforms, which have one of the same name.
+fn files(engine: &Engine, attributes: &[(&str, &str)]) -> Outcome {
+    let order = order("x", "linux/amd64,linux/arm64").option("attest:provenance", "mode=min");
+    run(order.exporters(&[("local", attributes)]).run(engine.socket()))
+}
+
+fn names(built: &Outcome) -> Vec<String> {
+    let names = built.received.directory.iter();
+    names.map(|(stat, _)| String::from_utf8(stat.path.clone()).expect("a name")).collect()
+}
+
 #[test]
-fn files_are_exported_of_one_platform_alone() {
+fn files_of_several_platforms_have_directories_of_their_own() {
     let engine = Engine::start();
-    let built = run(order("x", "linux/amd64,linux/arm64").exporters(&[("local", &[])]).run(engine.socket()));
-    assert_eq!(built.failure(), &(12, "files are exported of one platform alone".to_owned()));
+    for attributes in [&[][..], &[("platform-split", "true")][..]] {
+        let built = files(&engine, attributes);
+        built.result.as_ref().expect("a build");
+        let expected =
+            |platform: &str| ["", "/a", "/provenance.json"].map(|name| format!("linux_{platform}{name}"));
+        assert_eq!(names(&built), [expected("amd64"), expected("arm64")].concat());
+        let contents = built.received.directory.iter().filter(|(stat, _)| stat.path.ends_with(b"/a"));
+        assert_eq!(contents.map(|(_, content)| content.as_slice()).collect::<Vec<_>>(), [b"amd", b"arm"]);
+    }
+    let built = files(&engine, &[("platform-split", "false")]);
+    assert_eq!(
+        *built.failure(),
+        (2, "cannot overwrite a from linux/amd64 with linux/arm64 when split option is disabled".to_owned())
+    );
+    let one = order("x", "linux/arm64").exporters(&[("local", &[("platform-split", "true")])]);
+    let one = run(one.run(engine.socket()));
+    one.result.as_ref().expect("a build");
+    assert_eq!(names(&one), ["linux_arm64", "linux_arm64/a"]);
+    engine.forget_builds();
+}
+
+#[test]
+fn archives_of_files_are_of_one_platform_alone() {
+    let engine = Engine::start();
+    let built = run(order("x", "linux/amd64,linux/arm64").exporters(&[("tar", &[])]).run(engine.socket()));
+    assert_eq!(*built.failure(), (12, "archives of files are exported of one platform alone".to_owned()));
     engine.forget_builds();
 }

@@ -28,8 +28,8 @@ pub(super) enum Export {
     Archive(ArchiveExport),
     /// To the client as an archive of the files; names of attestations begin with the prefix.
     Files { prefix: String },
-    /// To the client as a directory of the files, likewise.
-    Directory { prefix: String },
+    /// To the client as a directory of the files, likewise; `split` says whether each platform has a directory of its own.
+    Directory { prefix: String, split: Option<bool> },
 }
 
 /// An archive of an image.
@@ -72,7 +72,7 @@ impl ParsedExport {
             attributes.take((kind, &exporter.kind), name, value)?;
         }
         let form = attributes.compression.form()?;
-        let Attributes { names, push, forces_compression, annotations, prefix, mut warnings, .. } =
+        let Attributes { names, push, forces_compression, annotations, prefix, split, mut warnings, .. } =
             attributes;
         let export = match kind {
             Kind::Image if push && names.is_empty() => {
@@ -91,7 +91,7 @@ impl ParsedExport {
                 Export::Archive(ArchiveExport { kind, names, form, annotations })
             }
             Kind::Files => Export::Files { prefix },
-            Kind::Directory => Export::Directory { prefix },
+            Kind::Directory => Export::Directory { prefix, split },
         };
         Ok(Self { export, warnings })
     }
@@ -132,6 +132,7 @@ struct Attributes {
     forces_compression: bool,
     annotations: WantedAnnotations,
     prefix: String,
+    split: Option<bool>,
     warnings: Vec<String>,
 }
 
@@ -193,10 +194,9 @@ impl Attributes {
             }
             (Kind::Image | Kind::Archive(_), "buildinfo") => {}
             (Kind::Files | Kind::Directory, "attestation-prefix") => self.prefix = file_prefix(value)?,
-            (Kind::Files | Kind::Directory, "platform-split") if flag()? => {
-                return refuse("results are for one platform");
-            }
-            (Kind::Files | Kind::Directory, "platform-split") => {}
+            (Kind::Directory, "platform-split") => self.split = Some(flag()?),
+            // An archive is of one platform, to which BuildKit gives no directory there either.
+            (Kind::Files, "platform-split") => drop(flag()?),
             (_, "rewrite-timestamp") if flag()? => return refuse("files keep their times"),
             (_, "rewrite-timestamp") => {}
             (_, "source-date-epoch") => {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:latest", "b:c"]);
         assert_eq!(
             parse("local", &[("dest", "/x")]).expect("an exporter"),
-            Export::Directory { prefix: String::new() }
+            Export::Directory { prefix: String::new(), split: None }
         );
         assert_eq!(parse("tar", &[]).expect("an exporter"), Export::Files { prefix: String::new() });
     }
@@ -266,7 +266,6 @@ mod tests {
             ("image", "annotation.", "b"),
             ("local", "annotation.a", "b"),
             ("docker", "attestation-prefix", "a"),
-            ("local", "platform-split", "true"),
             ("local", "compression", "gzip"),
             ("tar", "rewrite-timestamp", "true"),
         ] {

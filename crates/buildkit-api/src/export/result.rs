@@ -25,6 +25,15 @@ pub(super) struct BuildOutput {
     pub(super) provenance: Option<Provenance>,
 }
 
+/// The files of an image among those of other platforms.
+#[derive(Debug)]
+pub(super) struct PlatformFiles {
+    pub(super) platform: Platform,
+    /// The directory that they get of their own.
+    pub(super) directory: Option<String>,
+    pub(super) files: OutputFiles,
+}
+
 /// The files of a result.
 #[derive(Debug)]
 pub(super) struct OutputFiles {
@@ -56,8 +65,36 @@ impl BuildOutput {
     /// `Unimplemented` for images of several platforms.
     pub(super) fn files(&self, build: &Build, prefix: &str) -> Result<OutputFiles, Status> {
         let [image] = self.images.as_slice() else {
-            return Err(Status::unimplemented("files are exported of one platform alone"));
+            return Err(Status::unimplemented("archives of files are exported of one platform alone"));
         };
+        Ok(self.files_of(build, image, &format!("{prefix}provenance.json")))
+    }
+
+    /// The files of all images; each has a directory of its own where that is said, or else where there are several. Names of
+    /// what is said of them begin with the prefix.
+    pub(super) fn files_by_platform(
+        &self,
+        build: &Build,
+        prefix: &str,
+        split: Option<bool>,
+    ) -> Vec<PlatformFiles> {
+        let has_several = self.images.len() > 1;
+        let is_split = split.unwrap_or(has_several);
+        let files = |image: &MadeImage| {
+            let name = image.platform.to_string().replace('/', "_");
+            let said = if has_several && !is_split {
+                format!("{prefix}provenance.{name}.json")
+            } else {
+                format!("{prefix}provenance.json")
+            };
+            let files = self.files_of(build, image, &said);
+            PlatformFiles { platform: image.platform.clone(), directory: is_split.then_some(name), files }
+        };
+        self.images.iter().map(files).collect()
+    }
+
+    /// The files of an image, with what is said of it in a document of this name.
+    fn files_of(&self, build: &Build, image: &MadeImage, name: &str) -> OutputFiles {
         let said = self.provenance.as_ref().filter(|provenance| !provenance.is_for_images_only);
         let documents = said.map(|provenance| {
             let Predicate { kind, content } = provenance.predicate(build, image);
@@ -67,9 +104,9 @@ impl BuildOutput {
                 "subject": [],
                 "predicate": content,
             });
-            (format!("{prefix}provenance.json"), statement.to_string().into_bytes())
+            (name.to_owned(), statement.to_string().into_bytes())
         });
-        Ok(OutputFiles { image: image.held.id, documents: documents.into_iter().collect() })
+        OutputFiles { image: image.held.id, documents: documents.into_iter().collect() }
     }
 
     /// The images with what is said of them, and the annotations of what their root is listed by.

@@ -56,8 +56,9 @@ pub(crate) async fn run(
             Export::Files { prefix } => {
                 archive::export_files(parts, build, number, output.files(build, &prefix)?).await?;
             }
-            Export::Directory { prefix } => {
-                directory::export(parts, build, number, output.files(build, &prefix)?).await?;
+            Export::Directory { prefix, split } => {
+                let files = output.files_by_platform(build, &prefix, split);
+                directory::export(parts, build, number, files).await?;
             }
         }
     }
