@@ -101,6 +101,16 @@ fn a_registry_gets_them_with_each_push() {
     assert_eq!(index["annotations"], json!({ "whole": "3" }));
     engine.forget_builds();
     let _ = engine.delete("/images/busybox").expect(200);
+
+    let _ = today.post("/images/create?fromImage=127.0.0.1:5000/a/noted&tag=1").expect(200);
+    let attributes = [("annotation.org.example.key", "1")];
+    let unchanged = Order::of(Offers::of(&format!("FROM {name}\n"), &[]), "x");
+    let built = run(unchanged.exporters(&[("moby", &attributes)]).run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let text =
+        "annotation has no effect on an image that the build has not changed: it keeps what it came with";
+    assert_eq!(built.warnings(), [text]);
+    engine.forget_builds();
 }
 
 #[test]

@@ -33,6 +33,10 @@ struct Annotation {
 pub(super) struct WantedAnnotations(Vec<Annotation>);
 
 impl WantedAnnotations {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes an attribute, if it is one of an annotation.
     ///
     /// # Errors

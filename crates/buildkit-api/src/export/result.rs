@@ -131,6 +131,19 @@ impl BuildOutput {
         Ok((built, of_root))
     }
 
+    /// Warns of attributes that an image does not get which the build has not changed: it keeps what it came with.
+    pub(super) fn warn_if_foreign(&self, parts: &Parts, build: &Build, attributes: &[(&str, bool)]) {
+        let store = parts.engine.images.store();
+        let is_foreign = matches!(self.images.as_slice(), [only] if store.is_foreign(&only.held.id));
+        let given = attributes.iter().filter(|(_, is_given)| *is_given && is_foreign);
+        let warning = |(name, _): &(&str, bool)| {
+            format!(
+                "{name} has no effect on an image that the build has not changed: it keeps what it came with"
+            )
+        };
+        build.progress.warn_of_options(given.map(warning).collect());
+    }
+
     /// Records what the images are listed under, where something is said of them or there are several; gives what
     /// clients read of the result.
     ///

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use engine::images::registry::LayerForm;
+
 use super::options::{Export, ParsedExport};
 use super::result::BuildOutput;
 use super::{archive, directory, image};
@@ -47,10 +49,15 @@ pub(crate) async fn run(
     for (number, exporter) in build.exporters.iter().enumerate() {
         match ParsedExport::of(exporter)?.export {
             Export::Image { names, push, annotations } => {
+                let compresses = push.is_some_and(|layers| layers != LayerForm::default());
+                let attributes = [("annotation", !annotations.is_empty()), ("compression", compresses)];
+                output.warn_if_foreign(parts, build, &attributes);
                 let built = output.annotated(build, &annotations)?;
                 response.extend(image::export(parts, build, (&output, built), names, push).await?);
             }
             Export::Archive(export) => {
+                let is_lost = export.form.is_none() && !export.annotations.is_empty();
+                output.warn_if_foreign(parts, build, &[("annotation", is_lost)]);
                 response.extend(archive::export_image(parts, build, number, &output, export).await?);
             }
             Export::Files { prefix } => {

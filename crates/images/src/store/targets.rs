@@ -43,7 +43,8 @@ impl Store {
     }
 
     /// Whether an image came from elsewhere.
-    pub(crate) fn is_foreign(&self, image: &Digest) -> bool {
+    #[must_use]
+    pub fn is_foreign(&self, image: &Digest) -> bool {
         self.index().foreign.contains(image)
     }
 
