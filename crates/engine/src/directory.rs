@@ -95,9 +95,12 @@ impl Directory {
         Ok(())
     }
 
-    /// Gives a name back.
-    pub(crate) fn release(&self, name: &str) {
-        self.write().names.remove(name);
+    /// Gives a name back, if this container has it.
+    pub(crate) fn release(&self, name: &str, id: &ContainerId) {
+        let mut index = self.write();
+        if index.names.get(name) == Some(id) {
+            index.names.remove(name);
+        }
     }
 
     /// Whether a name is free.

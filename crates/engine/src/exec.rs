@@ -12,7 +12,9 @@ use crate::container::execs::Exec;
 use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::container::security::SecurityOptions;
 use crate::container::specification::{self, put_variable};
-use crate::container::{Command, Container, Decision, Record, Refusal, capabilities, decide, resources};
+use crate::container::{
+    Command, Container, Decision, Phase, Record, Refusal, capabilities, decide, resources,
+};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -101,6 +103,14 @@ impl Execs {
         let action = format!("exec_create: {}", exec.command_line());
         container.execs.insert(exec);
         self.directory.insert_exec(id.clone(), container_id);
+        // Whoever recorded the container's end meanwhile may not have seen it.
+        let now = container.record();
+        if now.exits != record.exits || matches!(now.phase, Phase::Removing) {
+            container.execs.forget(&id);
+            self.directory.forget_execs(std::slice::from_ref(&id));
+            self.database.keep(vec![Row::NoExec(id)]).forget();
+            return Err(Error::NotRunning(reference.to_owned()));
+        }
         self.events.emit_container(&record, action, &[("execID", id.to_string())]);
         // A client with its id finds it after a crash of the daemon too; a failure is retried.
         let _ = saved.wait().await;

@@ -2,6 +2,7 @@
 
 mod automatic_removal;
 mod pruning;
+mod removed_meanwhile;
 mod signals;
 mod waits;
 

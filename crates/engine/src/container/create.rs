@@ -8,7 +8,9 @@ use model::{
     Timestamp, UtsMode,
 };
 
-use crate::container::{Container, Record, modes, security, settings, storage, user_namespace, words};
+use crate::container::{
+    Command, Container, Decision, Record, decide, modes, security, settings, storage, user_namespace, words,
+};
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
 use crate::events::Events;
@@ -175,7 +177,7 @@ impl Creator {
         let mut volumes = match made {
             Ok(volumes) => volumes,
             Err(error) => {
-                self.directory.release(&record.name);
+                self.directory.release(&record.name, &record.id);
                 self.discard_files(&record);
                 return Err(error);
             }
@@ -263,6 +265,11 @@ impl Creator {
         host: HostSettings,
     ) -> Result<(), Error> {
         let _order = container.transition.lock().await;
+        // Somebody may have started or removed it since the caller looked: these settings are for no one then.
+        let record = container.record();
+        if decide(record.phase, Command::Start) != Decision::Run || record.is_restarting() {
+            return Ok(());
+        }
         let (creator, container) = (Arc::clone(self), Arc::clone(container));
         let work = tokio::task::spawn_blocking(move || creator.replace_host_settings(&container, host));
         crate::outcome::joined(work.await)?

@@ -172,6 +172,11 @@ impl ContainerExecs {
         running.cloned().collect()
     }
 
+    /// Forgets one.
+    pub(crate) fn forget(&self, id: &ExecId) {
+        self.lock().remove(id);
+    }
+
     /// Forgets all of them, and gives the ids that they had.
     pub(crate) fn take_all(&self) -> Vec<ExecId> {
         std::mem::take(&mut *self.lock()).into_keys().collect()

@@ -7,6 +7,7 @@ use model::Signal;
 use crate::container::stop::{Stopper, wait_for_exit};
 use crate::container::{Command, Decision, decide};
 use crate::error::Error;
+use crate::store::Written;
 
 impl Stopper {
     /// Sends a signal; SIGKILL is waited for.
@@ -25,14 +26,17 @@ impl Stopper {
                     return Err(Error::NotRunning(record.id.to_string()).on("kill", reference));
                 }
             }
-            if stopper.cancel_restart(&container).await {
+            let own = record.settings.stop_signal.as_ref().map(|own| own.signal());
+            let was_restarting = if asks_to_end(signal, own) {
+                stopper.take_from_policy(&container).await.map(Written::forget).is_none()
+            } else {
+                stopper.cancel_restart(&container).await
+            };
+            if was_restarting {
                 return Ok(());
             }
             if record.is_paused() {
                 stopper.freezer.thaw(&container).await;
-            }
-            if asks_to_end(signal, record.settings.stop_signal.as_ref().map(|own| own.signal())) {
-                container.update(|record| record.stopped_by_client = true);
             }
             let sent = if signal == Signal::KILL {
                 stopper.kill_processes(&container).await

@@ -45,7 +45,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::ContainerId;
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard as AsyncMutexGuard, watch};
 
 pub use crate::record::{Phase, Record};
 pub use lifecycle::{Command, Decision, Refusal, decide};
@@ -145,6 +145,18 @@ impl Container {
     #[must_use]
     pub const fn id(&self) -> &ContainerId {
         &self.id
+    }
+
+    /// Waits for the lock that orders what is done to it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainer`] when it has been removed meanwhile: a client has found it before.
+    pub(crate) async fn lock_present(&self, reference: &str) -> Result<AsyncMutexGuard<'_, ()>, Error> {
+        let order = self.transition.lock().await;
+        if matches!(self.record().phase, Phase::Removing) {
+            return Err(Error::NoSuchContainer(reference.to_owned()));
+        }
+        Ok(order)
     }
 
     /// All that is known of it now.

@@ -84,8 +84,8 @@ impl Remover {
             }
         };
         container.removal.send_replace(RemovalState::Done);
-        drop(order);
         container.waiting_clients.clear();
+        drop(order);
         self.directory.forget_execs(&container.execs.take_all());
         self.images.remove_leaving().await;
         // The event is recorded before the answer, so that it survives a crash of the daemon.

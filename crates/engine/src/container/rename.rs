@@ -18,8 +18,9 @@ impl Containers {
         let container = self.directory.find(reference)?;
         let new = names::check(name).map_err(|error| Error::Rename(Box::new(error)))?;
         let containers = Arc::clone(self);
+        let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            let _order = container.transition.lock().await;
+            let _order = container.lock_present(&reference).await?;
             containers
                 .directory
                 .reserve(&new, container.id())
@@ -28,7 +29,7 @@ impl Containers {
             let (record, written) = container.update_saved(|record| record.name.clone_from(&new));
             match written.wait().await {
                 Ok(()) => {
-                    containers.directory.release(&old);
+                    containers.directory.release(&old, container.id());
                     containers.networking.refresh_links_to(&record);
                     if let Err(error) = containers.networking.name_servers.rename(&record) {
                         tracing::error!("others find container {} by its old name: {error}", record.id);
@@ -38,7 +39,7 @@ impl Containers {
                 }
                 Err(error) => {
                     container.update(|record| record.name.clone_from(&old));
-                    containers.directory.release(&new);
+                    containers.directory.release(&new, container.id());
                     Err(error)
                 }
             }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::networking::Networking;
 use crate::outcome::Outcome;
+use crate::store::Written;
 
 /// Seconds of grace when neither client nor container say otherwise.
 const DEFAULT_GRACE: i64 = 10;
@@ -71,14 +72,11 @@ impl Stopper {
         container: &Arc<Container>,
         options: StopOptions,
     ) -> Result<(), Error> {
-        if self.cancel_restart(container).await {
-            return Ok(());
-        }
+        let Some(written) = self.take_from_policy(container).await else { return Ok(()) };
         let record = container.record();
         let grace = options.grace.or(record.settings.stop_timeout).unwrap_or(DEFAULT_GRACE);
         let own = record.settings.stop_signal.as_ref().map_or(Signal::TERM, |signal| signal.signal());
         let signal = options.signal.unwrap_or(own);
-        let (_, written) = container.update_saved(|record| record.stopped_by_client = true);
         self.end_processes(container, &record, signal, grace).await?;
         // A stop that was answered stays a stop after a crash of the daemon too.
         let _ = written.wait().await;
@@ -124,9 +122,24 @@ impl Stopper {
         }
     }
 
+    /// Notes that a client ends a container, so that its restart policy leaves it alone from now on: under the lock with which
+    /// exits are recorded. `None` when it waited for its restart, which is all there was to end.
+    pub(crate) async fn take_from_policy(&self, container: &Arc<Container>) -> Option<Written> {
+        let _order = container.transition.lock().await;
+        if self.cancel_restart_in_order(container).await {
+            return None;
+        }
+        Some(container.update_saved(|record| record.stopped_by_client = true).1)
+    }
+
     /// Ends a container's wait for its restart; says whether it was waiting.
     pub(crate) async fn cancel_restart(&self, container: &Arc<Container>) -> bool {
         let _order = container.transition.lock().await;
+        self.cancel_restart_in_order(container).await
+    }
+
+    /// The same for who holds the container's lock.
+    async fn cancel_restart_in_order(&self, container: &Arc<Container>) -> bool {
         if !container.record().is_restarting() {
             return false;
         }
@@ -159,6 +172,8 @@ impl Stopper {
 
     /// Sends a signal to init and publishes that; a container that has just ended is no error.
     pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
+        // What comes of the signal is published after it.
+        let _order = container.transition.lock().await;
         let Some(shim) = container.shim() else { return Ok(()) };
         match shim.request(Request::Signal(signal), None).await {
             Ok(_) => {

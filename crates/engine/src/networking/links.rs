@@ -176,7 +176,7 @@ impl Networking {
             return Err(Error::RemoveDefaultName);
         };
         let parent = self.directory.find_own(parent).map_err(|_| unknown())?;
-        let _order = parent.transition.lock().await;
+        let _order = parent.lock_present(name).await?;
         let target = parent.record().links.get(alias).cloned().ok_or_else(unknown)?;
         self.unlink(&parent, alias, &target)?;
         let record = parent.record();

@@ -27,10 +27,11 @@ impl Networks {
         attachment: Attachment,
     ) -> Result<(), Error> {
         let entry = self.registry.find(network)?;
+        let reference = container.to_owned();
         let container = self.directory.find(container)?;
         let networks = Arc::clone(self);
         finish(async move {
-            let _order = container.transition.lock().await;
+            let _order = container.lock_present(&reference).await?;
             let record = container.record();
             check_connect(&entry, &record)?;
             attachments::check(&attachment, &entry.record)?;
@@ -114,11 +115,12 @@ impl Networks {
             Err(_) if force => None,
             Err(error) => return Err(error),
         };
+        let reference = container.to_owned();
         let container = self.directory.find(container)?;
         let networks = Arc::clone(self);
         let network = network.to_owned();
         finish(async move {
-            let _order = container.transition.lock().await;
+            let _order = container.lock_present(&reference).await?;
             let record = container.record();
             let endpoint = match &entry {
                 Some(entry) => find_endpoint(&networks.registry, &record, entry).or_else(|| {

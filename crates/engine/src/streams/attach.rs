@@ -90,6 +90,9 @@ impl AttachSession {
         sys::stream::write_all(&socket, greeting, Duration::ZERO)
             .map_err(|source| Error::Shim { act: "greet a client of", source })?;
         let record = container.record();
+        if matches!(record.phase, Phase::Removing) {
+            return Err(Error::NoSuchContainer(record.id.to_string()));
+        }
         streams.events.emit_container(&record, "attach", &[]);
         let terminal = record.settings.terminal;
         let attach = Attach {
