@@ -48,6 +48,20 @@ impl Answer {
             .unwrap_or_else(|error| panic!("status {}, not JSON ({error}): {}", self.status(), self.text()))
     }
 
+    /// Why the stream of JSON that answers the request failed, in its last object.
+    ///
+    /// # Panics
+    /// When there is no stream, or it did not fail.
+    #[must_use]
+    pub fn stream_failure(&self) -> String {
+        assert_eq!(self.status(), 200, "{}", self.text());
+        let text = self.text();
+        let last = text.lines().last().expect("an object");
+        let last: Value = serde_json::from_str(last).expect("JSON");
+        assert_eq!(last["error"], last["errorDetail"]["message"], "{text}");
+        last["error"].as_str().unwrap_or_else(|| panic!("no failure: {text}")).to_owned()
+    }
+
     /// What the error says, as the versions since 1.24 write it.
     ///
     /// # Panics

@@ -140,7 +140,7 @@ fn bad_ones_are_refused_and_leave_nothing() {
         ),
         (
             404,
-            json!({ "HostConfig": { "VolumeDriver": "nodriver" } }),
+            json!({ "HostConfig": { "VolumeDriver": "nodriver", "Binds": ["named:/v"] } }),
             "Error looking up volume plugin nodriver: Plugin not found\n",
         ),
         (

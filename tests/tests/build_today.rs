@@ -176,6 +176,11 @@ fn images_that_are_named_are_a_cache() {
     let changed = build(&[("t", "changed"), ("cachefrom", r#"["cache"]"#)], "y");
     assert_eq!((changed.error.as_deref(), changed.cached()), (None, 2), "{}", changed.said);
     let _ = build(&[("cachefrom", "{")], "x").failure();
+    // They are the whole cache: what else was made here does not count.
+    for (images, cached) in [(r#"["named"]"#, 4), (r#"["missing"]"#, 0), ("[]", 4)] {
+        let again = build(&[("cachefrom", images)], "x");
+        assert_eq!((again.error.as_deref(), again.cached()), (None, cached), "{images}: {}", again.said);
+    }
     engine.forget_builds();
 }
 

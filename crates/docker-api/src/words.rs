@@ -13,6 +13,7 @@ pub(crate) fn of_today(error: &Error) -> Option<String> {
         Error::NoSuchContainer(name) => format!("No such container: {name}"),
         Error::System { message, .. } | Error::Program { message, .. } => message.clone(),
         Error::UnreadableLog(_) => "configured logging driver does not support reading".to_owned(),
+        Error::NoLogDriver(name) => format!("logger: no log driver named '{name}' is registered"),
         Error::NoSuchExec(id) => format!("No such exec instance: {id}"),
         Error::NoImageToCreate { name, tag } => {
             let before = name.strip_suffix(tag.as_str());

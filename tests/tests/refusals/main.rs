@@ -198,7 +198,7 @@ fn values_of_config_out_of_range_are_refused() {
     ];
     refuse_all(&engine, &cases);
     let missing = "Error looking up volume plugin nope: Plugin not found";
-    refuse_all_with(404, &engine, &[(json!({ "VolumeDriver": "nope" }), missing)]);
+    refuse_all_with(404, &engine, &[(json!({ "VolumeDriver": "nope", "Volumes": { "/v": {} } }), missing)]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use images::Image;
 use images::document::{History, Step};
+use model::Digest;
 
 use super::commit::{Change, Name};
 use super::state::Build;
@@ -12,6 +13,21 @@ use crate::identity::random_container;
 use crate::order::Order;
 
 impl Build<'_> {
+    /// Whether a cached image counts: where a build with steps as they are written names images, these and what they were
+    /// built upon are all of its cache, so that it can be kept from what else this host has made.
+    pub(super) fn is_of_named(&self, found: &Digest) -> bool {
+        let parameters = &self.work.parameters;
+        if parameters.order == Order::Graph || parameters.cache_from.is_empty() {
+            return true;
+        }
+        let store = &self.work.builder.store;
+        let upon = store.descendants(found);
+        parameters
+            .cache_from
+            .iter()
+            .any(|name| store.resolve(name).is_ok_and(|image| upon.contains(&image.id)))
+    }
+
     /// Makes a step's image of what one of the named images has for it; whether one had anything.
     ///
     /// # Errors

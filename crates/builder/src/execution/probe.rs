@@ -30,7 +30,7 @@ impl Build<'_> {
         let wanted = fingerprint(&wanted, &stage.platform())?;
         let mut turn = None;
         loop {
-            match cache.find(&store, parent.as_ref(), wanted) {
+            match cache.find(&store, parent.as_ref(), wanted).filter(|found| self.is_of_named(found)) {
                 Some(found) if self.go_on_from(&found, &store)? => return Ok(None),
                 // Somebody removed it since it was found.
                 Some(_) => {}

@@ -125,10 +125,19 @@ pub(crate) struct HostConfig {
     pub(crate) readonly_paths: Option<Vec<String>>,
     #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
     pub(crate) runtime: String,
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_default")]
+    pub(crate) isolation: String,
 }
 
 /// The name of the one runtime there is.
 pub(crate) const RUNTIME: &str = "berth";
+
+/// What clients may call it: those that make a container like another one, and files of Compose, name the runtime that
+/// engines of Docker have, and mean the ordinary one.
+pub(crate) const RUNTIMES: [&str; 3] = [RUNTIME, "runc", "io.containerd.runc.v2"];
+
+/// The name of the one isolation there is on Linux.
+pub(crate) const ISOLATION: &str = "default";
 
 /// A limit or weight of one block device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -26,7 +26,7 @@ use endpoint_settings::{NetworkingConfig, shown_mode};
 
 pub(crate) use config::Config;
 pub(crate) use endpoint_settings::{EndpointSettings, IpamConfig};
-pub(crate) use host_config::{HostConfig, PortBinding, RUNTIME};
+pub(crate) use host_config::{HostConfig, ISOLATION, PortBinding, RUNTIME};
 pub(crate) use read::{cgroup_parent, cpu_set};
 
 /// Fewest and most CPU shares that the kernel takes.

@@ -121,7 +121,8 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
             container_id_file: host.container_id_file,
             empty_lxc_conf: host.lxc_conf.is_some(),
             empty_storage_options: host.storage_opt.as_ref().is_some_and(BTreeMap::is_empty),
-            runtime_by_name: !host.runtime.is_empty(),
+            runtime: host.runtime,
+            isolation_by_name: !host.isolation.is_empty(),
         },
         storage_options: host.storage_opt.filter(|options| !options.is_empty()),
     })
@@ -132,7 +133,7 @@ fn refuse_impossible(host: &HostConfig) -> Result<(), ApiError> {
     if host.lxc_conf.as_ref().is_some_and(|conf| !conf.0.is_empty()) {
         return Err(ApiError::invalid("Cannot use --lxc-conf with execdriver: native-0.2"));
     }
-    if !matches!(host.runtime.as_str(), "" | host_config::RUNTIME) {
+    if !host.runtime.is_empty() && !host_config::RUNTIMES.contains(&host.runtime.as_str()) {
         return Err(ApiError::invalid(format!("Unknown runtime specified {}", host.runtime)));
     }
     Ok(())

@@ -70,7 +70,12 @@ pub(super) fn host_config(host: &HostSettings) -> HostConfig {
             .map(|requests| requests.iter().map(device_request).collect()),
         masked_paths: host.masked_paths.clone(),
         readonly_paths: host.read_only_paths.clone(),
-        runtime: if host.shown.runtime_by_name { host_config::RUNTIME.to_owned() } else { String::new() },
+        runtime: host.shown.runtime.clone(),
+        isolation: if host.shown.isolation_by_name {
+            host_config::ISOLATION.to_owned()
+        } else {
+            String::new()
+        },
         ..resources(&host.resources)
     }
 }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::ApiError;
+use crate::container_settings::ISOLATION;
 use crate::json::field;
 use crate::version::{ApiVersion, MAX};
 
@@ -60,7 +61,7 @@ pub(crate) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
         }
     }
     match field(fields, "Isolation").and_then(Value::as_str) {
-        None | Some("" | "default") => Ok(()),
+        None | Some("" | ISOLATION) => Ok(()),
         Some(other) => Err(ApiError::invalid(format!(
             "HostConfig.Isolation is not supported: {other} is a setting of Windows"
         ))),

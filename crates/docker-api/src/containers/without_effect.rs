@@ -1,7 +1,7 @@
 //! What the settings of a create ask for that has no effect in the version of the call, or beside others.
 
 use engine::Limits;
-use model::{ContainerSettings, MountKind, PortBinding, Spelled};
+use model::{ContainerSettings, MountKind, PortBinding, Spelled, VolumeDriverChoice};
 
 use crate::version::ApiVersion;
 
@@ -40,6 +40,15 @@ pub(super) fn warnings(settings: &ContainerSettings, version: ApiVersion) -> Vec
         warnings.push(
             "VolumeDriver (--volume-driver) is not used for volumes of Mounts: name a driver in VolumeOptions".to_owned(),
         );
+    }
+    let drivers = [&settings.volume_driver, &host.volume_driver];
+    if let Some(VolumeDriverChoice::Unregistered(name)) =
+        drivers.into_iter().find(|driver| matches!(driver, VolumeDriverChoice::Unregistered(_)))
+        && !settings.may_need_a_volume_driver()
+    {
+        warnings.push(format!(
+            "VolumeDriver {name} is not looked up: the container has no volume that it could be for"
+        ));
     }
     if version.create_warns_of_empty_bindings() {
         let then = if version.empty_bindings_are_dropped() {

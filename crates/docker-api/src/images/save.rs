@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use model::Digest;
 
 use super::{failure, platform, tarball_failure};
-use crate::stream::{answer_with, finished, json_fields, stream_text, with_body_blocking};
+use crate::stream::{answer_with, finished, json_fields, stream_error, stream_text, with_body_blocking};
 use crate::version::ApiVersion;
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
@@ -88,24 +88,31 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
     let engine = Arc::clone(call.engine);
     let work = move |archive| engine.images.store().load_for(archive, &wanted);
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
-    let loaded = loaded.map_err(|error| tarball_failure(&error))?;
+    let loaded = match loaded.map_err(|error| tarball_failure(&error)) {
+        Ok(loaded) => loaded,
+        // Clients read the stream for it, whatever its status.
+        Err(failure) if call.version.load_is_a_json_stream() => {
+            return Ok(json_lines(stream_error(&failure.to_string(), None)));
+        }
+        Err(failure) => return Err(failure),
+    };
     loaded.images.iter().for_each(|id| call.engine.images.emit("load", id, &id.to_string()));
     if call.version.load_is_a_json_stream() {
         if loaded.images.is_empty() {
-            return Err(ApiError::bad_request("the archive holds no image"));
+            return Ok(json_lines(stream_error("the archive holds no image", None)));
         }
         let unnamed = loaded.unnamed.iter().map(|id| format!("Loaded image ID: {id}\n"));
         let named = loaded.tags.iter().map(|tag| format!("Loaded image: {tag}\n"));
         let notices = loaded.notices.iter().map(|notice| format!("{notice}\n"));
         let lines = notices.chain(named).chain(unnamed).map(|text| stream_text(&text));
-        let [(name, value)] = json_fields();
-        let response = Response {
-            status: StatusCode::OK,
-            headers: vec![(name, value)],
-            body: lines.collect::<Vec<_>>().concat().into(),
-        };
-        return Ok(Reply::Whole(response));
+        return Ok(json_lines(lines.collect::<Vec<_>>().concat()));
     }
     let notices: String = loaded.notices.iter().map(|notice| format!("{notice}\n")).collect();
     Ok(Reply::Whole(Response::text(StatusCode::OK, notices)))
+}
+
+/// The answer that is a JSON stream of these lines.
+fn json_lines(lines: Vec<u8>) -> Reply {
+    let response = Response { status: StatusCode::OK, headers: json_fields().to_vec(), body: lines.into() };
+    Reply::Whole(response)
 }

@@ -50,8 +50,10 @@ impl Planner<'_> {
     /// Refused, in the reference's words, when an entry is malformed.
     pub(super) fn plan(&self, record: &Record) -> Result<Plan, Error> {
         let host = &record.settings.host;
-        for driver in [&record.settings.volume_driver, &host.volume_driver] {
-            self.0.driver(driver.name())?;
+        if record.settings.may_need_a_volume_driver() {
+            for driver in [&record.settings.volume_driver, &host.volume_driver] {
+                self.0.driver(driver.name())?;
+            }
         }
         let count = host.binds.as_ref().map_or(0, Vec::len)
             + host.mounts.as_ref().map_or(0, Vec::len)

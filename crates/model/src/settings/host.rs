@@ -140,6 +140,8 @@ pub struct ShownHostSettings {
     pub empty_lxc_conf: bool,
     /// Whether an empty set of storage options was given.
     pub empty_storage_options: bool,
-    /// Whether the one runtime there is was given by its name.
-    pub runtime_by_name: bool,
+    /// A name by which the one runtime there is was given.
+    pub runtime: String,
+    /// Whether the one isolation there is was given by its name.
+    pub isolation_by_name: bool,
 }

@@ -117,6 +117,16 @@ pub struct ContainerSettings {
     pub host: HostSettings,
 }
 
+impl ContainerSettings {
+    /// Whether there is a mount that a driver given for the whole container may be for: a bind, which may name a volume, or an
+    /// anonymous volume.
+    #[must_use]
+    pub fn may_need_a_volume_driver(&self) -> bool {
+        let has_binds = self.host.binds.as_ref().is_some_and(|binds| !binds.is_empty());
+        has_binds || self.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty())
+    }
+}
+
 /// What clients wrote and inspect shows, though it decides nothing: nothing reads it but what shows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
