@@ -3,7 +3,7 @@
 use berth_tests::{Built, Client, Context, Engine};
 use serde_json::{Value, json};
 
-const ALL: [&str; 4] = ["1.20", "1.24", "1.25", "1.55"];
+const ALL: [&str; 4] = ["1.20", "1.23", "1.24", "1.55"];
 
 fn layers(client: &Client, image: &str) -> Value {
     client.get(&format!("/images/{image}/json")).expect(200).json()["RootFS"]["Layers"].clone()
@@ -25,7 +25,7 @@ fn the_stream_has_the_words_of_its_version() {
         let said = &built.said;
         assert_eq!(built.error, None, "{said}");
         let id = engine.at("1.55").get("/images/words/json").expect(200).json()["Id"].clone();
-        let is_of_today = matches!(version, "1.25" | "1.55");
+        let is_of_today = matches!(version, "1.24" | "1.55");
         for (of_today, of_old) in [
             ("Step 1/4 : FROM busybox AS first\n", "Step 0 : FROM busybox AS first\n"),
             ("Step 4/4 : LABEL version=", "Step 3 : LABEL version "),
@@ -46,7 +46,7 @@ fn the_stream_has_the_words_of_its_version() {
 }
 
 #[test]
-fn steps_are_shown_as_they_are_written_since_1_25() {
+fn steps_are_shown_as_they_are_written_since_1_24() {
     let engine = Engine::start();
     let instructions = [
         ("run [\"echo\", \"hi there\"]", "RUN echo hi there"),
@@ -74,11 +74,11 @@ fn steps_are_shown_as_they_are_written_since_1_25() {
 }
 
 #[test]
-fn errors_come_with_their_line_since_1_25() {
+fn errors_come_with_their_line_since_1_24() {
     let engine = Engine::start();
     for (version, want) in [
-        ("1.24", "Unknown instruction: FROBNICATE"),
-        ("1.25", "dockerfile parse error on line 4: Unknown instruction: FROBNICATE"),
+        ("1.23", "Unknown instruction: FROBNICATE"),
+        ("1.24", "dockerfile parse error on line 4: Unknown instruction: FROBNICATE"),
     ] {
         let context = Context::of("# first\nFROM busybox\n\nFROBNICATE \\\n x\n");
         let built = engine.at(version).build(&[], context);

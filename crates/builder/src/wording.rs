@@ -8,7 +8,7 @@ pub enum Wording {
     /// Those of the reference.
     #[default]
     Reference,
-    /// Those of engines since 1.25: steps are counted from one and their number is known, what a stage made and what was
+    /// Those of engines since 1.24: steps are counted from one and their number is known, what a stage made and what was
     /// tagged is named, errors in a Dockerfile come with their line.
     Today,
 }

@@ -52,7 +52,7 @@ impl Build<'_> {
         self.commit_metadata(name)
     }
 
-    /// Whether the step has to make the working directory: so since 1.25, for stages that copy from this one. A graph
+    /// Whether the step has to make the working directory: so since 1.24, for stages that copy from this one. A graph
     /// has a layer for each but the root.
     fn lacks_working_directory(&self) -> Result<bool, BuildError> {
         let stage = self.stage_ref()?;

@@ -10,9 +10,10 @@ impl ApiVersion {
     }
 
     /// Whether a build counts its steps (`Step 1/3 : `), names what it tagged and made, and in which line of a Dockerfile
-    /// an error is: what dockerd 29.8 answers in all versions. Below 1.25 a build has the reference's words.
+    /// an error is: what dockerd 20.10 and 29.8 answer in all versions that they serve. Below 1.24 a build has the words of the
+    /// reference.
     pub(crate) const fn builds_have_the_words_of_today(self) -> bool {
-        self.is_at_least(25)
+        self.is_at_least(24)
     }
 
     /// Whether an image is saved as an OCI layout: since Docker 25, whose version is 1.44. Before, in the layout of 1.20.

@@ -179,7 +179,7 @@ fn platforms_are_arguments() {
 }
 
 #[test]
-fn a_working_directory_is_made_since_1_25() {
+fn a_working_directory_is_made_since_1_24() {
     let fixture = Fixture::new();
     for (wording, want) in [(Wording::Reference, false), (Wording::Today, true)] {
         let built =
