@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::escape::{lookup_text, text_of};
 use super::file::{MAGIC, NO_NAME};
 
@@ -116,10 +118,22 @@ pub fn replace_names_file(path: &Path, content: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .open(&new)
         .and_then(|mut file| file.write_all(content))
-        .and_then(|()| fs::rename(&new, path));
+        .and_then(|()| put_in_place(Path::new(&new), path));
     if written.is_err() {
         // The first error is the one to report.
         let _ = fs::remove_file(&new);
     }
     written
+}
+
+/// An exchange of both files, since ext4 writes the content of one to the disk that is renamed to another's name (ext4(5),
+/// `auto_da_alloc`). Where there is no other file, or none can be exchanged, it is renamed.
+fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|present| present.is_file());
+    if is_file && renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE).is_ok() {
+        // The earlier one. Where it stays the next change removes it.
+        let _ = fs::remove_file(new);
+        return Ok(());
+    }
+    fs::rename(new, path)
 }
