@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use model::{ContainerSpec, IdMapping, Namespace, ProcessReference, id_map_lines};
 use rustix::fs::{Mode, OFlags};
@@ -174,49 +173,9 @@ fn open_process(host: &Host, process: ProcessReference) -> Result<OwnedFd, Start
 /// Fails unless the number still belongs to the process that is meant.
 pub(crate) fn require_process(host: &Host, process: ProcessReference) -> Result<(), StartError> {
     let act = || format!("joining the namespaces of process {}", process.pid);
-    if start_time(&host.proc, process.pid).doing_with(act)? == process.start_time {
+    if sys::process::start_time_in(&host.proc, process.pid).doing_with(act)? == process.start_time {
         Ok(())
     } else {
         Err(StartError::system(act(), io::Error::from_raw_os_error(3)))
-    }
-}
-
-/// Field 22 of /proc/pid/stat, proc_pid_stat(5).
-pub(crate) fn start_time(proc: &Path, pid: u32) -> io::Result<u64> {
-    parse_start_time(&stat(proc, pid)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// What the kernel says of a process, proc_pid_stat(5). Its name may be no UTF-8.
-pub(crate) fn stat(proc: &Path, pid: u32) -> io::Result<String> {
-    let bytes = std::fs::read(proc.join(pid.to_string()).join("stat"))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The name in brackets may hold anything, brackets and spaces included.
-fn parse_start_time(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    rest.split(' ').nth(19)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostile_name_does_not_shift_the_fields() {
-        let stat = "7 (a) 1 (b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1000 9";
-        assert_eq!(parse_start_time(stat), Some(4242));
-        assert_eq!(parse_start_time("7 (a"), None);
-    }
-
-    #[test]
-    fn a_name_that_is_no_text_hides_nothing() {
-        let proc = std::env::temp_dir().join(format!("berth-stat-{}", std::process::id()));
-        std::fs::create_dir_all(proc.join("7")).expect("a directory");
-        let line = b"7 (\xff) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1000 9\n";
-        std::fs::write(proc.join("7/stat"), line).expect("a file");
-        let started = start_time(&proc, 7);
-        std::fs::remove_dir_all(&proc).expect("removed");
-        assert_eq!(started.expect("a time"), 4242);
     }
 }

@@ -79,6 +79,7 @@ fn resources() -> Resources {
         blkio_weight: Some(10),
         block_device_limits: Vec::new(),
         pids_limit: Some(7),
+        huge_pages: BTreeMap::new(),
         unified: BTreeMap::new(),
     }
 }

@@ -3,10 +3,13 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+const PROC: &str = "/proc";
 
 /// Bytes of /proc/pid/stat at most: 52 numbers of up to 20 digits and a name of up to 64 (proc_pid_stat(5)).
 const STAT_LIMIT: usize = 2048;
@@ -14,16 +17,31 @@ const STAT_LIMIT: usize = 2048;
 /// Field 22 of /proc/pid/stat: when a process started, in clock ticks after boot.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
-    fields_after_name(pid)?.split_whitespace().nth(19)?.parse().ok()
+    start_time_in(Path::new(PROC), pid).ok()
 }
 
-/// What stands in /proc/pid/stat behind the name: field 3 and those after it.
-fn fields_after_name(pid: u32) -> Option<String> {
+/// The same in the proc file system that is mounted there.
+///
+/// # Errors
+/// Not found for a process that there is not; what the kernel refuses; invalid data in a line of another form.
+pub fn start_time_in(proc: &Path, pid: u32) -> io::Result<u64> {
+    let fields = fields_after_name(proc, pid)?;
+    let started = fields.split_whitespace().nth(19).and_then(|field| field.parse().ok());
+    started.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// What stands in /proc/pid/stat behind the name, which may hold anything, brackets too: field 3 and those after it.
+///
+/// # Errors
+/// As [`start_time_in`].
+pub fn fields_after_name(proc: &Path, pid: u32) -> io::Result<String> {
     let mut bytes = [0; STAT_LIMIT];
     // The kernel makes the whole line for each read that it takes: one has to do.
-    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
-    let line = std::str::from_utf8(bytes.get(..length)?.split(|byte| *byte == b')').next_back()?).ok()?;
-    Some(line.to_owned())
+    let length = fs::File::open(proc.join(format!("{pid}/stat")))?.read(&mut bytes)?;
+    let mut parts = bytes.get(..length).unwrap_or_default().rsplitn(2, |byte| *byte == b')');
+    let (fields, name) = (parts.next().unwrap_or_default(), parts.next());
+    let fields = name.and_then(|_| std::str::from_utf8(fields).ok());
+    fields.map(str::to_owned).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Opens a process's descriptor; `None` when the process that started then is not there any more.
@@ -62,7 +80,7 @@ pub fn is_stopped(pid: u32) -> bool {
 
 /// Field 3 of /proc/pid/stat.
 fn state(pid: u32) -> Option<char> {
-    fields_after_name(pid)?.trim_start().chars().next()
+    fields_after_name(Path::new(PROC), pid).ok()?.trim_start().chars().next()
 }
 
 /// Kills a process if it is still the one that started then.
@@ -106,6 +124,25 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_hostile_name_does_not_shift_the_fields() {
+        let proc = std::env::temp_dir().join(format!("berth-stat-{}", std::process::id()));
+        fs::create_dir_all(proc.join("7")).expect("a directory");
+        let started = |line: &[u8]| {
+            fs::write(proc.join("7/stat"), line).expect("a file");
+            start_time_in(&proc, 7).map_err(|error| error.kind())
+        };
+        let rest = b" S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1000 9\n";
+        for name in [&b"7 (a) 1 (b)"[..], b"7 (\xff)"] {
+            assert_eq!(started(&[name, rest].concat()), Ok(4242));
+        }
+        for line in [&b"7 (a"[..], b"", b"7 (a) S 1"] {
+            assert_eq!(started(line), Err(io::ErrorKind::InvalidData));
+        }
+        fs::remove_dir_all(&proc).expect("removed");
+        assert_eq!(start_time_in(&proc, 7).map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+    }
 
     #[test]
     fn a_name_that_is_no_text_hides_no_process() {

@@ -16,8 +16,9 @@ const DEFAULT_PERIOD: u64 = 100_000;
 const PERCENT: u64 = 10_000;
 
 /// Files whose value is a number or `max`, and their properties.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("cpu.weight", "CPUWeight"),
+    ("io.weight", "IOWeight"),
     ("memory.high", "MemoryHigh"),
     ("memory.low", "MemoryLow"),
     ("memory.max", "MemoryMax"),
@@ -38,29 +39,47 @@ pub(crate) fn of_resources(resources: &Resources) -> Vec<Property> {
     let mut properties: Vec<Property> =
         numbers.into_iter().filter_map(|(name, value)| Some((name, Value::from(value?)))).collect();
     if resources.cpu_quota.is_some() || resources.cpu_period.is_some() {
-        let period = resources.cpu_period.unwrap_or(DEFAULT_PERIOD);
-        let quota =
-            resources.cpu_quota.and_then(|quota| u64::try_from(quota).ok()).filter(|quota| *quota > 0);
-        // In whole percents, rounded up: systemd writes them so, and reads them again at its next reload.
-        let per_second = quota.map_or(INFINITY, |quota| {
-            let exact = quota.saturating_mul(1_000_000) / period.max(1);
-            exact.div_ceil(PERCENT).max(1).saturating_mul(PERCENT)
-        });
-        properties.push(("CPUQuotaPerSecUSec", Value::from(per_second)));
-        properties.push(("CPUQuotaPeriodUSec", Value::from(period)));
+        let quota = resources.cpu_quota.and_then(|quota| u64::try_from(quota).ok());
+        properties.extend(quota_of(quota.filter(|quota| *quota > 0), resources.cpu_period));
     }
     let sets = [("AllowedCPUs", &resources.cpuset_cpus), ("AllowedMemoryNodes", &resources.cpuset_mems)];
     properties
         .extend(sets.into_iter().filter_map(|(name, set)| Some((name, Value::from(bits(set.as_ref()?))))));
-    properties.extend(resources.unified.iter().filter_map(|(file, value)| of_file(file, value)));
+    properties.extend(resources.unified.iter().flat_map(|(file, value)| of_file(file, value.trim())));
     properties
 }
 
-/// A file of cgroup version 2 that is a property with one number; systemd knows no property for some others.
-fn of_file(file: &str, value: &str) -> Option<Property> {
-    let (_, property) = FILES.iter().find(|(name, _)| *name == file)?;
-    let number = if value == "max" { INFINITY } else { value.parse().ok()? };
-    Some((property, Value::from(number)))
+/// A share of processors, in microseconds a period; `None` is no limit.
+fn quota_of(quota: Option<u64>, period: Option<u64>) -> [Property; 2] {
+    let period = period.unwrap_or(DEFAULT_PERIOD);
+    // In whole percents, rounded up: systemd writes them so, and reads them again at its next reload.
+    let per_second = quota.map_or(INFINITY, |quota| {
+        let exact = quota.saturating_mul(1_000_000) / period.max(1);
+        exact.div_ceil(PERCENT).max(1).saturating_mul(PERCENT)
+    });
+    [("CPUQuotaPerSecUSec", Value::from(per_second)), ("CPUQuotaPeriodUSec", Value::from(period))]
+}
+
+/// A file of cgroup version 2 as the properties that it is; systemd knows none for some others, which stay files alone.
+fn of_file(file: &str, value: &str) -> Vec<Property> {
+    let number = |text: &str| if text == "max" { Some(INFINITY) } else { text.parse().ok() };
+    let set = |property| Some(vec![(property, Value::from(bits(&value.parse().ok()?)))]);
+    let properties = match file {
+        "cpu.max" => {
+            let (quota, period) = value.split_once(' ').unwrap_or((value, ""));
+            let period = period.trim().parse().ok();
+            number(quota).map(|quota| quota_of((quota != INFINITY).then_some(quota), period).to_vec())
+        }
+        "cpuset.cpus" => set("AllowedCPUs"),
+        "cpuset.mems" => set("AllowedMemoryNodes"),
+        _ => {
+            let property = FILES.iter().find(|(name, _)| *name == file);
+            // The weight of all devices that have none of their own.
+            let text = if file == "io.weight" { value.trim_start_matches("default ") } else { value };
+            property.and_then(|(_, property)| Some(vec![(*property, Value::from(number(text)?))]))
+        }
+    };
+    properties.unwrap_or_default()
 }
 
 /// A set as bits, the lowest number in the lowest bit of the first byte.
@@ -114,6 +133,21 @@ mod tests {
         let resources = Resources { unified, ..Resources::default() };
         let expected = [("MemoryHigh", Value::from(4096_u64)), ("MemoryMin", Value::from(INFINITY))];
         assert_eq!(of_resources(&resources), expected);
+        let of = |file: &str, value: &str| of_file(file, value);
+        let quota = |per_second: u64, period: u64| {
+            vec![("CPUQuotaPerSecUSec", Value::from(per_second)), ("CPUQuotaPeriodUSec", Value::from(period))]
+        };
+        assert_eq!(of("cpu.max", "50000 200000"), quota(250_000, 200_000));
+        assert_eq!(of("cpu.max", "50000"), quota(500_000, 100_000));
+        assert_eq!(of("cpu.max", "max 50000"), quota(INFINITY, 50_000));
+        assert_eq!(of("cpuset.cpus", "0-1,9"), [("AllowedCPUs", Value::from(vec![3_u8, 2]))]);
+        assert_eq!(of("cpuset.mems", "0"), [("AllowedMemoryNodes", Value::from(vec![1_u8]))]);
+        for weight in ["250", "default 250"] {
+            assert_eq!(of("io.weight", weight), [("IOWeight", Value::from(250_u64))]);
+        }
+        for (file, value) in [("io.weight", "8:0 250"), ("cpu.max", "much"), ("cpuset.cpus", "x")] {
+            assert!(of(file, value).is_empty(), "{file}: {value}");
+        }
     }
 
     #[test]

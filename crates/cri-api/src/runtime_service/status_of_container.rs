@@ -11,7 +11,7 @@ use crate::wire::container::{
     Container, ContainerConfig, ContainerFilter, ContainerResources, ContainerState, ContainerStatus,
     ContainerUser, LinuxContainerUser, Mount,
 };
-use crate::wire::security::LinuxContainerResources;
+use crate::wire::security::{HugepageLimit, LinuxContainerResources};
 use crate::wire::value::ImageSpec;
 use crate::{description, signals};
 
@@ -139,9 +139,13 @@ fn resources(record: &Record) -> LinuxContainerResources {
         cpuset_cpus: limits.cpuset_cpus.to_string(),
         cpuset_mems: limits.cpuset_mems.to_string(),
         memory_swap_limit_in_bytes: limits.memory_swap,
+        hugepage_limits: limits.huge_pages.iter().map(huge_page_limit).collect(),
         unified: limits.unified.clone(),
-        ..LinuxContainerResources::default()
     }
+}
+
+fn huge_page_limit((page_size, limit): (&String, &u64)) -> HugepageLimit {
+    HugepageLimit { page_size: page_size.clone(), limit: *limit }
 }
 
 /// What the status says more when it is asked to be verbose.

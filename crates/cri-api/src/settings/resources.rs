@@ -5,19 +5,15 @@ use std::collections::BTreeMap;
 use model::{CpuSet, ResourceSettings, Spelled};
 use tonic::Status;
 
-use super::refusal::{choice, unsupported};
+use super::refusal::choice;
 use crate::status::invalid;
-use crate::wire::security::LinuxContainerResources;
+use crate::wire::security::{HugepageLimit, LinuxContainerResources};
 
 /// Controllers whose files can be set by their names, cgroups(7).
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// The limits that are asked for; numbers that are 0 say nothing.
 pub(crate) fn of_resources(asked: &LinuxContainerResources) -> Result<ResourceSettings, Status> {
-    // The kubelet names every size of pages with the limit 0, where it does not know of any.
-    if asked.hugepage_limits.iter().any(|limit| limit.limit != 0) {
-        return Err(unsupported("limits of huge pages"));
-    }
     let set = |what: &str, text: &str| -> Result<Spelled<CpuSet>, Status> {
         if text.is_empty() { Ok(Spelled::default()) } else { choice(what, text) }
     };
@@ -29,9 +25,23 @@ pub(crate) fn of_resources(asked: &LinuxContainerResources) -> Result<ResourceSe
         memory_swap: asked.memory_swap_limit_in_bytes,
         cpuset_cpus: set("cpuset_cpus", &asked.cpuset_cpus)?,
         cpuset_mems: set("cpuset_mems", &asked.cpuset_mems)?,
+        huge_pages: huge_pages(&asked.hugepage_limits)?,
         unified: unified(&asked.unified)?,
         ..ResourceSettings::default()
     })
+}
+
+/// Bytes of each size of pages. The kubelet names every size that the machine has, with the limit 0 where none is asked for.
+fn huge_pages(asked: &[HugepageLimit]) -> Result<BTreeMap<String, u64>, Status> {
+    let limit = |HugepageLimit { page_size, limit }: &HugepageLimit| {
+        let number = page_size.strip_suffix("KB").or_else(|| page_size.strip_suffix("MB"));
+        let number = number.or_else(|| page_size.strip_suffix("GB")).unwrap_or_default();
+        match !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()) {
+            true => Ok((page_size.clone(), *limit)),
+            false => Err(invalid(format!("hugepage_limits: {page_size:?} is no size of pages, such as 2MB"))),
+        }
+    };
+    asked.iter().map(limit).collect()
 }
 
 /// Files of cgroup version 2. Only those of controllers are limits: others move and end processes.
@@ -50,22 +60,23 @@ fn unified(asked: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::security::HugepageLimit;
 
     #[test]
-    fn limits_are_taken_over_and_huge_pages_are_refused_unless_there_are_none() {
-        let huge = |limit| HugepageLimit { page_size: "2MB".to_owned(), limit };
-        let asked = |limit| LinuxContainerResources {
+    fn limits_are_taken_over() {
+        let asked = |page_size: &str, limit| LinuxContainerResources {
             cpu_shares: 512,
             cpuset_cpus: "0".to_owned(),
             memory_limit_in_bytes: 64 << 20,
-            hugepage_limits: vec![huge(limit)],
+            hugepage_limits: vec![HugepageLimit { page_size: page_size.to_owned(), limit }],
             ..LinuxContainerResources::default()
         };
-        let limits = of_resources(&asked(0)).expect("limits");
+        let limits = of_resources(&asked("2MB", 4 << 20)).expect("limits");
         assert_eq!((limits.cpu_shares, limits.memory), (512, 64 << 20));
         assert_eq!(limits.cpuset_cpus.to_string(), "0");
-        assert!(of_resources(&asked(1)).is_err());
+        assert_eq!(limits.huge_pages, [("2MB".to_owned(), 4 << 20)].into());
+        for size in ["2M", "MB", "", "2MB/../../memory", "-2MB"] {
+            assert!(of_resources(&asked(size, 0)).is_err(), "{size:?}");
+        }
     }
 
     #[test]

@@ -187,6 +187,7 @@ pub(super) fn resources(host: &HostConfig) -> Result<ResourceSettings, ApiError>
         pids_limit: host.pids_limit,
         ulimits,
         device_rules: list(host.device_cgroup_rules.clone())?,
+        huge_pages: BTreeMap::new(),
         unified: BTreeMap::new(),
     })
 }

@@ -186,6 +186,7 @@ pub(crate) fn of_cgroup(host: &ResourceSettings) -> Resources {
         blkio_weight: u16::try_from(host.block_weight).ok().filter(|weight| *weight != 0),
         block_device_limits: block_devices(host).map(|(kind, device)| block_limit(kind, device)).collect(),
         pids_limit: host.pids_limit.and_then(positive),
+        huge_pages: host.huge_pages.clone(),
         unified: host.unified.clone(),
     }
 }

@@ -131,6 +131,7 @@ fn check_contradictions(host: &HostSettings, update: &ContainerUpdate) -> Result
 fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
     let mut host = host.clone();
     let ContainerUpdate { resources: asked, oom_kill_disable, restart_policy } = update;
+    let set_by_name = files_of(&asked);
     let held = &mut host.resources;
     for (held, asked) in [
         (&mut held.memory, asked.memory),
@@ -165,6 +166,8 @@ fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
             *held = asked;
         }
     }
+    held.huge_pages.extend(asked.huge_pages);
+    held.unified.retain(|file, _| !set_by_name.contains(&file.as_str()));
     held.unified.extend(asked.unified);
     if asked.memory_swappiness.is_some() {
         held.memory_swappiness = asked.memory_swappiness;
@@ -182,12 +185,33 @@ fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
     host
 }
 
+/// The files of cgroup version 2 that these limits are written to. What was written to them by their names earlier counts
+/// no more.
+fn files_of(asked: &ResourceSettings) -> Vec<&'static str> {
+    let limits = of_cgroup(asked);
+    let files: [(bool, &[&'static str]); 9] = [
+        (limits.memory.is_some(), &["memory.max"]),
+        (limits.memory_swap.is_some(), &["memory.swap.max"]),
+        (limits.memory_reservation.is_some(), &["memory.low"]),
+        (limits.cpu_shares.is_some(), &["cpu.weight", "cpu.weight.nice", "cpu.idle"]),
+        (limits.cpu_period.is_some() || limits.cpu_quota.is_some(), &["cpu.max"]),
+        (limits.cpuset_cpus.is_some(), &["cpuset.cpus"]),
+        (limits.cpuset_mems.is_some(), &["cpuset.mems"]),
+        (asked.pids_limit.is_some(), &["pids.max"]),
+        (limits.blkio_weight.is_some(), &["io.weight", "io.bfq.weight"]),
+    ];
+    let given = files.into_iter().filter(|(is_given, _)| *is_given);
+    given.flat_map(|(_, files)| files.iter().copied()).collect()
+}
+
 /// The limits that differ. Memory goes with its swap and a quota with its period: the kernel reads them together.
 fn difference(before: &Resources, after: Resources) -> Resources {
     let memory_differs = (before.memory, before.memory_swap) != (after.memory, after.memory_swap);
     let quota_differs = (before.cpu_period, before.cpu_quota) != (after.cpu_period, after.cpu_quota);
     let other = |differs: bool| if differs { after.pids_limit.or(Some(u64::MAX)) } else { None };
     let pids_limit = other(before.pids_limit != after.pids_limit);
+    let huge_pages = after.huge_pages.into_iter();
+    let huge_pages = huge_pages.filter(|(size, bytes)| before.huge_pages.get(size) != Some(bytes));
     let unified = after.unified.into_iter().filter(|(name, value)| before.unified.get(name) != Some(value));
     let blocks = before.block_device_limits != after.block_device_limits;
     Resources {
@@ -205,6 +229,7 @@ fn difference(before: &Resources, after: Resources) -> Resources {
         blkio_weight: after.blkio_weight.filter(|new| Some(*new) != before.blkio_weight),
         block_device_limits: if blocks { after.block_device_limits } else { Vec::new() },
         pids_limit,
+        huge_pages: huge_pages.collect(),
         unified: unified.collect(),
     }
 }
@@ -249,6 +274,23 @@ mod tests {
         let changed = difference(&of_cgroup(&held.resources), of_cgroup(&after.resources));
         let names: Vec<&str> = changed.unified.keys().map(String::as_str).collect();
         assert_eq!(names, ["memory.high", "memory.min"]);
+    }
+
+    #[test]
+    fn a_limit_takes_the_place_of_its_file() {
+        let files = ["memory.max", "memory.swap.max", "memory.high", "cpu.max", "cpu.weight", "pids.max"];
+        let unified = files.map(|file| (file.to_owned(), "1".to_owned())).into();
+        let held = host(ResourceSettings { unified, ..ResourceSettings::default() });
+        let left = |resources: ResourceSettings| {
+            let after = merged(&held, ContainerUpdate { resources, ..ContainerUpdate::default() });
+            after.resources.unified.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(left(limits(64 << 20, 0, None)), ["cpu.max", "cpu.weight", "memory.high", "pids.max"]);
+        assert_eq!(left(limits(0, 1_000_000_000, Some(-1))).len(), files.len() - 2);
+        let unified = [("memory.max".to_owned(), "2".to_owned())].into();
+        let both = ResourceSettings { unified, ..limits(64 << 20, 0, None) };
+        assert!(left(both).contains(&"memory.max".to_owned()), "what is said now by its name stays");
+        assert_eq!(left(ResourceSettings::default()).len(), files.len());
     }
 
     #[test]

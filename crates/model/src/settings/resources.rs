@@ -56,6 +56,9 @@ pub struct ResourceSettings {
     pub ulimits: Option<Vec<Option<Ulimit>>>,
     /// Devices that may be used beside those that are shown.
     pub device_rules: Option<Vec<Spelled<DeviceRule>>>,
+    /// Bytes of huge pages by the size of the pages, in the kernel's words (`2MB`, `1GB`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub huge_pages: BTreeMap<String, u64>,
     /// Settings of cgroup version 2 by the names of their files.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unified: BTreeMap<String, String>,

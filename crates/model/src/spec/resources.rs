@@ -39,6 +39,9 @@ pub struct Resources {
     pub block_device_limits: Vec<BlockDeviceLimit>,
     /// Most processes and threads; `u64::MAX` takes a limit away.
     pub pids_limit: Option<u64>,
+    /// Bytes of huge pages by the size of the pages, in the kernel's words (`2MB`, `1GB`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub huge_pages: BTreeMap<String, u64>,
     /// Files of cgroup version 2 (`memory.high`) and what is written to them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub unified: BTreeMap<String, String>,

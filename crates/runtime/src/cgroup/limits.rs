@@ -52,6 +52,7 @@ impl Cgroup {
             }
             settings.iter().try_for_each(|setting| write(directory, setting))?;
         }
+        self.limit_huge_pages(resources)?;
         self.set_files(&resources.unified)
     }
 }

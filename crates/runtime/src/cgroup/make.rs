@@ -22,9 +22,14 @@ impl Cgroup {
             self.remove()?;
             return self.make_unified();
         }
+        self.hand_down(&UNIFIED_CONTROLLERS)
+    }
+
+    /// Has the container's group of v2 these controllers, where v2 is all that the host has and has them.
+    pub(super) fn hand_down(&self, controllers: &[&str]) -> Result<(), CgroupError> {
         let unified = self.hierarchies.iter().find(|hierarchy| hierarchy.kind == Kind::Unified);
         match unified.filter(|_| self.is_unified()) {
-            Some(hierarchy) => enable_controllers(hierarchy, &self.parent),
+            Some(hierarchy) => enable_controllers(hierarchy, &self.parent, controllers),
             None => Ok(()),
         }
     }
@@ -65,10 +70,9 @@ fn make_directory(directory: &Path) -> Result<bool, CgroupError> {
 }
 
 /// Hands the controllers down from the mount's root to the container's directory.
-fn enable_controllers(hierarchy: &Hierarchy, parent: &Path) -> Result<(), CgroupError> {
+fn enable_controllers(hierarchy: &Hierarchy, parent: &Path, controllers: &[&str]) -> Result<(), CgroupError> {
     let available = file::read(&hierarchy.mount, "cgroup.controllers")?;
-    let wanted: Vec<&str> =
-        UNIFIED_CONTROLLERS.into_iter().filter(|name| has_word(&available, name)).collect();
+    let wanted: Vec<&str> = controllers.iter().copied().filter(|name| has_word(&available, name)).collect();
     let lowest = file::read(&hierarchy.mount.join(parent), "cgroup.subtree_control")?;
     if wanted.iter().all(|name| has_word(&lowest, name)) {
         return Ok(());

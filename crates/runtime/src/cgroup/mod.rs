@@ -9,6 +9,7 @@ pub(crate) mod enter;
 mod file;
 pub(crate) mod freezer;
 mod hierarchy;
+mod huge_pages;
 mod limits;
 mod make;
 pub(crate) mod memory_notice;

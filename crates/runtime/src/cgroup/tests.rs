@@ -213,3 +213,60 @@ fn files_of_version_two_are_set_by_their_names_where_there_are_some() {
     let host = Invented::new(&[("memory", "cgroup cgroup rw,memory")]);
     host.cgroup().update(&files("memory.oom.group")).expect_err("version 1 alone");
 }
+
+#[test]
+fn huge_pages_are_limited_in_both_versions() {
+    let limits =
+        |bytes: u64| Resources { huge_pages: [("2MB".to_owned(), bytes)].into(), ..Resources::default() };
+    let two = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
+    two.file("cgroup/cgroup.controllers", "cpu hugetlb memory\n");
+    two.file("cgroup/cgroup.subtree_control", "");
+    two.file("cgroup/berth/cgroup.subtree_control", "");
+    two.file("cgroup/berth/id/hugetlb.2MB.max", "max");
+    let one = Invented::new(&[("hugetlb", "cgroup cgroup rw,hugetlb")]);
+    one.file("cgroup/hugetlb/berth/id/hugetlb.2MB.limit_in_bytes", "");
+    one.file("cgroup/hugetlb/berth/id/hugetlb.2MB.rsvd.limit_in_bytes", "");
+    for host in [&one, &two] {
+        host.cgroup().update(&limits(4 << 20)).expect("limited");
+    }
+    assert_eq!(two.read("cgroup/berth/id/hugetlb.2MB.max"), "4194304");
+    assert_eq!(two.read("cgroup/berth/cgroup.subtree_control"), "+hugetlb");
+    for kind in ["", "rsvd."] {
+        let name = format!("cgroup/hugetlb/berth/id/hugetlb.2MB.{kind}limit_in_bytes");
+        assert_eq!(one.read(&name), "4194304");
+    }
+    let without = Invented::new(&[("memory", "cgroup cgroup rw,memory")]);
+    without.cgroup().update(&limits(0)).expect("no pages are no limit there");
+    let refusal = without.cgroup().update(&limits(1)).expect_err("nothing counts them");
+    assert!(refusal.to_string().contains("huge pages of 2MB"), "{refusal}");
+}
+
+#[test]
+fn a_kill_counts_that_ended_a_scope_which_is_gone() {
+    let host = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
+    let events = |kills: u32| format!("low 0\nhigh 0\nmax 5\noom 1\noom_kill {kills}\n");
+    let (slice, scope) = ("cgroup/pod.slice/memory.events", "cgroup/pod.slice/one.scope/memory.events");
+    host.file(slice, &events(3));
+    host.file(scope, &events(0));
+    let mut cgroup = host.cgroup();
+    cgroup.directories = vec![host.host.cgroup.join("pod.slice/one.scope")];
+    let mut notice = cgroup.out_of_memory_notice().expect("a notice");
+    assert_eq!(notice.take().expect("none"), 0);
+    // Another scope of the slice.
+    host.file(slice, &events(4));
+    assert_eq!(notice.take().expect("none"), 0);
+    let remove = || fs::remove_dir_all(&cgroup.directories[0]).expect("removed");
+    remove();
+    assert_eq!(notice.take().expect("none"), 0, "it ended otherwise");
+    host.file(slice, &events(5));
+    assert_eq!(notice.take().expect("one"), 1);
+    assert_eq!(notice.take().expect("no more"), 0);
+    // One that is read before systemd removes it is counted once.
+    host.file(scope, &events(0));
+    let mut notice = cgroup.out_of_memory_notice().expect("a notice");
+    host.file(scope, &events(1));
+    host.file(slice, &events(6));
+    assert_eq!(notice.take().expect("one"), 1);
+    remove();
+    assert_eq!(notice.take().expect("no more"), 0);
+}

@@ -12,7 +12,7 @@ use crate::cgroup::Cgroup;
 use crate::channel::{Channel, Command};
 use crate::child::Birth;
 use crate::error::Doing;
-use crate::namespaces::{Joined, new_namespaces, require_process, start_time};
+use crate::namespaces::{Joined, new_namespaces, require_process};
 use crate::process::launch;
 use crate::root::host_devices;
 use crate::{CgroupError, Host, Process, StartError, Stdio, label, sysctl};
@@ -66,7 +66,7 @@ fn complete(
 ) -> Result<(), StartError> {
     let pid = created.running.init.reference.pid;
     created.running.init.reference.start_time =
-        start_time(&host.proc, pid).doing("reading the child's start time")?;
+        sys::process::start_time_in(&host.proc, pid).doing("reading the child's start time")?;
     created.network_namespace = match spec.namespaces.network {
         Namespace::Own if joined.network.is_some() => {
             let made = joined.network.as_ref().map(OwnedFd::try_clone).transpose();

@@ -6,7 +6,6 @@ use std::path::Path;
 use model::ProcessReference;
 
 use super::Running;
-use crate::namespaces::stat;
 use crate::{CgroupError, Process};
 
 impl Running {
@@ -31,8 +30,8 @@ type Relations = BTreeMap<u32, (u32, u64)>;
 
 /// Fields 4 and 22 of /proc/pid/stat, proc_pid_stat(5).
 fn relation(proc: &Path, pid: u32) -> Option<(u32, (u32, u64))> {
-    let stat = stat(proc, pid).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let fields = sys::process::fields_after_name(proc, pid).ok()?;
+    let mut fields = fields.split_whitespace();
     let parent = fields.nth(1)?.parse().ok()?;
     Some((pid, (parent, fields.nth(17)?.parse().ok()?)))
 }

@@ -26,7 +26,6 @@ use super::{Exec, ExecRequest, Probe, Running};
 use crate::capabilities;
 use crate::channel::Channel;
 use crate::error::Doing;
-use crate::namespaces::start_time;
 use crate::process::launch::{self, Launch, Ready, Streams};
 use crate::process::terminal::Terminal;
 use crate::process::user;
@@ -46,7 +45,7 @@ impl Running {
         let mut exec = self.start_further(request, stdio, None, START_TIMEOUT)?;
         let reference = &mut exec.process.reference;
         // Not reaped yet, so the number is still its own.
-        reference.start_time = start_time(&self.host.proc, reference.pid).unwrap_or(0);
+        reference.start_time = sys::process::start_time_in(&self.host.proc, reference.pid).unwrap_or(0);
         Ok(exec)
     }
 
