@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use berth_tests::cgroup::is_unified;
-use berth_tests::{Engine, merged, sh};
+use berth_tests::{Engine, merged, sh, wait};
 use serde_json::{Value, json};
 
 fn with_host(script: &str, host: Value) -> Value {
@@ -198,5 +198,23 @@ fn a_namespace_of_a_container_that_does_not_run_cannot_be_joined() {
         let cause = format!("cannot join {namespace} of a non running container: {stopped}");
         assert_eq!(refused, format!("Cannot start container {id}: {cause}\n"));
         engine.remove(&id);
+    }
+}
+
+/// systemd and other engines in a container move all its processes to groups of their own and hand controllers down,
+/// after which the kernel takes no process into the container's own group where there is version 2 alone.
+#[test]
+fn an_exec_comes_into_a_container_that_manages_groups_of_its_own() {
+    let engine = Engine::start();
+    let script = "group=/sys/fs/cgroup; [ -d $group/unified ] && group=$group/unified
+        mkdir $group/init && echo 1 > $group/init/cgroup.procs && echo moved
+        echo '+memory +pids' > $group/cgroup.subtree_control 2>/dev/null; echo ready; sleep 600";
+    let id = engine.run(&with_host(script, json!({ "Privileged": true, "CgroupnsMode": "private" })));
+    wait::until("its own groups", || engine.logs(&id).0.ends_with("ready\n").then_some(()));
+    assert_eq!(engine.logs(&id).0, "moved\nready\n");
+    let seen = engine.exec(&id, &["cat", "/proc/self/cgroup"]);
+    assert_eq!(seen.code, 0, "{seen:?}");
+    if is_unified() {
+        assert_eq!(seen.stdout, "0::/init\n");
     }
 }

@@ -157,7 +157,7 @@ fn unsafe_code_is_in_sys_alone() {
 
 /// Files that may be read whole without `sys::bounded_read`, and why. Everything else may be what a stranger
 /// made of it: a FIFO, a device, a link, a terabyte.
-const READ_WHOLE: [(&str, &str); 25] = [
+const READ_WHOLE: [(&str, &str); 26] = [
     ("crates/daemon/src/config/file.rs", "the administrator's configuration"),
     ("crates/daemon/src/config/user_mapping.rs", "the host's users and groups"),
     ("crates/daemon/src/first_image/mod.rs", "the kernel's table of mounts"),
@@ -173,6 +173,7 @@ const READ_WHOLE: [(&str, &str); 25] = [
     ("crates/engine/src/warnings.rs", "cgroups"),
     ("crates/images/src/tree/kernel_file.rs", "what the kernel makes up, cut at a limit"),
     ("crates/network/src/network/switches.rs", "the kernel's settings"),
+    ("crates/runtime/src/cgroup/enter.rs", "/proc"),
     ("crates/runtime/src/cgroup/file.rs", "cgroups"),
     ("crates/runtime/src/cgroup/hierarchy.rs", "/proc"),
     ("crates/runtime/src/cgroup/memory_notice.rs", "cgroups"),

@@ -6,10 +6,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::Cgroup;
 use super::hierarchy::Kind;
@@ -27,6 +27,20 @@ impl Cgroup {
         rustix::fs::open(directory, flags, Mode::empty())
             .map(Some)
             .map_err(|source| CgroupError::new(format!("open {}", directory.display()), source))
+    }
+
+    /// The directory of v2 beneath the container's own, `top`, in which one of its processes is. A container that
+    /// manages groups of its own, as systemd does, has all its processes in such: the kernel takes none into a group
+    /// that hands controllers down. `None` when the process is elsewhere.
+    pub(crate) fn place_beneath(&self, top: BorrowedFd<'_>, pid: u32) -> Option<OwnedFd> {
+        let groups = std::fs::read_to_string(self.proc.join(pid.to_string()).join("cgroup")).ok()?;
+        let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        let unified = self.hierarchies.iter().find(|hierarchy| hierarchy.kind == Kind::Unified)?;
+        let place = unified.mount.join(path.trim_start_matches('/'));
+        let below = place.strip_prefix(self.unified()?).ok()?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        rustix::fs::openat2(top, below, flags, Mode::empty(), resolve).ok()
     }
 
     /// Opens the entrances of the directories of v1.

@@ -1,6 +1,7 @@
 //! The same questions to invented hosts: trees of plain files.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -110,6 +111,30 @@ fn processes_enter_the_directories_of_version_one_by_themselves() {
     cgroup.entrances().expect("files").enter().expect("entered");
     assert_eq!(host.read("cgroup/cpu/berth/id/tasks"), "0");
     assert!(!host.root.join("cgroup/unified/berth/id/tasks").exists());
+}
+
+#[test]
+fn a_process_is_found_beneath_the_containers_directory_and_nowhere_else() {
+    let host = Invented::new(&[("", "cgroup2 cgroup2 rw")]);
+    host.file("cgroup/berth/id/init.scope/cgroup.procs", "");
+    host.file("cgroup/berth/other/cgroup.procs", "");
+    std::os::unix::fs::symlink("../other", host.root.join("cgroup/berth/id/link")).expect("a link");
+    let cgroup = host.cgroup();
+    let top = cgroup.clone_target().expect("a directory").expect("it has version 2");
+    for (line, is_found) in [
+        ("0::/berth/id/init.scope", true),
+        ("0::/berth/id/link", false),
+        ("0::/berth/id/../other", false),
+        ("0::/berth/other", false),
+        ("0::/berth/idle", false),
+        ("0::/../../berth/id/init.scope", false),
+        ("0::/berth/id/gone", false),
+        ("1:cpu:/berth/id/init.scope", false),
+    ] {
+        host.file("proc/42/cgroup", &format!("2:cpuset:/elsewhere\n{line}\n"));
+        assert_eq!(cgroup.place_beneath(top.as_fd(), 42).is_some(), is_found, "{line}");
+    }
+    assert!(cgroup.place_beneath(top.as_fd(), 43).is_none(), "no such process");
 }
 
 #[test]

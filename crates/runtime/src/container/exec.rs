@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use model::{Namespace, ProcessReference, ProcessSpec, SeccompPolicy};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use rustix::pipe::PipeFlags;
 use rustix::thread::ThreadNameSpaceType;
@@ -32,6 +33,9 @@ use crate::process::user;
 use crate::root::kernel;
 use crate::root::place::Root;
 use crate::{FailureKind, Process, StartError, Stdio, label, reaper, seccomp};
+
+/// How often a container's init may move to another group while a process is to be made where it is.
+const MOVES: usize = 4;
 
 impl Running {
     /// Starts a further process in the container's namespaces and cgroups.
@@ -76,9 +80,7 @@ impl Running {
         launch::hide_from_others()?;
         let stdio = stdio.above_standard().doing("preparing the standard streams")?;
         let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
-        let birthplace = self.birthplace.as_ref().map(AsFd::as_fd);
-        let cloned = sys::clone::clone(NewNamespaces::default(), birthplace);
-        let (pid, pidfd) = match cloned.doing("making the process")? {
+        let (pid, pidfd) = match self.clone_helper().doing("making the process")? {
             Cloned::Child => {
                 // The end of the parent must be seen, so its side of the channel goes.
                 drop(ours);
@@ -89,6 +91,27 @@ impl Running {
         drop((theirs, stdio, report));
         let helper = Process { reference: ProcessReference { pid, start_time: 0 }, pidfd };
         take_process((&ours, Instant::now() + patience), &helper)
+    }
+
+    /// Copies the caller into the container's directory of v2. One that manages groups of its own may hand controllers
+    /// down from there, and then the kernel takes no process into it: where init is, there is room.
+    fn clone_helper(&self) -> io::Result<Cloned> {
+        let none = NewNamespaces::default();
+        let Some(top) = self.birthplace.as_ref().map(AsFd::as_fd) else {
+            return sys::clone::clone(none, None);
+        };
+        let mut cloned = sys::clone::clone(none, Some(top));
+        for _ in 0..MOVES {
+            match &cloned {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+                // What init was in is gone, since it has moved on.
+                Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => {}
+                _ => break,
+            }
+            let Some(place) = self.cgroup.place_beneath(top, self.init.reference.pid) else { break };
+            cloned = sys::clone::clone(none, Some(place.as_fd()));
+        }
+        cloned
     }
 }
 

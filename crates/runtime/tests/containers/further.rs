@@ -2,18 +2,22 @@
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
-use berth_runtime::{ExecRequest, Running, Stdio};
+use berth_runtime::{Cgroup, ExecRequest, Given, Host, Running, Stdio};
 use model::ProcessSpec;
 
 use crate::Test;
-use crate::scene::{Outcome, Scene, assert_clean, create_with, eventually, finish, pipes, process, start};
+use crate::scene::{
+    Outcome, Scene, assert_clean, create_with, eventually, finish, pipes, process, read, start,
+};
 
 pub(crate) const TESTS: &[Test] = &[
     ("exec_shares_the_container", exec_shares_the_container),
     ("exec_errors_say_why", exec_errors_say_why),
     ("exec_has_its_own_user_and_rights", exec_has_its_own_user_and_rights),
     ("exec_is_in_the_cgroups", exec_is_in_the_cgroups),
+    ("exec_is_where_init_is_in_a_container_with_groups_of_its_own", exec_is_where_init_is),
     ("a_terminal_is_the_containers_own", a_terminal_is_the_containers_own),
     ("exec_gets_a_terminal", exec_gets_a_terminal),
 ];
@@ -93,6 +97,46 @@ fn exec_has_its_own_user_and_rights() {
     let bounding = own.lines().find_map(|line| line.strip_prefix("CapBnd:\t")).unwrap();
     assert!(outcome.output.starts_with(&format!("CapEff:\t{bounding}\n")), "{outcome:?}");
     end(&running);
+}
+
+/// What systemd and other engines do in a container: all processes leave the container's own group, which then hands
+/// controllers down and takes no process any more.
+fn exec_is_where_init_is() {
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
+    let mount = mounts.into_iter().find(|mount| mount.join("cgroup.controllers").exists()).unwrap();
+    let available = read(&mount.join("cgroup.controllers"));
+    // Those that processes beside groups with them keep from being handed down; threaded ones do not.
+    let mut controllers = ["memory", "hugetlb", "io", "rdma", "misc"].into_iter();
+    let controller = controllers.find(|name| available.split_whitespace().any(|word| word == *name));
+    let hand_down = |group: &Path| {
+        std::fs::write(group.join("cgroup.subtree_control"), format!("+{}", controller.unwrap())).unwrap();
+    };
+    let before = read(&mount.join("cgroup.subtree_control"));
+    let parent = mount.join("berth-test-groups");
+    std::fs::create_dir_all(&parent).unwrap();
+    hand_down(&mount);
+    hand_down(&parent);
+    let scene = Scene::new();
+    let mut spec = scene.spec(&["sleep", "100"]);
+    spec.cgroup_parent = "berth-test-groups".parse().ok();
+    let host = Host { cgroup: mount.clone(), ..Host::default() };
+    let (stdio, _ends) = pipes();
+    let cgroup = Cgroup::of(&host, &spec).unwrap();
+    let given = Given { stdio, held_mounts: &[] };
+    let running = berth_runtime::create(&host, &spec, cgroup, given).unwrap().start(None).unwrap();
+    let top = running.cgroup().directories()[0].clone();
+    let own = top.join("init");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(own.join("cgroup.procs"), running.init().reference().pid.to_string()).unwrap();
+    hand_down(&top);
+    let outcome = exec(&running, &process(&["cat", "/proc/self/cgroup"]), false);
+    let expected = format!("0::/berth-test-groups/{}/init", scene.id.as_str());
+    assert!(outcome.output.lines().any(|line| line == expected), "{outcome:?}");
+    end(&running);
+    if !before.split_whitespace().any(|name| Some(name) == controller) {
+        // Others may have come to need it meanwhile.
+        let _ = std::fs::write(mount.join("cgroup.subtree_control"), format!("-{}", controller.unwrap()));
+    }
 }
 
 fn exec_is_in_the_cgroups() {
