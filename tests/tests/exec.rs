@@ -233,3 +233,30 @@ fn many_at_once() {
         }
     });
 }
+
+#[test]
+fn arguments_and_variables_as_long_as_the_kernel_takes_them() {
+    let engine = Engine::start();
+    let long = |letter: &str| letter.repeat(100_000);
+    let variables = [format!("ONE={}", long("1")), format!("TWO={}", long("\""))];
+    let id = engine.run(&merged(sh("sleep 600"), json!({ "Env": variables })));
+    let output = engine.exec(&id, &["sh", "-c", "echo ${#ONE} ${#TWO}"]);
+    assert_eq!((output.code, output.stdout.as_str()), (0, "100000 100000\n"));
+    let (one, two) = (long("x"), long("y"));
+    let script = "echo ${#1} ${#2} ${#ONE}";
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let output = engine.exec(&id, &["sh", "-c", script, "sh", &one, &two]);
+                assert_eq!((output.code, output.stdout.as_str()), (0, "100000 100000 100000\n"));
+            });
+        }
+    });
+    // One that is longer than the kernel takes is refused by the kernel.
+    let too_long = "z".repeat(200_000);
+    let exec = engine.exec_create(&id, &json!({ "AttachStdout": true, "Cmd": ["echo", too_long] }));
+    let answer = engine.post_json(&format!("/exec/{exec}/start"), &json!({ "Detach": true }));
+    assert!(answer.text().contains("argument list too long"), "{}", answer.text());
+    assert_eq!(engine.get(&format!("/exec/{exec}/json")).expect(200).json()["ExitCode"], 126);
+    assert_eq!(engine.exec(&id, &["true"]).code, 0);
+}

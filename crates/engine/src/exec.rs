@@ -340,7 +340,7 @@ impl ExecStart {
 fn exit_code(error: &RequestError) -> i32 {
     match error {
         RequestError::Refused(failure) if failure.kind == FailureKind::ProgramNotFound => 127,
-        RequestError::Refused(_) | RequestError::Unsendable(_) => CANNOT_RUN,
+        RequestError::Refused(_) | RequestError::Unsendable(_) | RequestError::TooLong => CANNOT_RUN,
         RequestError::Gone | RequestError::Lost | RequestError::Silent => LOST,
     }
 }

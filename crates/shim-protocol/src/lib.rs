@@ -12,17 +12,20 @@
 //! The first packet each way is the protocol's number ([`PROTOCOL`]). A connection that is lost is made
 //! again by the daemon; the container is dead only when the shim's process is.
 //!
-//! One packet is one JSON message; descriptors travel beside it (`SCM_RIGHTS`).
+//! One packet is one JSON message, or a piece of one that is longer ([`PIECES_SINCE`]); descriptors travel beside it
+//! (`SCM_RIGHTS`).
 
 pub mod log;
 mod message;
 pub mod names;
+mod pieces;
 mod records;
 mod relay;
 mod run_directory;
 mod version;
 
 pub use message::*;
+pub use pieces::{MAXIMUM_MESSAGE, PIECES_SINCE, Pieces, TooLong, packets};
 pub use records::ShimProcesses;
 pub use relay::RelayedPort;
 pub use run_directory::RunDirectory;

@@ -3,7 +3,7 @@
 //! Protocol 1 is that of releases without a number: no [`Notice::Hello`], no [`Request::Hello`], and a
 //! packet that the shim cannot read ends the connection. From 2 on the shim's first packet on every
 //! connection is its number, a daemon's first packet is its own, and a request that a shim does not know
-//! is answered [`FailureKind::Unsupported`].
+//! is answered [`FailureKind::Unsupported`]. From 7 on messages longer than a packet come in pieces.
 //!
 //! [`Request::Hello`]: crate::Request::Hello
 //! [`FailureKind::Unsupported`]: crate::FailureKind::Unsupported
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{Envelope, Notice};
 
 /// The protocol that this release speaks. It grows with every message that an older side cannot read.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// The protocol of a side that sends no number.
 pub const UNNUMBERED: u32 = 1;

@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use shim_protocol::{Envelope, MAXIMUM_PACKET, Notice, PROTOCOL, Received, UNNUMBERED};
+use shim_protocol::{
+    Envelope, Failure, FailureKind, MAXIMUM_MESSAGE, Notice, PROTOCOL, Pieces, Received, UNNUMBERED, packets,
+};
 use sys::epoll::{Interest, Poller};
 use sys::seqpacket;
 
@@ -36,6 +38,8 @@ pub(crate) struct Daemon {
     blocked: bool,
     /// The protocol that the present daemon speaks.
     protocol: u32,
+    /// What has come of a message that is longer than a packet.
+    pieces: Pieces,
 }
 
 impl Daemon {
@@ -51,6 +55,7 @@ impl Daemon {
             waiting: VecDeque::new(),
             blocked: false,
             protocol: UNNUMBERED,
+            pieces: Pieces::default(),
         };
         daemon.take(connection, poller)?;
         Ok(daemon)
@@ -62,6 +67,7 @@ impl Daemon {
         self.waiting.clear();
         self.blocked = false;
         self.protocol = UNNUMBERED;
+        self.pieces = Pieces::default();
         self.connection = Some(connection);
         self.notify(&Notice::Hello { protocol: PROTOCOL }, None, poller);
         Ok(())
@@ -110,23 +116,33 @@ impl Daemon {
     /// gone or sends what cannot be read. A daemon without a protocol number expects that of an unknown
     /// request too.
     pub(crate) fn receive(&mut self) -> Option<Incoming> {
-        let received = seqpacket::receive(self.connection.as_ref()?, MAXIMUM_PACKET);
-        let (packet, descriptor) = match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            Ok(Some(received)) => received,
-            Ok(None) | Err(_) => {
-                self.disconnect();
-                return None;
+        loop {
+            let received = seqpacket::receive(self.connection.as_ref()?, MAXIMUM_MESSAGE);
+            let (packet, descriptor) = match received {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Ok(Some(received)) => received,
+                Ok(None) | Err(_) => {
+                    self.disconnect();
+                    return None;
+                }
+            };
+            let message = match self.pieces.take(packet) {
+                Ok(Some(message)) => message,
+                Ok(None) => continue,
+                Err(_) => {
+                    self.disconnect();
+                    return None;
+                }
+            };
+            match Envelope::read(&message) {
+                Received::Known(envelope) => return Some(Incoming::Request(envelope, descriptor)),
+                Received::Unknown { number } if self.protocol > UNNUMBERED => {
+                    return Some(Incoming::Unsupported(number));
+                }
+                Received::Unknown { .. } | Received::Unreadable(_) => self.disconnect(),
             }
-        };
-        match Envelope::read(&packet) {
-            Received::Known(envelope) => return Some(Incoming::Request(envelope, descriptor)),
-            Received::Unknown { number } if self.protocol > UNNUMBERED => {
-                return Some(Incoming::Unsupported(number));
-            }
-            Received::Unknown { .. } | Received::Unreadable(_) => self.disconnect(),
+            return None;
         }
-        None
     }
 
     /// Sends the daemon a notice; nothing is kept for one that is not there.
@@ -134,14 +150,30 @@ impl Daemon {
         if self.connection.is_none() || notice.since() > self.protocol {
             return;
         }
-        let Ok(packet) = serde_json::to_vec(notice) else {
+        let Ok(message) = serde_json::to_vec(notice) else {
             return;
         };
-        let beside = beside.and_then(|descriptor| descriptor.try_clone_to_owned().ok());
-        self.waiting.push_back((packet, beside));
+        let Ok(packets) = packets(&message, self.protocol) else {
+            return self.refuse_too_long(notice, poller);
+        };
+        let mut beside = beside.and_then(|descriptor| descriptor.try_clone_to_owned().ok());
+        let last = packets.len() - 1;
+        for (number, packet) in packets.into_iter().enumerate() {
+            let beside = if number == last { beside.take() } else { None };
+            self.waiting.push_back((packet.into_owned(), beside));
+        }
         self.flush(poller);
         if self.waiting.len() > MAXIMUM_WAITING {
             self.disconnect();
+        }
+    }
+
+    /// Tells the daemon that an answer is longer than it takes.
+    fn refuse_too_long(&mut self, notice: &Notice, poller: &Poller) {
+        if let Notice::Reply { number, .. } = notice {
+            let message = "the answer of the container's shim is longer than this release takes".to_owned();
+            let result = Err(Failure { kind: FailureKind::System, message });
+            self.notify(&Notice::Reply { number: *number, result }, None, poller);
         }
     }
 
@@ -163,5 +195,97 @@ impl Daemon {
             let _ = poller.modify(connection, Token::Daemon.pack(), interest);
             self.blocked = blocked;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shim_protocol::{Answer, Request};
+
+    use super::*;
+
+    struct Ends {
+        daemon: Daemon,
+        poller: Poller,
+        socket: OwnedFd,
+        pieces: Pieces,
+    }
+
+    impl Ends {
+        fn new(name: &str, protocol: u32) -> Self {
+            let path = std::env::temp_dir().join(format!("berth-shim-{}-{name}", std::process::id()));
+            let poller = Poller::new().expect("a poller");
+            let (socket, theirs) = seqpacket::pair().expect("a pair");
+            seqpacket::set_nonblocking(&socket).expect("a socket");
+            let mut daemon = Daemon::new(theirs, path, &poller).expect("a socket");
+            daemon.speaks(protocol);
+            let mut ends = Self { daemon, poller, socket, pieces: Pieces::default() };
+            assert!(matches!(ends.notice(), Notice::Hello { .. }));
+            ends
+        }
+
+        fn notice(&mut self) -> Notice {
+            loop {
+                self.daemon.flush(&self.poller);
+                let received = seqpacket::receive(&self.socket, MAXIMUM_MESSAGE).expect("a packet");
+                let (packet, _) = received.expect("a shim");
+                assert!(packet.len() <= shim_protocol::MAXIMUM_PACKET);
+                if let Some(message) = self.pieces.take(packet).expect("it fits") {
+                    return serde_json::from_slice(&message).expect("JSON");
+                }
+            }
+        }
+    }
+
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.daemon.close();
+        }
+    }
+
+    fn many() -> (Vec<u32>, Notice) {
+        let pids: Vec<u32> = (1_000_000..1_100_000).collect();
+        (pids.clone(), Notice::Reply { number: 1, result: Ok(Answer::Processes(pids)) })
+    }
+
+    #[test]
+    fn the_processes_of_a_large_container_come_in_pieces() {
+        let mut ends = Ends::new("pieces", PROTOCOL);
+        let (pids, notice) = many();
+        ends.daemon.notify(&notice, None, &ends.poller);
+        let Notice::Reply { result: Ok(Answer::Processes(found)), .. } = ends.notice() else {
+            panic!("it is the answer")
+        };
+        assert!(found == pids && ends.daemon.is_connected());
+    }
+
+    #[test]
+    fn an_older_daemon_is_told_that_an_answer_is_too_long() {
+        let mut ends = Ends::new("older", 6);
+        ends.daemon.notify(&many().1, None, &ends.poller);
+        let notice = ends.notice();
+        assert!(matches!(&notice, Notice::Reply { number: 1, result: Err(_) }), "{notice:?}");
+        assert!(ends.daemon.is_connected());
+    }
+
+    #[test]
+    fn a_request_comes_together_from_its_pieces() {
+        let mut ends = Ends::new("request", PROTOCOL);
+        let path = "x".repeat(3 * shim_protocol::MAXIMUM_PACKET);
+        let unknown = format!(r#"{{"number":5,"request":{{"checkpoint":"{path}"}}}}"#);
+        for packet in packets(unknown.as_bytes(), PROTOCOL).expect("it fits") {
+            seqpacket::send(&ends.socket, &packet, None).expect("a shim");
+            assert!(ends.daemon.is_connected());
+            if packet[0] == b')' {
+                let read = ends.daemon.receive();
+                assert!(matches!(read, Some(Incoming::Unsupported(5))), "it is whole");
+            } else {
+                assert!(ends.daemon.receive().is_none(), "only a piece");
+            }
+        }
+        let next = Envelope { number: 6, request: Request::Statistics };
+        seqpacket::send(&ends.socket, &serde_json::to_vec(&next).expect("JSON"), None).expect("a shim");
+        let read = ends.daemon.receive();
+        assert!(matches!(read, Some(Incoming::Request(Envelope { number: 6, .. }, None))));
     }
 }

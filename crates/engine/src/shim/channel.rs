@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StandardStream;
 
-use shim_protocol::MAXIMUM_PACKET;
+use shim_protocol::MAXIMUM_MESSAGE;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -26,6 +26,6 @@ impl Channel {
 
     /// Receives one packet; `None` when the peer is gone.
     pub(super) async fn receive(&self) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
-        self.0.async_io(Interest::READABLE, || sys::seqpacket::receive(&self.0, MAXIMUM_PACKET)).await
+        self.0.async_io(Interest::READABLE, || sys::seqpacket::receive(&self.0, MAXIMUM_MESSAGE)).await
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shim_protocol::{Answer, Envelope, Failure, PROTOCOL, Request, UNNUMBERED};
-use tokio::sync::oneshot;
+use shim_protocol::{Answer, Envelope, Failure, PROTOCOL, Request, UNNUMBERED, packets};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use super::channel::Channel;
 use super::request::RequestError;
@@ -21,6 +21,8 @@ pub(super) struct Connection {
     /// The protocol that the shim speaks.
     protocol: u32,
     pending: Arc<Pending>,
+    /// Held by whoever sends a message in pieces: those of two would mix.
+    in_pieces: Arc<AsyncMutex<()>>,
 }
 
 /// Requests without an answer; `None` once the connection is lost.
@@ -63,7 +65,7 @@ impl Connection {
             let hello = Envelope { number: HELLO, request: Request::Hello { protocol: PROTOCOL } };
             channel.send(&serde_json::to_vec(&hello)?, None).await?;
         }
-        Ok(Self { channel, protocol: protocol.unwrap_or(UNNUMBERED), pending })
+        Ok(Self { channel, protocol: protocol.unwrap_or(UNNUMBERED), pending, in_pieces: Arc::default() })
     }
 
     /// Whether this is the connection that another value stands for too.
@@ -79,7 +81,8 @@ impl Connection {
     /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// [`RequestError::Lost`] when the connection is lost first, or what the shim answered.
+    /// [`RequestError::TooLong`] for a request that this shim cannot get, [`RequestError::Lost`] when the connection is
+    /// lost first, or what the shim answered.
     pub(super) async fn exchange(
         &self,
         envelope: &Envelope,
@@ -88,11 +91,22 @@ impl Connection {
         let (sender, answer) = oneshot::channel();
         let waiting = Waiting { pending: &self.pending, number: envelope.number };
         self.pending.lock().as_mut().ok_or(RequestError::Lost)?.insert(envelope.number, sender);
-        let packet = serde_json::to_vec(envelope).map_err(RequestError::Unsendable)?;
-        self.channel.send(&packet, descriptor).await.map_err(|_| RequestError::Lost)?;
+        let message = serde_json::to_vec(envelope).map_err(RequestError::Unsendable)?;
+        self.send(&message, descriptor).await?;
         let answer = answer.await.map_err(|_| RequestError::Lost)?;
         drop(waiting);
         answer.map_err(RequestError::Refused)
+    }
+
+    async fn send(&self, message: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<(), RequestError> {
+        let packets = packets(message, self.protocol).map_err(|_| RequestError::TooLong)?;
+        let last = packets.len() - 1;
+        let _order = if last == 0 { None } else { Some(self.in_pieces.lock().await) };
+        for (number, packet) in packets.iter().enumerate() {
+            let beside = descriptor.filter(|_| number == last);
+            self.channel.send(packet, beside).await.map_err(|_| RequestError::Lost)?;
+        }
+        Ok(())
     }
 }
 

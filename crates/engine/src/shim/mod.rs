@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use shim_protocol::{
-    Answer, CONTROL_DESCRIPTOR, Envelope, Failure, FailureKind, Notice, Received, Request, RunDirectory,
-    ShimProcesses,
+    Answer, CONTROL_DESCRIPTOR, Envelope, Failure, FailureKind, Notice, Pieces, Received, Request,
+    RunDirectory, ShimProcesses,
 };
 use sys::bounded_read;
 use sys::program::SealedProgram;
@@ -163,8 +163,11 @@ impl Shim {
     async fn read(&self, channel: Arc<Channel>, notices: &mpsc::UnboundedSender<Incoming>) -> bool {
         let pending = Pending::new();
         let mut is_open = false;
+        let mut pieces = Pieces::default();
         while let Ok(Some((packet, descriptor))) = channel.receive().await {
-            let received = Notice::read(&packet);
+            let Ok(taken) = pieces.take(packet) else { continue };
+            let Some(message) = taken else { continue };
+            let received = Notice::read(&message);
             if !is_open {
                 let protocol = match &received {
                     Received::Known(Notice::Hello { protocol }) => Some(*protocol),

@@ -76,6 +76,9 @@ pub(crate) enum RequestError {
     /// The request cannot be written as a packet.
     #[error("cannot write a request to the container's shim: {0}")]
     Unsendable(#[source] serde_json::Error),
+    /// The request is longer than the shim takes; only arguments and environments of processes are so long.
+    #[error("argument list too long")]
+    TooLong,
 }
 
 impl RequestError {
@@ -84,7 +87,7 @@ impl RequestError {
         match self {
             Self::Gone => true,
             Self::Refused(failure) => matches!(failure.kind, FailureKind::WrongState),
-            Self::Lost | Self::Silent | Self::Unsendable(_) => false,
+            Self::Lost | Self::Silent | Self::Unsendable(_) | Self::TooLong => false,
         }
     }
 
@@ -101,6 +104,7 @@ impl From<RequestError> for Error {
             RequestError::Refused(failure) => failure.into(),
             RequestError::Lost => Self::ShimLost,
             RequestError::Silent => Self::ShimSilent,
+            RequestError::TooLong => Self::refused(error.to_string()),
             RequestError::Unsendable(source) => {
                 Self::Shim { act: "write a request to", source: source.into() }
             }

@@ -212,6 +212,72 @@ async fn a_shim_of_protocol_2_gets_an_exec_again_after_a_lost_connection() {
     assert!(matches!(&answer, Ok(Answer::ExecStarted { process }) if process.pid == 4711), "{answer:?}");
 }
 
+fn long_exec() -> Request {
+    let Request::Exec(mut exec) = exec() else { unreachable!("it is one") };
+    exec.process.arguments = vec!["true".to_owned(), "x".repeat(500_000)];
+    Request::Exec(exec)
+}
+
+#[tokio::test]
+async fn a_shim_of_protocol_6_does_not_get_what_it_cannot_take() {
+    let old = OldShim::new(6);
+    let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
+    let connection = old.accept().await;
+    let refused = shim.request(long_exec(), None).await;
+    assert!(matches!(refused, Err(RequestError::TooLong)), "{refused:?}");
+    let answer = send(&shim, Request::Statistics);
+    let next = connection.receive().await;
+    assert!(next.ends_with(r#""request":"statistics"}"#), "the connection stays: {next}");
+    drop(connection);
+    assert!(old.accept().await.receive().await.ends_with(r#""request":"statistics"}"#));
+    drop(answer);
+}
+
+#[tokio::test]
+async fn a_shim_of_protocol_7_gets_long_requests_in_pieces() {
+    let shim = OldShim::new(7);
+    let (daemon, _notices) = Shim::adopt(&shim.run()).expect("its process runs");
+    let connection = shim.accept().await;
+    let answers = [send(&daemon, long_exec()), send(&daemon, long_exec())];
+    let mut pieces = Pieces::default();
+    for answer in answers {
+        let request = loop {
+            let packet = connection.receive().await.into_bytes();
+            assert!(packet.len() <= shim_protocol::MAXIMUM_PACKET);
+            if let Some(message) = pieces.take(packet).expect("it fits") {
+                break message;
+            }
+        };
+        let Received::Known(Envelope { number, request }) = Envelope::read(&request) else {
+            panic!("it is a request")
+        };
+        assert_eq!(request_text(&request), request_text(&long_exec()));
+        connection.send(&format!(r#"{{"reply":{{"number":{number},"result":{{"Ok":"done"}}}}}}"#)).await;
+        assert!(matches!(answer.await.expect("a task"), Ok(Answer::Done)));
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_comes_in_pieces() {
+    let shim = OldShim::new(7);
+    let (daemon, _notices) = Shim::adopt(&shim.run()).expect("its process runs");
+    let connection = shim.accept().await;
+    let answer = send(&daemon, Request::Processes);
+    connection.receive().await;
+    let pids: Vec<u32> = (1..100_000).collect();
+    let reply = Notice::Reply { number: 1, result: Ok(Answer::Processes(pids.clone())) };
+    let message = serde_json::to_vec(&reply).expect("JSON");
+    for packet in shim_protocol::packets(&message, 7).expect("it fits") {
+        connection.0.send(&packet, None).await.expect("a daemon");
+    }
+    let answer = answer.await.expect("a task");
+    assert!(matches!(&answer, Ok(Answer::Processes(found)) if *found == pids));
+}
+
+fn request_text(request: &Request) -> String {
+    serde_json::to_string(request).expect("JSON")
+}
+
 #[tokio::test]
 async fn a_shim_of_protocol_3_gets_names() {
     let old = OldShim::new(3);
