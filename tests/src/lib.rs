@@ -37,6 +37,7 @@ pub mod rootfs;
 pub mod saved;
 pub mod services;
 mod set_on_drop;
+pub mod silent_mount;
 mod small_disk;
 pub mod spdy;
 pub mod tarball;

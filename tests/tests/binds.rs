@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use berth_tests::silent_mount::SilentMount;
 use berth_tests::volumes::{HostDirectory, forget_image, import_image, with_binds};
 use berth_tests::{Engine, merged, sh, wait};
 use serde_json::{Value, json};
@@ -243,4 +244,40 @@ fn links_and_dots_never_lead_out_of_the_container() {
         engine.remove(container["Id"].as_str().expect("an id"));
     }
     forget_image(&engine, "hostile");
+}
+
+#[test]
+fn a_file_system_that_does_not_answer_holds_up_none_but_those_that_need_it() {
+    // More than the daemon has threads for the requests of all.
+    const COUNT: usize = 6;
+    let mut silent = SilentMount::new("silent");
+    let engine = &Engine::start();
+    let bind = [format!("{}:/data", silent.path().display())];
+    let create = |_| engine.create(&with_binds("true", &bind));
+    let started: Vec<String> = (0..COUNT).map(create).collect();
+    let read: Vec<String> = (0..COUNT).map(create).collect();
+    std::thread::scope(|scope| {
+        let (mut starts, mut reads) = (Vec::new(), Vec::new());
+        for id in &started {
+            starts.push(scope.spawn(move || engine.post(&format!("/containers/{id}/start"))));
+        }
+        silent.await_looks(COUNT);
+        let _ = engine.get("/version").expect(200);
+        for id in &read {
+            reads.push(
+                scope.spawn(move || engine.get(&format!("/containers/{id}/archive?path=/bin/busybox"))),
+            );
+        }
+        silent.await_looks(COUNT);
+        let _ = engine.get("/version").expect(200);
+        assert_eq!(engine.output(&sh("echo here")).stdout, "here\n");
+        drop(silent);
+        for start in starts {
+            let answer = start.join().expect("a client").expect(500);
+            assert!(answer.text().contains("stat /"), "{}", answer.text());
+        }
+        for read in reads {
+            let _ = read.join().expect("a client").expect(200);
+        }
+    });
 }

@@ -206,7 +206,7 @@ impl Supervisor {
             shim.kill();
         }
         container.set_shim(None);
-        self.volumes.let_go(&container.record());
+        self.volumes.let_go(&container.record()).await;
         crate::cgroup::remove(container.record().cgroups.clone()).await;
         let (_, written) = container.update_saved(|record| {
             record.clear_endpoints();

@@ -11,7 +11,7 @@ use model::{
 
 use crate::cdi::DeviceEdits;
 use crate::container::security::SecurityOptions;
-use crate::container::{Record, capabilities, devices, health, mounts, resources, tmpfs};
+use crate::container::{Record, capabilities, health, mounts, resources, tmpfs};
 use crate::error::Error;
 
 /// The search path of containers whose image names none.
@@ -44,6 +44,8 @@ pub(crate) struct StartInputs {
     pub(crate) log: model::LogSpec,
     /// Limits of containers that set none.
     pub(crate) default_limits: Vec<model::Ulimit>,
+    /// The devices that it sees, as the host has them.
+    pub(crate) devices: Vec<model::Device>,
     /// What the devices that drivers choose bring.
     pub(crate) device_edits: DeviceEdits,
     /// Whom its users are on the host.
@@ -76,7 +78,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
         namespaces: around.namespaces,
         user_namespace: around.user_namespace,
         mounts,
-        devices: devices::shown(host)?.into_iter().chain(around.device_edits.devices).collect(),
+        devices: around.devices.into_iter().chain(around.device_edits.devices).collect(),
         device_rules: host
             .resources
             .device_rules

@@ -14,7 +14,6 @@ use crate::container::create::Creator;
 use crate::container::exit::Supervisor;
 use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
-use crate::container::specification::StartInputs;
 use crate::container::start_inputs::StartLookup;
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health, scope};
 use crate::directory::Directory;
@@ -129,7 +128,7 @@ impl Starter {
         match self.run_steps(container).await {
             Ok(()) => Ok(Outcome::Done),
             Err(failure) => {
-                self.lookup.volumes.let_go(&container.record());
+                self.lookup.volumes.let_go(&container.record()).await;
                 self.record_failed_start(container, &failure, by_policy);
                 Err(failure.error)
             }
@@ -139,8 +138,7 @@ impl Starter {
     async fn run_steps(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), StartFailure> {
         let record = container.record();
         let directory = self.paths.run(&record.id);
-        let held = self.hold_volumes(&record).await?;
-        self.write_specification(&record, &directory, &held).await?;
+        let held = self.write_specification(&record, &directory).await?;
         let namespaces: Vec<BorrowedFd<'_>> = held.iter().map(|held| held.namespace.as_fd()).collect();
         let spawned =
             fault::check("spawn").and_then(|()| Shim::spawn(&self.shim_program, &directory, &namespaces));
@@ -278,31 +276,17 @@ impl Starter {
         }
     }
 
-    /// Mounts the volumes that are mounts. Most containers have none, and wait for nothing here.
-    async fn hold_volumes(&self, record: &Arc<Record>) -> Result<Vec<HeldVolume>, Error> {
-        let volumes = &self.lookup.volumes;
-        if !volumes.has_held(record) {
-            return Ok(Vec::new());
-        }
-        // A server may take its time.
-        let (volumes, record) = (Arc::clone(volumes), Arc::clone(record));
-        crate::outcome::joined(tokio::task::spawn_blocking(move || volumes.hold(&record)).await)?
-    }
-
+    /// Looks up what the container needs and writes it down; gives the mounts that its shim gets.
     async fn write_specification(
         self: &Arc<Self>,
         record: &Arc<Record>,
         directory: &RunDirectory,
-        held: &[HeldVolume],
-    ) -> Result<(), StartFailure> {
+    ) -> Result<Vec<HeldVolume>, StartFailure> {
         if record.damaged {
             return Err(Error::refused("its settings could not be read when the engine started").into());
         }
         fault::check("look-up")?;
-        let inputs = StartInputs {
-            held_volumes: held.iter().map(|held| (held.volume.clone(), held.owners)).collect(),
-            ..self.lookup.gather(record).await?
-        };
+        let (inputs, held) = self.lookup.gather(record).await?;
         fault::check("specification")?;
         let spec = crate::container::specification::build(record, inputs)?;
         let text = serde_json::to_vec(&spec)
@@ -317,7 +301,7 @@ impl Starter {
             remove_run_directory(directory);
             file_error("write", &directory.spec())(source)
         })?;
-        Ok(())
+        Ok(held)
     }
 }
 

@@ -6,23 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{
-    ContainerReference, LogDriver, LogForm, LogSpec, Mount, MountAccess, MountKind, MountSource, Namespace,
-    Owners, Propagation, Submounts, kernel_words,
+    ContainerReference, Device, LogDriver, LogForm, LogSpec, Mount, MountAccess, MountKind, MountSource,
+    Namespace, Owners, Propagation, Submounts, kernel_words,
 };
 
 use crate::cdi;
 use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
-use crate::container::{Container, Record, scope, user_namespace};
+use crate::container::{Container, Record, devices, scope, user_namespace};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::image::Images;
 use crate::log_options;
 use crate::networking::{Networking, attachments};
 use crate::options::Options;
+use crate::outcome::joined;
 use crate::paths::Paths;
 use crate::pod_role::{PodPart, PodRole};
-use crate::volumes::Volumes;
+use crate::volumes::{HeldVolume, Volumes};
 
 /// Looks up what starts need.
 pub(crate) struct StartLookup {
@@ -35,8 +36,9 @@ pub(crate) struct StartLookup {
 }
 
 impl StartLookup {
-    /// Gathers everything a container's specification needs besides its record.
-    pub(crate) async fn gather(&self, record: &Arc<Record>) -> Result<StartInputs, Error> {
+    /// Gathers everything a container's specification needs besides its record, and mounts those of its volumes that are
+    /// mounts.
+    pub(crate) async fn gather(&self, record: &Arc<Record>) -> Result<(StartInputs, Vec<HeldVolume>), Error> {
         attachments::check_networks(&self.networking.registry, record)?;
         self.networking.check_links(record)?;
         let mut namespaces = own_namespaces(record);
@@ -53,24 +55,25 @@ impl StartLookup {
                 *namespace = self.namespace_of(other, name, record)?;
             }
         }
-        let joined = match host.network_mode.joined() {
+        let other = match host.network_mode.joined() {
             Some(other) => Some(self.directory.find(other.as_str())?.record()),
             None => None,
         };
-        let resolver_files = match &joined {
+        let resolver_files = match &other {
             Some(other) => self.networking.joined_resolver_files(other),
             None => self.networking.write_resolver_files(record)?,
         };
-        let named = joined.as_ref().unwrap_or(record);
+        let named = other.as_ref().unwrap_or(record);
         let resolver_files = resolver_files
             .into_iter()
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
             .collect();
-        self.make_bind_sources(record)?;
+        let on_host = self.look_at_host(record).await?;
         let lower = if record.is_sandbox() { Vec::new() } else { self.images.lower_directories(record)? };
-        Ok(StartInputs {
+        let inputs = StartInputs {
             lower,
-            held_volumes: Vec::new(),
+            held_volumes: on_host.held.iter().map(|held| (held.volume.clone(), held.owners)).collect(),
+            devices: on_host.devices,
             images: self.mounted_images(record)?,
             directory: self.paths.container(&record.id),
             namespaces,
@@ -92,7 +95,24 @@ impl StartLookup {
             own_directories: self.paths.shared_with_containers(),
             cgroup_parent: self.options.cgroup_parent.clone(),
             scope: scope::name(record, self.options.pod_cgroup_driver),
-        })
+        };
+        Ok((inputs, on_host.held))
+    }
+
+    /// Looks at what the container names on the host, in a thread that may wait for file systems which do not answer.
+    /// Most containers name nothing, and wait for nothing here.
+    async fn look_at_host(&self, record: &Arc<Record>) -> Result<OnHost, Error> {
+        let host = &record.settings.host;
+        if record.mounts.is_empty() && host.devices.as_ref().is_none_or(Vec::is_empty) {
+            return Ok(OnHost::default());
+        }
+        let (volumes, record) = (Arc::clone(&self.volumes), Arc::clone(record));
+        let looked = tokio::task::spawn_blocking(move || {
+            make_sources(&volumes, &record)?;
+            let devices = devices::shown(&record.settings.host)?;
+            Ok(OnHost { devices, held: volumes.hold(&record)? })
+        });
+        joined(looked.await)?
     }
 
     /// The namespace of another container, by the name that clients have for it.
@@ -135,25 +155,6 @@ impl StartLookup {
         Namespace::Own
     }
 
-    /// Makes directories of the host that binds name and that do not exist, as the reference does.
-    fn make_bind_sources(&self, record: &Record) -> Result<(), Error> {
-        for mount in record.mounts.iter().filter(|mount| mount.name.is_empty()) {
-            let source = Path::new(&mount.source);
-            match std::fs::symlink_metadata(source) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    std::fs::create_dir_all(source)
-                        .map_err(|error| refused_source("mkdir", source, &error))?;
-                }
-                Err(error) => return Err(refused_source("stat", source, &error)),
-            }
-        }
-        for mount in record.mounts.iter().filter(|mount| !mount.name.is_empty()) {
-            self.volumes.ensure(mount)?;
-        }
-        Ok(())
-    }
-
     /// The images that a container has mounted.
     fn mounted_images(&self, record: &Record) -> Result<Vec<Mount>, Error> {
         let mut mounts = Vec::new();
@@ -193,6 +194,29 @@ impl StartLookup {
             form: LogForm::Json,
         })
     }
+}
+
+/// What a container needs of the host's file systems.
+#[derive(Default)]
+struct OnHost {
+    devices: Vec<Device>,
+    held: Vec<HeldVolume>,
+}
+
+/// Makes directories of the host that binds name and that do not exist, as the reference does, and volumes that somebody
+/// took away. Blocks.
+fn make_sources(volumes: &Volumes, record: &Record) -> Result<(), Error> {
+    for mount in record.mounts.iter().filter(|mount| mount.name.is_empty()) {
+        let source = Path::new(&mount.source);
+        match std::fs::symlink_metadata(source) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                std::fs::create_dir_all(source).map_err(|error| refused_source("mkdir", source, &error))?;
+            }
+            Err(error) => return Err(refused_source("stat", source, &error)),
+        }
+    }
+    record.mounts.iter().filter(|mount| !mount.name.is_empty()).try_for_each(|mount| volumes.ensure(mount))
 }
 
 /// Where the output of a part of a pod goes: to the file that the kubelet reads, if it named one.

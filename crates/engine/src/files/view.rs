@@ -45,12 +45,17 @@ impl Files {
             return Ok(held);
         }
         let record = container.record();
-        let request = self.view_request(&record, purpose)?;
-        let opened = tokio::task::spawn_blocking(move || View::mounted(&request).map_err(Error::Path)).await;
+        let (files, of) = (Arc::clone(self), Arc::clone(&record));
+        // The file systems of its mounts may take their time.
+        let opened = tokio::task::spawn_blocking(move || {
+            View::mounted(&files.view_request(&of, purpose)?).map_err(Error::Path)
+        });
+        let opened = opened.await;
         let order = Some(order).filter(|_| purpose == Purpose::Writing);
         Ok(HeldView { view: joined(opened)??, record, order })
     }
 
+    /// Blocks.
     fn view_request(&self, record: &Record, purpose: Purpose) -> Result<ViewRequest, Error> {
         let lowers = self.images.lower_directories(record)?;
         let mut mounts = record.mounts.clone();

@@ -17,14 +17,17 @@ use model::ContainerId;
 
 use crate::error::Error;
 
-/// The volumes that are mounted now.
+/// The volumes that are mounted now. The lock is never held while a file system is waited for.
 #[derive(Default)]
-pub(crate) struct HeldMounts(Mutex<HashMap<String, Arc<Mutex<Held>>>>);
+pub(crate) struct HeldMounts(Mutex<HashMap<String, Held>>);
 
 /// One volume, and who uses it.
 #[derive(Default)]
 struct Held {
+    /// Held by whoever mounts it, as long as that takes.
+    mounting: Arc<Mutex<()>>,
     namespace: Option<Arc<OwnedFd>>,
+    /// Those that wait until it is mounted too.
     users: BTreeSet<ContainerId>,
 }
 
@@ -38,7 +41,7 @@ pub(crate) struct HeldVolume {
 
 impl HeldMounts {
     /// The namespace of a volume for a container that uses it; `open` mounts it where no other container does. Whoever
-    /// mounts a volume keeps others of the same volume waiting, and no one else.
+    /// mounts a volume keeps those waiting that need the same one, and no one else.
     ///
     /// # Errors
     /// Those of `open`; then the container does not use it.
@@ -48,46 +51,112 @@ impl HeldMounts {
         user: &ContainerId,
         open: impl FnOnce() -> Result<OwnedFd, Error>,
     ) -> Result<Arc<OwnedFd>, Error> {
-        let held = self.of(volume);
-        let mut held = lock(&held);
-        let namespace = match &held.namespace {
-            Some(namespace) => Arc::clone(namespace),
-            None => Arc::new(open()?),
+        let mounting = {
+            let mut all = self.all();
+            let held = all.entry(volume.to_owned()).or_default();
+            held.users.insert(user.clone());
+            if let Some(namespace) = &held.namespace {
+                return Ok(Arc::clone(namespace));
+            }
+            Arc::clone(&held.mounting)
         };
-        held.namespace = Some(Arc::clone(&namespace));
-        held.users.insert(user.clone());
-        Ok(namespace)
+        let _order = mounting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(namespace) = self.namespace(volume) {
+            return Ok(namespace);
+        }
+        match open() {
+            Ok(namespace) => {
+                let namespace = Arc::new(namespace);
+                if let Some(held) = self.all().get_mut(volume) {
+                    held.namespace = Some(Arc::clone(&namespace));
+                }
+                Ok(namespace)
+            }
+            Err(error) => {
+                drop(self.let_go(volume, user));
+                Err(error)
+            }
+        }
     }
 
-    /// A container uses a volume no more: one that no other uses is no longer mounted.
-    pub(super) fn let_go(&self, volume: &str, user: &ContainerId) {
-        let held = self.all().get(volume).cloned();
-        let Some(held) = held else { return };
-        let mut held = lock(&held);
+    /// A container uses a volume no more. Gives the namespace of one that no other uses: it is no longer mounted once
+    /// that is closed, for which its file system may be waited for.
+    #[must_use = "closing it may take long"]
+    pub(super) fn let_go(&self, volume: &str, user: &ContainerId) -> Option<Arc<OwnedFd>> {
+        let mut all = self.all();
+        let held = all.get_mut(volume)?;
         held.users.remove(user);
-        if held.users.is_empty() {
-            held.namespace = None;
+        if !held.users.is_empty() {
+            return None;
         }
-        drop(held);
-        // A second handle means that a container is about to mount it.
-        self.all().retain(|_, held| Arc::strong_count(held) > 1 || !lock(held).users.is_empty());
+        all.remove(volume)?.namespace
     }
 
     /// The namespace of a volume that containers use.
     pub(super) fn namespace(&self, volume: &str) -> Option<Arc<OwnedFd>> {
-        let held = self.all().get(volume).cloned()?;
-        lock(&held).namespace.clone()
+        self.all().get(volume)?.namespace.clone()
     }
 
-    fn of(&self, volume: &str) -> Arc<Mutex<Held>> {
-        Arc::clone(self.all().entry(volume.to_owned()).or_default())
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<Held>>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn user(number: u8) -> ContainerId {
+        ContainerId::from_random([number; 32])
+    }
+
+    fn file() -> OwnedFd {
+        std::fs::File::open("/dev/null").expect("a file").into()
+    }
+
+    #[test]
+    fn a_mount_that_takes_long_keeps_nobody_waiting_who_leaves() {
+        let held = Arc::new(HeldMounts::default());
+        let (begun, begins) = mpsc::channel();
+        let (answer, answers) = mpsc::channel::<()>();
+        let (left, leaves) = mpsc::channel();
+        let slow = Arc::clone(&held);
+        let mount = std::thread::spawn(move || {
+            let open = || {
+                begun.send(()).expect("the test");
+                answers.recv().expect("the test");
+                Ok(file())
+            };
+            slow.hold("data", &user(1), open).map(drop)
+        });
+        begins.recv().expect("its beginning");
+        let leaving = Arc::clone(&held);
+        let leave = std::thread::spawn(move || {
+            let gone = leaving.let_go("data", &user(2)).is_some();
+            left.send(gone || leaving.namespace("data").is_some()).expect("the test");
+        });
+        let gone = leaves.recv_timeout(Duration::from_secs(60)).expect("it waits for the mount of another");
+        assert!(!gone, "it is mounted by and by");
+        answer.send(()).expect("the mount");
+        mount.join().expect("a thread").expect("a mount");
+        leave.join().expect("a thread");
+        assert!(held.namespace("data").is_some());
+        assert!(held.let_go("data", &user(1)).is_some() && held.namespace("data").is_none());
+    }
+
+    #[test]
+    fn a_volume_stays_mounted_for_the_last_that_uses_it() {
+        let held = HeldMounts::default();
+        let refused = held.hold("data", &user(1), || Err(Error::refused("no")));
+        assert!(refused.is_err() && held.all().is_empty());
+        let first = held.hold("data", &user(1), || Ok(file())).expect("a mount");
+        let second = held.hold("data", &user(2), || Err(Error::refused("twice"))).expect("the same");
+        assert!(Arc::ptr_eq(&first, &second));
+        assert!(held.let_go("data", &user(1)).is_none() && held.namespace("data").is_some());
+        assert!(held.let_go("data", &user(2)).is_some() && held.all().is_empty());
+        assert!(held.let_go("data", &user(2)).is_none());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use model::{ContainerSpec, MountSource};
 use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
@@ -14,11 +15,6 @@ use crate::shim::RECORD_LIMIT;
 use crate::store::VolumeRow;
 
 impl Volumes {
-    /// Whether a start of the container mounts volumes.
-    pub(crate) fn has_held(&self, record: &Record) -> bool {
-        !mounted_volumes(self, record).is_empty()
-    }
-
     /// Mounts those of a container's volumes that are mounts, unless another container has them mounted. Blocks.
     ///
     /// # Errors
@@ -32,7 +28,7 @@ impl Volumes {
         });
         let held = held.collect::<Result<Vec<_>, Error>>();
         if held.is_err() {
-            self.let_go(record);
+            drop(self.no_longer_held(record));
         }
         held
     }
@@ -46,11 +42,18 @@ impl Volumes {
     }
 
     /// A container uses its volumes no more: those that no other uses are no longer mounted.
-    pub(crate) fn let_go(&self, record: &Record) {
-        let volumes = mounted_volumes(self, record);
-        for row in volumes {
-            self.held.let_go(&row.name, &record.id);
+    pub(crate) async fn let_go(&self, record: &Record) {
+        let gone = self.no_longer_held(record);
+        if !gone.is_empty() {
+            // A server may take its time.
+            let _ = tokio::task::spawn_blocking(move || drop(gone)).await;
         }
+    }
+
+    /// The namespaces of a container's volumes that no other uses.
+    fn no_longer_held(&self, record: &Record) -> Vec<Arc<OwnedFd>> {
+        let volumes = mounted_volumes(self, record).into_iter();
+        volumes.filter_map(|row| self.held.let_go(&row.name, &record.id)).collect()
     }
 
     /// A copy of the mount of a volume, attached nowhere; of one that no container uses a mount of its own. Nothing for
@@ -70,7 +73,7 @@ impl Volumes {
 
     /// Finds the mounts of a container that an earlier daemon started in its shim.
     pub(crate) fn take_over(&self, record: &Record, directory: &RunDirectory) {
-        if !self.has_held(record) {
+        if mounted_volumes(self, record).is_empty() {
             return;
         }
         let read = |path: &Path| sys::bounded_read::read(path, RECORD_LIMIT).ok();
