@@ -243,6 +243,13 @@ fn the_hub_has_a_mirror() {
         assert!(pulled.say("Pulling from library/told"), "{pulled:?}");
     }
     assert!(!server.asked_for("/v2/library/told/manifests/latest").is_empty());
+    let asked = server.asked().len();
+    let described = engine
+        .at("1.55")
+        .call("GET", "/distribution/told/json", &[("X-Registry-Auth", &credentials)], b"")
+        .expect(200);
+    assert_eq!(described.json()["Platforms"][0]["os"], "linux", "a mirror is asked what it has");
+    assert!(server.asked().len() > asked);
     assert!(
         server.asked().iter().all(|asked| asked.header("authorization").is_none()),
         "a mirror sees no password"

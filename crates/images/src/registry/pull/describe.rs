@@ -4,7 +4,7 @@ use model::{Digest, ImageReference};
 
 use super::resolve::{fetch, fetch_config};
 use crate::document::ImageConfig;
-use crate::registry::api_root;
+use crate::registry::api_root::{self, Source};
 use crate::registry::auth::Credentials;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::{ACCEPTED, ImageManifest, Manifest, ManifestError, Platform};
@@ -26,16 +26,32 @@ pub struct DescribedImage {
     pub images: Vec<Digest>,
 }
 
-/// Asks the registry of a reference, `latest` where it has neither tag nor digest.
+/// Asks where a pull of the reference would ask, in the same order, `latest` where it has neither tag nor digest.
 pub(in crate::registry) fn describe(
     transport: &Transport,
     reference: &ImageReference,
     credentials: Option<&Credentials>,
 ) -> Result<DescribedImage, RegistryError> {
     let mut sources = api_root::sources(transport, reference)?;
-    let Some(source) = sources.pop() else {
+    let Some(last) = sources.pop() else {
         return Err(RegistryError::NoSuchRepository(reference.repository.to_string()));
     };
+    for mirror in sources {
+        match describe_at(transport, &mirror, reference, None) {
+            Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
+            Err(error) => tracing::info!(%error, "a mirror does not help, asking the next registry"),
+            done => return done,
+        }
+    }
+    describe_at(transport, &last, reference, credentials)
+}
+
+fn describe_at(
+    transport: &Transport,
+    source: &Source,
+    reference: &ImageReference,
+    credentials: Option<&Credentials>,
+) -> Result<DescribedImage, RegistryError> {
     let api_root = source.connect(transport)?;
     let path = reference.repository.remote_path();
     let session = Session::new(transport, api_root, path.as_ref(), credentials);
