@@ -12,6 +12,7 @@ mod kill;
 mod lifecycle;
 pub(crate) mod modes;
 pub(crate) mod mounts;
+pub(crate) mod own_tree;
 pub(crate) mod pause;
 mod probes;
 mod processors;
@@ -70,6 +71,8 @@ pub struct Container {
     /// Orders transitions: start, exit, pause, rename, removal.
     pub(crate) transition: Transition,
     shim: Mutex<Option<Arc<Shim>>>,
+    /// Its files.
+    pub(crate) tree: own_tree::OwnTree,
     /// The further processes in it.
     pub(crate) execs: execs::ContainerExecs,
     /// Clients that attached before the start.
@@ -129,6 +132,7 @@ impl Container {
             database,
             transition: Transition::default(),
             shim: Mutex::new(None),
+            tree: own_tree::OwnTree::default(),
             execs: execs::ContainerExecs::default(),
             waiting_clients: WaitingClients::default(),
             ending: tokio::sync::RwLock::default(),

@@ -7,8 +7,8 @@ use tokio::sync::MutexGuard;
 use crate::container::stop::{StopOptions, Stopper};
 use crate::container::{Command, Container, Decision, Phase, Refusal, RemovalState, decide, storage};
 use crate::directory::Directory;
-use crate::disposal::{delete_tree, remove_run_directory};
-use crate::error::{Error, file_error};
+use crate::disposal::remove_run_directory;
+use crate::error::Error;
 use crate::events::{Events, Undelivered};
 use crate::image::Images;
 use crate::networking::Networking;
@@ -118,7 +118,7 @@ impl Remover {
         Err(refusal(container))
     }
 
-    /// Forgets a container's row, then moves its files out of sight, and deletes them later. Files without a
+    /// Forgets a container's row, then moves its files out of sight; they are deleted later. Files without a
     /// row are swept by the next daemon.
     fn throw_away(&self, container: &Container) -> Result<Option<Undelivered>, Error> {
         let undelivered = self.forget(container)?;
@@ -128,13 +128,7 @@ impl Remover {
         if container.record().settings.host.storage_options.is_some() {
             storage::release(&directory);
         }
-        match std::fs::rename(&directory, &trash) {
-            Ok(()) => {
-                tokio::task::spawn_blocking(move || delete_tree(&trash));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!("{}", file_error("move away", &directory)(error)),
-        }
+        container.tree.throw_away(&directory, trash);
         Ok(undelivered)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
 use images::{Overwrite, Ownership};
+use model::MountPoint;
 
 use crate::error::Error;
 use crate::files::arrival;
@@ -41,7 +42,7 @@ impl Files {
     /// # Errors
     /// Unknown container or path.
     pub async fn archive_stat(self: &Arc<Self>, reference: &str, path: &str) -> Result<PathStat, Error> {
-        let held = self.view(&self.directory.find(reference)?, Purpose::Reading).await?;
+        let held = self.view(&self.directory.find(reference)?, reference, Purpose::Reading).await?;
         let path = path.to_owned();
         let work =
             tokio::task::spawn_blocking(move || paths::stat(held.view.root(), &path).map_err(Error::Path));
@@ -84,7 +85,7 @@ impl Files {
         fetch: Fetch,
         action: &'static str,
     ) -> Result<ArchiveSession, Error> {
-        let held = self.view(&self.directory.find(reference)?, Purpose::Reading).await?;
+        let held = self.view(&self.directory.find(reference)?, reference, Purpose::Reading).await?;
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
             fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(Error::Path)
@@ -108,7 +109,7 @@ impl Files {
         archive: Box<dyn Read + Send>,
     ) -> Result<(), Error> {
         let container = self.directory.find(reference)?;
-        let held = self.view(&container, Purpose::Writing).await?;
+        let held = self.view(&container, reference, Purpose::Writing).await?;
         let is_exclusive = held.is_exclusive();
         let record = Arc::clone(&held.record);
         let path = path.to_owned();
@@ -166,6 +167,12 @@ impl ArchiveSession {
             Ok(())
         });
         joined(work.await)?.map_err(Error::Path)?;
+        // What nothing keeps from being deleted may have been read in part.
+        let is_gone =
+            |mount: &&MountPoint| !mount.name.is_empty() && files.volumes.find(&mount.name).is_err();
+        if let Some(mount) = record.mounts.iter().find(is_gone) {
+            return Err(Error::conflict(format!("volume {} was removed while it was read", mount.name)));
+        }
         files.events.emit_container(&record, action, &[]);
         Ok(())
     }

@@ -38,14 +38,16 @@ impl Files {
     /// # Errors
     /// Unknown container, or layers that cannot be read.
     pub async fn changes(self: &Arc<Self>, reference: &str) -> Result<Vec<Change>, Error> {
-        let record = self.directory.find(reference)?.record();
-        let files = Arc::clone(self);
+        let container = self.directory.find(reference)?;
+        let (files, record) = (Arc::clone(self), container.record());
+        let own = Arc::clone(&container);
         let work = tokio::task::spawn_blocking(move || {
+            let _held = files.hold(&own)?;
             let lower = files.images.lower_directories(&record)?;
             images::changes(&files.paths.upper(&record.id), &lower, &mount_points(&record))
                 .map_err(Error::Image)
         });
-        joined(work.await)?
+        joined(work.await)?.map_err(|error| self.unless_gone(&container, reference, error))
     }
 
     /// Bytes of a container's own layer, and of all that it sees of its root: its own layer alone when its
@@ -74,17 +76,20 @@ impl Files {
     /// Unknown container, or changes that cannot be read or stored.
     pub async fn commit(self: &Arc<Self>, reference: &str, commit: Commit) -> Result<Image, Error> {
         let container = self.directory.find(reference)?;
-        let files = Arc::clone(self);
+        let (files, reference) = (Arc::clone(self), reference.to_owned());
         crate::outcome::finish(async move {
             let frozen = commit.pause && files.freezer.freeze_for_work(&container).await?;
-            let (worker, record) = (Arc::clone(&files), container.record());
+            let (worker, own, record) = (Arc::clone(&files), Arc::clone(&container), container.record());
             let has_more_events = commit.has_more_events;
             if frozen && has_more_events {
                 files.events.emit_container(&record, "pause", &[]);
             }
             let name = commit.reference.as_ref().map(ToString::to_string).unwrap_or_default();
             let comment = commit.comment.clone();
-            let work = tokio::task::spawn_blocking(move || worker.commit_record(&record, commit));
+            let work = tokio::task::spawn_blocking(move || {
+                let _held = worker.hold(&own)?;
+                worker.commit_record(&record, commit)
+            });
             let image = joined(work.await).and_then(|image| image);
             if frozen {
                 files.freezer.thaw(&container).await;
@@ -99,7 +104,7 @@ impl Files {
             if frozen && has_more_events {
                 files.events.emit_container(&container.record(), "unpause", &[]);
             }
-            image
+            image.map_err(|error| files.unless_gone(&container, &reference, error))
         })
         .await
     }

@@ -4,15 +4,18 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::container::Record;
+use crate::container::Container;
 use crate::error::Error;
+use crate::files::hold::HeldFiles;
 use crate::files::service::Files;
 use crate::outcome::joined;
 
 /// A container to be exported; [`ExportSession::run`] follows once the answer's head is written.
 pub struct ExportSession {
     files: Arc<Files>,
-    record: Arc<Record>,
+    container: Arc<Container>,
+    reference: String,
+    held: HeldFiles,
     layers: Vec<PathBuf>,
 }
 
@@ -22,9 +25,19 @@ impl Files {
     /// # Errors
     /// Unknown container, or one whose image is gone.
     pub fn prepare_export(self: &Arc<Self>, reference: &str) -> Result<ExportSession, Error> {
-        let record = self.directory.find(reference)?.record();
-        let layers = self.stacked_directories(&record)?;
-        Ok(ExportSession { files: Arc::clone(self), record, layers })
+        let container = self.directory.find(reference)?;
+        let prepared = self.hold(&container).and_then(|held| {
+            let layers = self.stacked_directories(&container.record())?;
+            Ok((held, layers))
+        });
+        let (held, layers) = prepared.map_err(|error| self.unless_gone(&container, reference, error))?;
+        Ok(ExportSession {
+            files: Arc::clone(self),
+            container,
+            reference: reference.to_owned(),
+            held,
+            layers,
+        })
     }
 }
 
@@ -32,14 +45,16 @@ impl ExportSession {
     /// Writes the tar.
     ///
     /// # Errors
-    /// When a layer cannot be read or `out` fails.
+    /// When the container went before it was begun, a layer cannot be read or `out` fails.
     pub async fn run(self, mut out: Box<dyn Write + Send>) -> Result<(), Error> {
-        let Self { files, record, layers } = self;
+        let Self { files, container, reference, held, layers } = self;
         let work = tokio::task::spawn_blocking(move || {
+            let _held = held;
             images::export(&layers, &mut out).and_then(|_| out.flush().map_err(images::Error::Output))
         });
-        joined(work.await)?.map_err(Error::Image)?;
-        files.events.emit_container(&record, "export", &[]);
+        let written = joined(work.await)?.map_err(Error::Image);
+        written.map_err(|error| files.unless_gone(&container, &reference, error))?;
+        files.events.emit_container(&container.record(), "export", &[]);
         Ok(())
     }
 }

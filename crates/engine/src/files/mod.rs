@@ -4,6 +4,7 @@ mod archive;
 mod arrival;
 mod changes;
 mod export;
+mod hold;
 mod mount_points;
 mod service;
 mod view;

@@ -8,6 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::container::{Container, Record};
 use crate::error::Error;
+use crate::files::hold::HeldFiles;
 use crate::files::service::Files;
 use crate::outcome::joined;
 
@@ -15,6 +16,7 @@ use crate::outcome::joined;
 pub(crate) struct HeldView {
     pub(crate) view: View,
     pub(crate) record: Arc<Record>,
+    _files: HeldFiles,
     order: Option<OwnedMutexGuard<()>>,
 }
 
@@ -30,19 +32,30 @@ impl Files {
     /// however long the reading takes.
     ///
     /// # Errors
-    /// When it cannot be reached or mounted.
+    /// When it cannot be reached or mounted, or was removed meanwhile.
     pub(crate) async fn view(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        reference: &str,
+        purpose: Purpose,
+    ) -> Result<HeldView, Error> {
+        let opened = self.open_view(container, purpose).await;
+        opened.map_err(|error| self.unless_gone(container, reference, error))
+    }
+
+    async fn open_view(
         self: &Arc<Self>,
         container: &Arc<Container>,
         purpose: Purpose,
     ) -> Result<HeldView, Error> {
+        let held = self.hold(container)?;
         // A container that runs is looked into without its lock, which a stop may hold for a while.
-        if let Some(held) = running_view(container.record()).await? {
-            return Ok(held);
+        if let Some((view, record)) = running_view(container.record()).await? {
+            return Ok(HeldView { view, record, _files: held, order: None });
         }
         let order = container.transition.lock_owned().await;
-        if let Some(held) = running_view(container.record()).await? {
-            return Ok(held);
+        if let Some((view, record)) = running_view(container.record()).await? {
+            return Ok(HeldView { view, record, _files: held, order: None });
         }
         let record = container.record();
         let (files, of) = (Arc::clone(self), Arc::clone(&record));
@@ -52,7 +65,7 @@ impl Files {
         });
         let opened = opened.await;
         let order = Some(order).filter(|_| purpose == Purpose::Writing);
-        Ok(HeldView { view: joined(opened)??, record, order })
+        Ok(HeldView { view: joined(opened)??, record, _files: held, order })
     }
 
     /// Blocks.
@@ -102,7 +115,7 @@ impl Files {
 }
 
 /// The root of a container that runs; nothing when it does not, or has ended by now.
-async fn running_view(record: Arc<Record>) -> Result<Option<HeldView>, Error> {
+async fn running_view(record: Arc<Record>) -> Result<Option<(View, Arc<Record>)>, Error> {
     let Some(process) = record.phase.process() else { return Ok(None) };
     let opened = tokio::task::spawn_blocking(move || {
         let view = View::of_process(process.pid);
@@ -110,7 +123,7 @@ async fn running_view(record: Arc<Record>) -> Result<Option<HeldView>, Error> {
         sys::process::is_alive(process.pid, process.start_time).then_some(view)
     });
     match joined(opened.await)? {
-        Some(view) => Ok(Some(HeldView { view: view.map_err(Error::Path)?, record, order: None })),
+        Some(view) => Ok(Some((view.map_err(Error::Path)?, record))),
         None => Ok(None),
     }
 }

@@ -232,13 +232,27 @@ impl Store {
     /// # Errors
     /// `NotFound` when the image was removed meanwhile.
     pub fn layers(&self, image: &Image) -> Result<Vec<Layer>, Error> {
+        self.held(&image.id, &image.layers)
+    }
+
+    /// The layers of an image as [`Self::layers`] gives them, without reading its config.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] when the image has gone.
+    pub fn layers_of(&self, id: &Digest) -> Result<Vec<Layer>, Error> {
+        let record = self.index().images.get(id).cloned();
+        let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
+        self.held(id, &record.layers)
+    }
+
+    fn held(&self, image: &Digest, layers: &[LayerKey]) -> Result<Vec<Layer>, Error> {
         let diff_ids: Option<Vec<Digest>> = {
             let index = self.index();
-            image.layers.iter().map(|key| index.layers.get(key).map(|layer| layer.diff_id)).collect()
+            layers.iter().map(|key| index.layers.get(key).map(|layer| layer.diff_id)).collect()
         };
         let held: Option<Vec<Layer>> =
             diff_ids.and_then(|diff_ids| diff_ids.iter().map(|diff_id| self.layer(diff_id)).collect());
-        held.ok_or_else(|| Error::NoSuchImage(image.id.hexadecimal()))
+        held.ok_or_else(|| Error::NoSuchImage(image.hexadecimal()))
     }
 
     /// The directories of an image for overlay's `lowerdir`, topmost first.
