@@ -178,3 +178,19 @@ fn blobs_that_are_kept_as_they_came_count_and_go_with_their_image() {
     engine.remove(&container);
     drop(server);
 }
+
+#[test]
+fn a_layer_that_is_elsewhere_by_now_takes_nothing() {
+    let engine = Engine::start();
+    let id = fill(&engine);
+    let directory = engine.data_root().join("containers").join(&id);
+    // As a build does with the layer of its step before the step's container goes.
+    std::fs::rename(directory.join("upper"), directory.join("adopted")).expect("its layer");
+    let listed = engine.get("/containers/json?all=1&size=1").expect(200).json();
+    assert_eq!(listed[0]["SizeRw"].as_u64().unwrap_or_default(), 0, "{listed}");
+    assert!(listed[0]["SizeRootFs"].as_u64().is_some_and(|size| size > 0), "{listed}");
+    let whole = usage(&engine.at("1.55"), "?verbose=1");
+    assert_eq!(whole["ContainerUsage"]["TotalCount"], 1, "{whole}");
+    assert_eq!(whole["ContainerUsage"]["TotalSize"].as_u64().unwrap_or_default(), 0, "{whole}");
+    clear(&engine, &id);
+}

@@ -22,6 +22,7 @@ pub mod exec;
 mod fault;
 mod files;
 mod image;
+mod layer_size;
 mod log_options;
 mod logs;
 mod names;

@@ -9,6 +9,7 @@ use model::{ContainerId, Timestamp};
 use crate::container::{Container, Record};
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::layer_size;
 use crate::outcome::joined;
 use crate::paths::Paths;
 use crate::volumes::{Volume, Volumes};
@@ -75,13 +76,13 @@ impl Usage {
             let (record, stamp) = (container.record(), stamp(&container));
             let size = match known.get(&record.id) {
                 Some((then, size)) if stamp.as_ref() == Some(then) => *size,
-                _ => match images::tree_size(&self.paths.upper(&record.id)) {
-                    Ok(size) => size,
+                _ => match layer_size::of_container(&self.paths, &record.id) {
+                    Ok(size) => size.bytes,
                     // It has gone meanwhile.
                     Err(_) if self.directory.get(&record.id).is_none_or(|container| container.is_going()) => {
                         continue;
                     }
-                    Err(error) => return Err(Error::Image(error)),
+                    Err(error) => return Err(error),
                 },
             };
             if let Some(stamp) = stamp {

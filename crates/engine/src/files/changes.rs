@@ -11,6 +11,7 @@ use super::mount_points::mount_points;
 use super::service::Files;
 use crate::container::Record;
 use crate::error::Error;
+use crate::layer_size;
 use crate::outcome::joined;
 
 /// How an image is made of a container.
@@ -58,11 +59,11 @@ impl Files {
     pub async fn sizes(self: &Arc<Self>, record: &Arc<Record>) -> Result<Option<(u64, u64)>, Error> {
         let (files, record) = (Arc::clone(self), Arc::clone(record));
         let work = tokio::task::spawn_blocking(move || {
-            let own = images::tree_size(&files.paths.upper(&record.id)).map_err(Error::Image);
+            let own = layer_size::of_container(&files.paths, &record.id);
             let is_here = files.directory.get(&record.id).is_some_and(|container| !container.is_going());
             let of_image = files.images.store().virtual_size_of(&record.image).unwrap_or(0);
             match own {
-                Ok(own) => Ok(Some((own, own + of_image))),
+                Ok(own) => Ok(Some((own.bytes, own.bytes + of_image))),
                 Err(_) if !is_here => Ok(None),
                 Err(error) => Err(error),
             }

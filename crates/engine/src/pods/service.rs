@@ -15,6 +15,7 @@ use crate::container::stop::StopOptions;
 use crate::container::update::ContainerUpdate;
 use crate::container::{Container, Record};
 use crate::error::Error;
+use crate::layer_size;
 use crate::outcome::Outcome;
 use crate::pod_role::{PodPart, PodRole};
 use crate::realm::Realm;
@@ -232,9 +233,8 @@ impl Pods {
     /// # Errors
     /// A layer that cannot be read.
     pub async fn layer_size(&self, id: &ContainerId) -> Result<TreeSize, Error> {
-        let upper = self.realm.paths.upper(id);
-        let measure = move || images::tree_size_with_inodes(&upper).map_err(Error::Image);
-        let work = tokio::task::spawn_blocking(measure);
+        let (realm, id) = (Arc::clone(&self.realm), id.clone());
+        let work = tokio::task::spawn_blocking(move || layer_size::of_container(&realm.paths, &id));
         crate::outcome::joined(work.await)?
     }
 
