@@ -145,7 +145,16 @@ fn imports_and_prunes_are_events() {
         json!({"ID": "", "Attributes": {"reclaimed": pruned["SpaceReclaimed"].to_string()}})
     );
     assert_eq!(engine.at("1.40").past_events(&json!({"event": ["prune"]})), Vec::<Value>::new());
-    let _ = today.delete("/images/app").expect(200);
+    // A prune that takes names tells of each, as a removal does.
+    let id = today.get("/images/app/json").expect(200).json()["Id"].clone();
+    let busy = engine.create(&sh("true"));
+    let all = query(&[("filters", r#"{"dangling":["false"]}"#)]);
+    let _ = today.post(&format!("/images/prune{all}")).expect(200);
+    let removals =
+        today.past_events(&json!({"type": ["image"], "event": ["untag", "delete"], "image": [id]}));
+    let actions: Vec<&Value> = removals.iter().map(|event| &event["Action"]).collect();
+    assert_eq!(actions, ["untag", "delete"]);
+    engine.remove(&busy);
 }
 
 #[test]

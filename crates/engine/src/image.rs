@@ -105,8 +105,10 @@ impl Images {
     pub async fn prune(self: &Arc<Self>, filter: ListFilter) -> Result<Pruned, Error> {
         let images = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
-            let pruned = images.store.prune(&filter).map_err(Error::Image)?;
-            images.emit_deletions(&pruned.removals);
+            let pruned = images.store.prune(&filter, |id, labels, removals| {
+                images.emit_removals(removals, Some(id), labels);
+            });
+            let pruned = pruned.map_err(Error::Image)?;
             if !pruned.removals.is_empty() {
                 images.events.emit_prune(ResourceKind::Image, pruned.reclaimed);
             }

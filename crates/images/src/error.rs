@@ -175,6 +175,9 @@ pub enum RemovalConflict {
         "Conflict, cannot delete image {0} because it is tagged in multiple repositories, use -f to force"
     )]
     SeveralRepositories(String),
+    /// It was to go only without a name.
+    #[error("Conflict, image {0} has a name")]
+    Named(String),
     /// Other images are built on it.
     #[error("Conflict, {0} wasn't deleted")]
     HasChildren(String),

@@ -1,6 +1,6 @@
 //! Removes the images that nobody needs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::Digest;
 
@@ -19,21 +19,32 @@ pub struct Pruned {
 
 impl Store {
     /// Removes the images that the filter lets through and that no container uses, with their names and the unnamed
-    /// images they were built on. An image that comes into use meanwhile stays.
+    /// images they were built on. An image that comes into use meanwhile stays, and one that is given a name where
+    /// those without are asked for. `removed` is told what was done after each image, of which one, and the labels
+    /// that it had.
     ///
     /// # Errors
-    /// As [`Store::list`]; `Internal` when the disk fails.
-    pub fn prune(&self, filter: &ListFilter) -> Result<Pruned, Error> {
+    /// As [`Store::list`]; `Internal` when the disk fails: what went before it stays gone.
+    pub fn prune(
+        &self,
+        filter: &ListFilter,
+        mut removed: impl FnMut(&Digest, &BTreeMap<String, String>, &[Removal]),
+    ) -> Result<Pruned, Error> {
         let used: HashSet<Digest> = self.uses().into_iter().map(|usage| usage.image).collect();
-        let options = RemoveOptions { all_names: true, ..RemoveOptions::default() };
+        let only_unnamed = filter.dangling == Some(true);
+        let options = RemoveOptions { all_names: true, only_unnamed, ..RemoveOptions::default() };
         let mut pruned = Pruned::default();
         for image in self.list(filter)?.into_iter().filter(|image| !used.contains(&image.id)) {
             if self.index().has_visible_children(&image.id) {
                 continue;
             }
             let layers = self.layer_sizes(&image.id);
+            let labels = self.labels_of(&image.id).unwrap_or_default();
             match self.remove(&image.id.hexadecimal(), options) {
-                Ok(removals) => pruned.removals.extend(removals),
+                Ok(removals) => {
+                    removed(&image.id, &labels, &removals);
+                    pruned.removals.extend(removals);
+                }
                 // It is needed by now, or went with another one.
                 Err(Error::RemovalConflict(_) | Error::NoSuchImage(_)) => continue,
                 Err(error) => return Err(error),

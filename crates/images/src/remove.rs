@@ -24,6 +24,8 @@ pub struct RemoveOptions {
     pub names_of_parents: bool,
     /// Leave the unnamed images it was built on.
     pub keep_parents: bool,
+    /// Not when it has a name, found by id.
+    pub only_unnamed: bool,
 }
 
 /// One thing that was done.
@@ -105,6 +107,10 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
         FoundBy::Id => {
             let several = all.windows(2).any(|pair| pair[0].repository() != pair[1].repository())
                 || (all.is_empty() && index.is_led_to_beside(&image.id, &[]));
+            let is_named = !all.is_empty() || index.is_led_to_beside(&image.id, &[]);
+            if options.only_unnamed && is_named {
+                return Err(RemovalConflict::Named(image.id.hexadecimal()).into());
+            }
             if several && !options.force && !options.all_names {
                 return Err(RemovalConflict::SeveralRepositories(text.to_owned()).into());
             }

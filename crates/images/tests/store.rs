@@ -3,7 +3,7 @@
 
 mod support;
 
-use berth_images::{Error, ImportOptions, RemoveOptions, Store, TagPolicy};
+use berth_images::{Error, ImportOptions, ListFilter, Removal, RemoveOptions, Store, TagPolicy};
 use model::ImageReference;
 use support::{Archive, Scratch};
 
@@ -182,4 +182,33 @@ fn many_tags_are_set_together_or_not_at_all() {
     let store = Store::open(scratch.path()).expect("the store again");
     assert_eq!(store.tags_of(&one.id), ["one:latest"]);
     assert_eq!(store.tags_of(&two.id), ["a:latest", "two:latest"]);
+}
+
+#[test]
+fn a_prune_leaves_what_is_given_a_name_meanwhile() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let options = ImportOptions { source: "-".to_owned(), ..ImportOptions::default() };
+    let images = [b"1", b"2"].map(|content| {
+        let archive = Archive::new().file("f", content).finish();
+        store.import(&archive[..], &options).expect("an image").id
+    });
+    let name = ImageReference::parse("app:kept").expect("a name");
+    let filter = ListFilter { dangling: Some(true), ..ListFilter::default() };
+    let mut told = Vec::new();
+    let pruned = store.prune(&filter, |id, _, removals| {
+        told.push((*id, removals.to_vec()));
+        let other = images.iter().find(|image| *image != id).expect("the other one");
+        store.tag(other, &name, TagPolicy::Keep).expect("tagged");
+    });
+    let [(gone, removals)] = &told[..] else { panic!("one goes: {told:?}") };
+    assert_eq!(*removals, [Removal::Deleted(*gone)]);
+    assert_eq!(pruned.expect("pruned").removals, *removals);
+    let kept = store.resolve("app:kept").expect("the image").id;
+    assert_ne!(kept, *gone);
+    // Where not only those without names are asked for it goes, with its name.
+    let mut told = Vec::new();
+    let all = store.prune(&ListFilter::default(), |_, _, removals| told.extend(removals.to_vec()));
+    assert_eq!(told, [Removal::Untagged("app:kept".to_owned()), Removal::Deleted(kept)]);
+    assert_eq!(all.expect("pruned").removals, told);
 }
