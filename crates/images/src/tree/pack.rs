@@ -210,9 +210,8 @@ impl<'a> Packer<'a> {
             let hidden = place.below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name));
             names.extend(hidden.map(|name| (name, None)));
         }
-        let hides = |found: &Found| self.form == Form::Difference && is_whiteout(&found.stat);
         names.extend(own.into_iter().map(|(name, found)| {
-            let hides = hides(&found);
+            let hides = self.form == Form::Difference && is_whiteout(&found.stat);
             (name, (!hides).then_some(found))
         }));
         names.sort_by(|one, other| other.0.cmp(&one.0));
@@ -247,13 +246,10 @@ impl<'a> Packer<'a> {
     }
 
     fn leaf(&mut self, place: &Place<'_>, stat: &Stat, read: Option<SmallFile>) -> io::Result<()> {
-        if stat.st_nlink > 1 {
-            if let Some(first) = self.links.get(&(stat.st_dev, stat.st_ino)) {
-                let first = first.clone();
-                let member = Member { flag: b'1', link: &first, size: 0, ..member(place.name, stat, &[]) };
-                return self.header(&member);
-            }
-            self.links.insert((stat.st_dev, stat.st_ino), place.name.to_vec());
+        let first = self.links.get(&(stat.st_dev, stat.st_ino)).filter(|_| stat.st_nlink > 1);
+        if let Some(first) = first.cloned() {
+            let member = Member { flag: b'1', link: &first, size: 0, ..member(place.name, stat, &[]) };
+            return self.header(&member);
         }
         match stack::kind(stat) {
             FileType::RegularFile => match read {
@@ -268,7 +264,7 @@ impl<'a> Packer<'a> {
                 };
                 let attributes = stack::attributes_at(place.parent, place.child)?;
                 let member = member(place.name, stat, &attributes);
-                self.header(&Member { flag: b'2', link: target.as_bytes(), ..member })
+                self.first(stat, &Member { flag: b'2', link: target.as_bytes(), ..member })
             }
             FileType::CharacterDevice => self.node(place, stat, b'3'),
             FileType::BlockDevice => self.node(place, stat, b'4'),
@@ -281,7 +277,7 @@ impl<'a> Packer<'a> {
     fn node(&mut self, place: &Place<'_>, stat: &Stat, flag: u8) -> io::Result<()> {
         let attributes = stack::attributes_at(place.parent, place.child)?;
         let device = if flag == b'6' { (0, 0) } else { (fs::major(stat.st_rdev), fs::minor(stat.st_rdev)) };
-        self.header(&Member { flag, device, ..member(place.name, stat, &attributes) })
+        self.first(stat, &Member { flag, device, ..member(place.name, stat, &attributes) })
     }
 
     fn file(&mut self, place: &Place<'_>) -> io::Result<()> {
@@ -309,21 +305,21 @@ impl<'a> Packer<'a> {
             extents: extents.as_deref(),
             ..member(place.name, &stat, &attributes)
         };
-        self.header(&member)?;
+        self.first(&stat, &member)?;
         let file = File::from(file);
         let mut stored = 0;
         for extent in extents.unwrap_or_else(|| vec![Extent { offset: 0, length: size }]) {
             self.content(&file, extent, place.real)?;
             stored += extent.length;
         }
-        let zeros = [0; crate::tar::BLOCK];
-        self.raw(&zeros[..padding(stored)])
+        self.raw(&[0; crate::tar::BLOCK][..padding(stored)])
     }
 
     fn small_file(&mut self, place: &Place<'_>, file: &SmallFile) -> io::Result<()> {
         let size = file.content.len() as u64;
         self.size += size;
-        self.header(&Member { flag: b'0', size, ..member(place.name, &file.stat, &file.attributes) })?;
+        let member = Member { flag: b'0', size, ..member(place.name, &file.stat, &file.attributes) };
+        self.first(&file.stat, &member)?;
         if let Some(assembly) = &mut self.assembly {
             assembly.content(place.real, 0, size)?;
         }
@@ -335,7 +331,7 @@ impl<'a> Packer<'a> {
     fn made_up(&mut self, place: &Place<'_>, stat: &Stat, content: &[u8]) -> io::Result<()> {
         let size = content.len() as u64;
         self.size += size;
-        self.header(&Member { flag: b'0', size, ..member(place.name, stat, &[]) })?;
+        self.first(stat, &Member { flag: b'0', size, ..member(place.name, stat, &[]) })?;
         self.raw(content)?;
         self.raw(&[0; crate::tar::BLOCK][..padding(size)])
     }
@@ -360,6 +356,15 @@ impl<'a> Packer<'a> {
             }
             self.out.write_all(&self.buffer[..count])?;
             done += count as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes a header whose content follows: further names of the file are links to this one.
+    fn first(&mut self, stat: &Stat, member: &Member<'_>) -> io::Result<()> {
+        self.header(member)?;
+        if stat.st_nlink > 1 {
+            self.links.insert((stat.st_dev, stat.st_ino), member.path.to_vec());
         }
         Ok(())
     }

@@ -11,6 +11,9 @@ use super::destination::{is_directory, is_whiteout, split, stat, times};
 use super::{Overwrite, Recorder, Space, Unpacking, Whiteouts, Writing};
 use crate::tar::{ArchiveError, Entry, EntryKind, Reader, shown};
 
+/// How often something is made where others put something of the same name at the same time.
+const ATTEMPTS: u32 = 16;
+
 /// What stands where an entry goes, after it was cleared as far as needed.
 enum Place {
     /// Nothing any more.
@@ -37,14 +40,7 @@ impl Unpacking<'_> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             fs::openat(&parent, OsStr::from_bytes(name), flags, Mode::RUSR | Mode::WUSR)
         };
-        let file = match create() {
-            Err(Errno::EXIST) => {
-                self.clear(path, &parent, name, entry.kind, recorder)?;
-                create()
-            }
-            other => other,
-        }
-        .map_err(failed("create"))?;
+        let file = self.make(path, (&parent, name), entry.kind, recorder, create)?;
         write_content(&file, &real, entry, reader, recorder, &mut self.space)?;
         if self.options.writing == Writing::Early && entry.stored >= EARLY {
             // What fails here fails when the layer is written out too.
@@ -59,6 +55,27 @@ impl Unpacking<'_> {
         fs::futimens(&file, &times(entry.seconds, entry.nanoseconds)).map_err(failed("set the time of"))
     }
 
+    /// Makes what is no directory in a place that is cleared for it, again where others take the place meanwhile.
+    fn make<T>(
+        &mut self,
+        path: &[u8],
+        (parent, name): (&OwnedFd, &[u8]),
+        kind: EntryKind,
+        recorder: &mut dyn Recorder,
+        make: impl Fn() -> Result<T, Errno>,
+    ) -> Result<T, ArchiveError> {
+        let mut attempts = 1;
+        loop {
+            match make() {
+                Err(Errno::EXIST) if attempts < ATTEMPTS => {
+                    attempts += 1;
+                    self.clear(path, parent, name, kind, recorder)?;
+                }
+                made => return made.map_err(ArchiveError::entry("create", path)),
+            }
+        }
+    }
+
     pub(super) fn directory(
         &mut self,
         path: Vec<u8>,
@@ -69,15 +86,18 @@ impl Unpacking<'_> {
         let (parent, name) = self.parent_of(&path)?;
         let name = if name.is_empty() { b"." } else { name };
         let make = || fs::mkdirat(&parent, OsStr::from_bytes(name), Mode::RWXU);
-        match make() {
-            Err(Errno::EXIST) => match self.clear(&path, &parent, name, entry.kind, recorder)? {
-                Place::Directory => {}
-                place => {
-                    was_hidden = matches!(place, Place::WasHidden);
-                    make().map_err(ArchiveError::entry("create", &path))?;
+        let mut attempts = 1;
+        loop {
+            match make() {
+                Err(Errno::EXIST) if attempts < ATTEMPTS => {
+                    attempts += 1;
+                    match self.clear(&path, &parent, name, entry.kind, recorder)? {
+                        Place::Directory => break,
+                        place => was_hidden |= matches!(place, Place::WasHidden),
+                    }
                 }
-            },
-            made => made.map_err(ArchiveError::entry("create", &path))?,
+                made => break made.map_err(ArchiveError::entry("create", &path))?,
+            }
         }
         let failed = |act| ArchiveError::entry::<Errno>(act, &path);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -143,14 +163,7 @@ impl Unpacking<'_> {
         let (parent, name) = self.parent_of(path)?;
         let name = OsStr::from_bytes(name);
         let make = || fs::symlinkat(OsStr::from_bytes(&entry.link), &parent, name);
-        match make() {
-            Err(Errno::EXIST) => {
-                self.clear(path, &parent, name.as_bytes(), entry.kind, recorder)?;
-                make()
-            }
-            made => made,
-        }
-        .map_err(failed("create"))?;
+        self.make(path, (&parent, name.as_bytes()), entry.kind, recorder, make)?;
         let (user, group) = owner(entry);
         fs::chownat(&parent, name, user, group, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(failed("set the owner of"))?;
@@ -175,14 +188,7 @@ impl Unpacking<'_> {
         };
         let device = if kind == FileType::Fifo { 0 } else { fs::makedev(entry.device.0, entry.device.1) };
         let make = || fs::mknodat(&parent, name, kind, Mode::RUSR | Mode::WUSR, device);
-        match make() {
-            Err(Errno::EXIST) => {
-                self.clear(path, &parent, name.as_bytes(), entry.kind, recorder)?;
-                make()
-            }
-            made => made,
-        }
-        .map_err(failed("create"))?;
+        self.make(path, (&parent, name.as_bytes()), entry.kind, recorder, make)?;
         // Opened as a mere place: neither a device nor a pipe is touched by it.
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let node = fs::openat(&parent, name, flags, Mode::empty()).map_err(failed("open"))?;
