@@ -212,3 +212,21 @@ fn a_prune_leaves_what_is_given_a_name_meanwhile() {
     assert_eq!(told, [Removal::Untagged("app:kept".to_owned()), Removal::Deleted(kept)]);
     assert_eq!(all.expect("pruned").removals, told);
 }
+
+#[test]
+fn a_layer_whose_record_stays_can_be_used_again() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let archive = Archive::new().file("f", b"x").finish();
+    let layer = store.unpack_layer(&archive[..]).expect("a layer");
+    let database = rusqlite::Connection::open(scratch.path().join("images.db")).expect("the database");
+    let refusal = "CREATE TRIGGER refusal BEFORE DELETE ON layers BEGIN SELECT RAISE(ABORT, 'no'); END";
+    database.execute_batch(refusal).expect("a trigger");
+    drop(layer);
+    let again = store.unpack_layer(&archive[..]).expect("the same layer");
+    assert_eq!(std::fs::read(again.directory().join("f")).expect("its file"), b"x");
+    database.execute_batch("DROP TRIGGER refusal").expect("no trigger");
+    let directory = again.directory();
+    drop(again);
+    assert!(!directory.exists(), "it goes with who held it");
+}

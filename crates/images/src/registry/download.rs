@@ -252,6 +252,11 @@ impl<'a> Download<'a> {
                 }
                 length
             }
+            // All of it is here already, or more: its digest tells.
+            StatusCode::RANGE_NOT_SATISFIABLE if self.position > 0 && self.total.is_none() => {
+                self.total = Some(self.position);
+                return Ok(());
+            }
             _ => return Err(unexpected(&Method::GET, answer)),
         };
         match (self.total, total) {

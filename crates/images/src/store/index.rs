@@ -212,10 +212,16 @@ impl Index {
         }
     }
 
-    pub(crate) fn remove_layer(&mut self, key: &str) {
-        if let Some(layer) = self.layers.remove(key) {
-            self.layer_of.remove(&layer.diff_id);
-        }
+    pub(crate) fn remove_layer(&mut self, key: &str) -> Option<LayerRecord> {
+        let layer = self.layers.remove(key)?;
+        self.layer_of.remove(&layer.diff_id);
+        Some(layer)
+    }
+
+    /// Adds a layer.
+    pub(crate) fn insert_layer(&mut self, key: LayerKey, layer: LayerRecord) {
+        self.layer_of.insert(layer.diff_id, Arc::clone(&key));
+        self.layers.insert(key, layer);
     }
 }
 

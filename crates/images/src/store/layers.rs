@@ -295,8 +295,6 @@ impl Store {
             })
             .map_err(Error::database("record a layer"))?;
         place.kept = true;
-        let mut index = self.shared.index_mut();
-        index.layer_of.insert(diff_id, Arc::clone(&key));
         let record = LayerRecord {
             diff_id,
             size,
@@ -307,8 +305,7 @@ impl Store {
             doomed: false,
             unsettled: true,
         };
-        index.layers.insert(Arc::clone(&key), record);
-        drop(index);
+        self.shared.index_mut().insert_layer(Arc::clone(&key), record);
         Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, twin: None })
     }
 }
@@ -368,17 +365,20 @@ impl Shared {
     /// Takes a layer away that no image refers to and nobody holds.
     pub(super) fn drop_if_unneeded(&self, key: &LayerKey) {
         let database = self.database();
-        {
+        let removed = {
             let mut index = self.index_mut();
             let unneeded = |layer: &LayerRecord| layer.references == 0 && layer.leases == 0;
             if !index.layers.get(key).is_some_and(unneeded) {
                 return;
             }
-            index.remove_layer(key);
-        }
+            index.remove_layer(key)
+        };
         if let Err(error) = database.execute("DELETE FROM layers WHERE key = ?", [&**key]) {
-            // The next start sweeps it.
+            // It stays usable: the same layer could not be recorded beside it. The next start sweeps it.
             tracing::warn!(layer = %key, %error, "cannot drop a layer's record");
+            if let Some(layer) = removed {
+                self.index_mut().insert_layer(Arc::clone(key), layer);
+            }
             return;
         }
         drop(database);

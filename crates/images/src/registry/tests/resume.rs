@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use serde_json::json;
+
 use super::fake::{Content, Fake};
 use super::images::{Stored, gzip, noise, reference, tar};
 use super::real::{Protection, Registry, Scratch};
@@ -331,4 +333,31 @@ fn a_token_that_ends_during_an_upload_is_renewed() {
     here.image(&name, &[&tar("a", b"one")]);
     here.push(&name).unwrap();
     assert_eq!(service.seen().len(), 2, "one token, and one more when it ended");
+}
+
+#[test]
+fn all_of_a_layer_of_unknown_size_may_be_there() {
+    for damaged in [false, true] {
+        let mut content = Content::new();
+        let layer = gzip(&tar("a", b"one"));
+        let blob = content.blob(layer.clone());
+        let step =
+            json!({"id": "a", "created": "2015-10-01T00:00:00Z", "os": "linux", "architecture": "amd64"});
+        let document = json!({
+            "schemaVersion": 1, "name": "a/b", "tag": "v1", "architecture": "amd64",
+            "fsLayers": [{"blobSum": blob}], "history": [{"v1Compatibility": step.to_string()}],
+        });
+        content.manifest("v1", crate::registry::manifest::LEGACY, &document);
+        let fake = Fake::honest(content);
+        let there = Stored::new();
+        let mut left = layer;
+        if damaged {
+            left[12..].fill(0);
+        }
+        fs::write(there.store.download_directory().join(blob.hexadecimal()), &left).unwrap();
+        there.pull(&fake.name("v1")).unwrap();
+        assert!(there.id(&fake.name("v1")).is_some());
+        assert_eq!(fake.asked(&blob.to_string()), if damaged { 2 } else { 1 });
+        assert_eq!(there.downloads(), []);
+    }
 }
