@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::flood::flood;
 use crate::registry::within_network;
 use crate::{Engine, wait};
 
@@ -44,12 +45,18 @@ impl Websocket {
         Self(connection)
     }
 
-    /// Sends a short message: the channel and the bytes.
+    /// Sends a message: the channel and the bytes.
     ///
     /// # Panics
-    /// When it has more than 125 bytes.
+    /// When the connection has ended.
     pub fn send(&mut self, message: &[u8]) {
-        self.write(BINARY, message);
+        self.0.write_all(&framed(BINARY, message)).expect("sent");
+    }
+
+    /// Sends a message over and over until nothing is taken any more; gives the bytes that were.
+    #[must_use]
+    pub fn flood(&mut self, message: &[u8], most: usize) -> usize {
+        flood(&mut self.0, &framed(BINARY, message), most)
     }
 
     /// All that comes on each channel until the server says goodbye, which is answered.
@@ -72,7 +79,7 @@ impl Websocket {
             if head & 0x0f == CLOSE {
                 // RFC 6455, 7.4.1: all is well.
                 assert_eq!(content, 1000_u16.to_be_bytes());
-                self.write(CLOSE, &content);
+                self.0.write_all(&framed(CLOSE, &content)).expect("sent");
                 return channels;
             }
             let (channel, bytes) = content.split_first().expect("a channel");
@@ -80,18 +87,25 @@ impl Websocket {
         }
     }
 
-    fn write(&mut self, opcode: u8, content: &[u8]) {
-        let length = u8::try_from(content.len()).ok().filter(|length| *length < 126).expect("short");
-        let mask = [1, 2, 3, 4];
-        let mut frame = vec![0x80 | opcode, 0x80 | length];
-        frame.extend_from_slice(&mask);
-        frame.extend(content.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.0.write_all(&frame).expect("sent");
-    }
-
     fn read<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.0.read_exact(&mut bytes).expect("a frame");
         bytes
     }
+}
+
+/// A frame with a mask, as clients send them.
+fn framed(opcode: u8, content: &[u8]) -> Vec<u8> {
+    let mask = [1, 2, 3, 4];
+    let mut frame = vec![0x80 | opcode];
+    match u8::try_from(content.len()).ok().filter(|length| *length < 126) {
+        Some(short) => frame.push(0x80 | short),
+        None => {
+            frame.push(0x80 | 127);
+            frame.extend_from_slice(&(content.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&mask);
+    frame.extend(content.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
 }

@@ -19,6 +19,7 @@ pub mod cri;
 pub mod debian;
 mod engine;
 mod finish;
+mod flood;
 pub mod frames;
 pub mod golden;
 pub mod host;

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use flate2::{Compress, Compression, FlushCompress};
 
+use crate::flood::flood;
 use crate::registry::within_network;
 use crate::{Engine, wait};
 
@@ -77,6 +78,13 @@ impl Spdy {
         self.write(&stream.to_be_bytes(), 0, bytes);
     }
 
+    /// Sends a frame of bytes over and over until nothing is taken any more; gives the bytes that were.
+    #[must_use]
+    pub fn flood(&mut self, stream: u32, bytes: &[u8], most: usize) -> usize {
+        let frame = framed(&stream.to_be_bytes(), 0, bytes);
+        flood(&mut self.connection, &frame, most)
+    }
+
     /// Sends nothing more on a stream.
     pub fn finish(&mut self, stream: u32) {
         self.write(&stream.to_be_bytes(), FIN, &[]);
@@ -110,9 +118,7 @@ impl Spdy {
     }
 
     fn write(&mut self, head: &[u8; 4], flags: u8, content: &[u8]) {
-        let [.., a, b, c] = content.len().to_be_bytes();
-        let frame = [&head[..], &[flags, a, b, c], content].concat();
-        self.connection.write_all(&frame).expect("sent");
+        self.connection.write_all(&framed(head, flags, content)).expect("sent");
     }
 
     fn read(&mut self) {
@@ -128,6 +134,11 @@ impl Spdy {
             *is_over |= flags & FIN != 0;
         }
     }
+}
+
+fn framed(head: &[u8; 4], flags: u8, content: &[u8]) -> Vec<u8> {
+    let [.., a, b, c] = content.len().to_be_bytes();
+    [&head[..], &[flags, a, b, c], content].concat()
 }
 
 fn length(length: usize) -> [u8; 4] {

@@ -3,6 +3,7 @@
 mod containers;
 mod devices;
 mod events;
+mod floods;
 mod images;
 mod kills;
 mod metrics;

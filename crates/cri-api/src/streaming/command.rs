@@ -1,6 +1,6 @@
 //! Commands in containers, and attachments to containers, over a client's streams.
 
-use engine::{AttachRequest, ExecConfig, Pods};
+use engine::{AttachRequest, ExecConfig};
 use serde_json::json;
 
 use super::exchange::{Resized, Streams, Wanted};
@@ -19,27 +19,22 @@ pub(super) async fn exec(engine: &engine::Engine, asked: session::ExecRequest, m
         attach_stderr: asked.stderr,
         ..ExecConfig::default()
     };
-    let status = match run(&engine.pods, &asked.container_id, config, wanted, &mut streams).await {
-        Ok(0) => success(),
-        Ok(code) => exit_status(code),
-        Err(error) => failure(&error),
+    let opened = engine.pods.open_command(&asked.container_id, config).await;
+    let run = async {
+        let command = opened?;
+        let id = command.id.to_string();
+        streams.carry(&engine.pods, command.socket, wanted, &Resized::Command(id.clone())).await;
+        engine.pods.exit_code_of(&id).await
+    };
+    let status = match while_there(&mut accepted, run).await {
+        Some(Ok(0)) => success(),
+        Some(Ok(code)) => exit_status(code),
+        Some(Err(error)) => failure(&error),
+        None => return,
     };
     streams.report(&status).await;
     drop(streams);
-    until_left(accepted).await;
-}
-
-async fn run(
-    pods: &Pods,
-    container: &str,
-    config: ExecConfig,
-    wanted: Wanted,
-    streams: &mut Streams,
-) -> Result<i32, engine::Error> {
-    let command = pods.open_command(container, config).await?;
-    let id = command.id.to_string();
-    streams.carry(pods, command.socket, wanted, &Resized::Command(id.clone())).await;
-    pods.exit_code_of(&id).await
+    until_left(&mut accepted).await;
 }
 
 /// Joins a container's own stdio and carries it.
@@ -53,21 +48,33 @@ pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachReques
         stream: true,
         ..AttachRequest::default()
     };
-    let status = match engine.pods.open_attachment(&asked.container_id, request).await {
-        Ok(socket) => {
-            let resized = Resized::Container(asked.container_id);
-            streams.carry(&engine.pods, socket, wanted, &resized).await;
-            success()
-        }
-        Err(error) => failure(&error),
+    let opened = engine.pods.open_attachment(&asked.container_id, request).await;
+    let join = async {
+        let resized = Resized::Container(asked.container_id);
+        streams.carry(&engine.pods, opened?, wanted, &resized).await;
+        Ok::<(), engine::Error>(())
+    };
+    let status = match while_there(&mut accepted, join).await {
+        Some(Ok(())) => success(),
+        Some(Err(error)) => failure(&error),
+        None => return,
     };
     streams.report(&status).await;
     drop(streams);
-    until_left(accepted).await;
+    until_left(&mut accepted).await;
+}
+
+/// What comes of work for a client; nothing when the client leaves before.
+async fn while_there<T>(accepted: &mut Accepted, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = until_left(accepted) => None,
+    }
 }
 
 /// Waits until the client has closed its connection: what it has not read yet would be lost with it.
-async fn until_left(mut accepted: Accepted) {
+async fn until_left(accepted: &mut Accepted) {
     while accepted.recv().await.is_some() {}
 }
 

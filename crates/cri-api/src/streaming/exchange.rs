@@ -10,13 +10,11 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
-use super::stream::{Accepted, Stream};
+use super::stream::{Accepted, PIECE, Piece, Stream};
 use crate::wire::session::{AttachRequest, ExecRequest};
 
 /// How long a client may take to open its streams.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes that are read at once.
-const PIECE: usize = 32 << 10;
 
 /// Which streams a client opens.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +118,7 @@ impl Streams {
         // Without input its half stays open to the end: closed, it would be the end of the client.
         let mut kept = None;
         match self.stdin.take() {
-            Some(stdin) => drop(tokio::spawn(send_input(stdin.split().0, write))),
+            Some(stdin) => drop(tokio::spawn(send_input(stdin, write))),
             None => kept = Some(write),
         }
         let resizes = self.resize.take().map(|resize| resize.split().0);
@@ -178,18 +176,26 @@ async fn send(stream: Option<&Stream>, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Passes a client's input on; its end ends the input.
-async fn send_input(mut stdin: mpsc::Receiver<Vec<u8>>, mut socket: OwnedWriteHalf) {
-    while let Some(bytes) = stdin.recv().await {
-        if socket.write_all(&bytes).await.is_err() {
-            return;
+/// Passes a client's input on; its end ends the input. What is not taken soon after the client has left is thrown away.
+async fn send_input(stdin: Stream, mut socket: OwnedWriteHalf) {
+    let departure = stdin.departure();
+    let (mut pieces, _) = stdin.split();
+    let passing = async {
+        while let Some(piece) = pieces.recv().await {
+            if socket.write_all(&piece).await.is_err() {
+                return;
+            }
         }
+        let _ = socket.shutdown().await;
+    };
+    tokio::select! {
+        () = passing => {}
+        () = departure.wait_for_last_words() => {}
     }
-    let _ = socket.shutdown().await;
 }
 
 /// Passes a terminal's sizes on, for as long as it is polled.
-async fn follow_sizes(pods: &Pods, sizes: Option<mpsc::Receiver<Vec<u8>>>, resized: &Resized) {
+async fn follow_sizes(pods: &Pods, sizes: Option<mpsc::Receiver<Piece>>, resized: &Resized) {
     if let Some(mut sizes) = sizes {
         while let Some(bytes) = sizes.recv().await {
             let parsed =

@@ -5,6 +5,7 @@
 //! ```
 
 mod command;
+mod connection;
 mod exchange;
 mod offers;
 mod port_forward;

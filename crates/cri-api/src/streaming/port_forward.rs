@@ -7,13 +7,11 @@ use engine::Engine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::stream::{Accepted, Stream};
+use super::stream::{Accepted, PIECE, Stream};
 use crate::wire::session::PortForwardRequest;
 
 /// Pairs that a client may have begun at once.
 const LIMIT: usize = 256;
-/// Bytes that are read at once.
-const PIECE: usize = 32 << 10;
 
 /// Serves the connections of a client until it leaves.
 pub(super) async fn serve(engine: Arc<Engine>, asked: PortForwardRequest, mut accepted: Accepted) {
@@ -54,9 +52,10 @@ async fn forward(engine: &Engine, sandbox: &str, data: Stream) -> Result<(), Str
     Ok(())
 }
 
-/// Carries bytes both ways until both sides have sent their last, or the pod's side is gone.
+/// Carries bytes both ways until both sides have sent their last, or one of them is gone.
 async fn carry(connection: TcpStream, data: Stream) {
     let (mut read, mut write) = connection.into_split();
+    let departure = data.departure();
     let (mut incoming, outgoing) = data.split();
     let inward = async {
         while let Some(bytes) = incoming.recv().await {
@@ -75,9 +74,15 @@ async fn carry(connection: TcpStream, data: Stream) {
         }
         let _ = outgoing.finish().await;
     };
-    tokio::pin!(inward, outward);
+    let both = async {
+        tokio::pin!(inward, outward);
+        tokio::select! {
+            () = &mut outward => {}
+            () = &mut inward => outward.await,
+        }
+    };
     tokio::select! {
-        () = &mut outward => {}
-        () = &mut inward => outward.await,
+        () = both => {}
+        () = departure.wait_for_last_words() => {}
     }
 }

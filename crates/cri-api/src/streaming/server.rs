@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use tonic::Status;
 use tonic::body::Body;
 
+use super::connection::{ClientConnection, ClientWatch};
 use super::exchange::Wanted;
 use super::offers::{Offers, Session};
 use super::stream::Accepted;
@@ -90,20 +91,27 @@ async fn accept(listener: TcpListener, engine: Arc<Engine>, offers: Arc<Offers>,
 }
 
 async fn serve(stream: TcpStream, engine: Arc<Engine>, offers: Arc<Offers>) {
+    let _ = stream.set_nodelay(true);
+    let client = ClientConnection::new(stream);
+    let watch = client.watch();
     let answer = service_fn(move |request| {
-        let answer = answer(request, &engine, &offers);
+        let answer = answer(request, &watch, &engine, &offers);
         async move { Ok::<_, Infallible>(answer) }
     });
-    let _ = stream.set_nodelay(true);
     let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(client), answer);
     if let Err(error) = connection.with_upgrades().await {
         tracing::debug!("a request for streams failed: {error}");
     }
 }
 
 /// Answers a request for a session, and serves it when the connection is upgraded.
-fn answer(mut request: Request<Incoming>, engine: &Arc<Engine>, offers: &Offers) -> Response<Body> {
+fn answer(
+    mut request: Request<Incoming>,
+    watch: &ClientWatch,
+    engine: &Arc<Engine>,
+    offers: &Offers,
+) -> Response<Body> {
     let (carrier, response) = match upgrade::agree(&request) {
         Ok(agreed) => agreed,
         Err(status) => return empty(status),
@@ -111,12 +119,13 @@ fn answer(mut request: Request<Incoming>, engine: &Arc<Engine>, offers: &Offers)
     // Only now: a request that cannot be served does not use the offer up.
     let Some(session) = offers.take(request.uri().path()) else { return empty(StatusCode::NOT_FOUND) };
     let (upgraded, engine) = (hyper::upgrade::on(&mut request), Arc::clone(engine));
+    let gone = watch.clone().gone();
     tokio::spawn(async move {
         match upgraded.await {
             Ok(connection) => {
                 let streams = match carrier {
-                    Carrier::Spdy => spdy::accept(TokioIo::new(connection)),
-                    Carrier::Websocket => websocket::accept(TokioIo::new(connection), &kinds(&session)),
+                    Carrier::Spdy => spdy::accept(TokioIo::new(connection), gone),
+                    Carrier::Websocket => websocket::accept(TokioIo::new(connection), gone, &kinds(&session)),
                 };
                 run(session, engine, streams).await;
             }

@@ -6,42 +6,48 @@
 //! ```
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
-use super::stream::{Accepted, End, Stream, WAITING_FRAMES};
+use super::stream::{Accepted, End, Intake, Queue, WAITING_PIECES};
 
 /// The channels by their numbers.
 const CHANNELS: [&str; 5] = ["stdin", "stdout", "stderr", "error", "resize"];
 /// The channel of ends.
 const CLOSE: u8 = 255;
 /// Largest message and frame that a client may send.
-const MAXIMUM_MESSAGE: usize = 16 << 20;
+const MAXIMUM_MESSAGE: usize = 4 << 20;
+/// How long a client may take to take the goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The protocols that are spoken, best first.
 pub(super) const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
-/// Serves a connection; gives the channels of these kinds: a client need not open them.
-pub(super) fn accept<C>(connection: C, kinds: &[&str]) -> Accepted
+/// Serves a connection; gives the channels of these kinds: a client need not open them. `gone` ends when the client has
+/// left and what it sent is not waited for any more.
+pub(super) fn accept<C>(
+    connection: C,
+    gone: impl Future<Output = ()> + Send + 'static,
+    kinds: &[&str],
+) -> Accepted
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (outgoing, frames) = mpsc::channel(WAITING_FRAMES);
+    let (outgoing, frames) = mpsc::channel(WAITING_PIECES);
     let (accepted, streams) = mpsc::channel(CHANNELS.len());
-    let mut open = HashMap::new();
+    let (intake, mut open) = (Intake::new(), HashMap::new());
     for (number, kind) in (0..).zip(CHANNELS).filter(|(_, kind)| kinds.contains(kind)) {
-        let (queue, incoming) = mpsc::channel(WAITING_FRAMES);
-        open.insert(number, queue);
         let headers = [("streamtype".to_owned(), kind.to_owned())].into();
-        let stream =
-            Stream { number: u32::from(number), headers, incoming, outgoing: outgoing.clone(), encode };
+        let (queue, stream) = intake.open((u32::from(number), headers), (outgoing.clone(), encode));
+        open.insert(number, queue);
         // There is room for every channel.
         let _ = accepted.try_send(stream);
     }
@@ -51,12 +57,15 @@ where
             .max_frame_size(Some(MAXIMUM_MESSAGE));
         let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         let (sink, messages) = socket.split();
-        tokio::spawn(write_all(sink, frames));
-        if let Err(error) = read_all(messages, open).await {
+        let (ended, end) = oneshot::channel();
+        tokio::spawn(write_all(sink, frames, end));
+        if let Err(error) = read_all(messages, &intake, open, gone).await {
             tracing::debug!("a websocket of streams ended: {error}");
+            // A writer that is done says nothing more.
+            let _ = ended.send(close_code(&error));
         }
         // Whoever waits for the client's leave is woken by this.
-        drop(accepted);
+        drop((accepted, intake));
     });
     streams
 }
@@ -69,11 +78,14 @@ fn encode(number: u32, bytes: &[u8], end: End) -> Option<Vec<u8>> {
 
 async fn read_all<C>(
     mut messages: SplitStream<WebSocketStream<C>>,
-    mut open: HashMap<u8, mpsc::Sender<Vec<u8>>>,
+    intake: &Intake,
+    mut open: HashMap<u8, Queue>,
+    gone: impl Future<Output = ()>,
 ) -> Result<(), Error>
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut gone = std::pin::pin!(gone);
     while let Some(message) = messages.next().await {
         let bytes = match message? {
             Message::Binary(bytes) => bytes,
@@ -82,29 +94,53 @@ where
         };
         match *bytes {
             [CLOSE, channel] => drop(open.remove(&channel)),
-            [channel, ref rest @ ..] if !rest.is_empty() => {
+            [channel, ref rest @ ..] => {
                 if let Some(queue) = open.get(&channel) {
-                    // Whoever had it takes no more: what comes is thrown away.
-                    let _ = queue.send(rest.to_vec()).await;
+                    intake.pass(queue, rest, &mut gone).await?;
                 }
             }
-            [] | [_, ..] => {}
+            [] => {}
         }
     }
     Ok(())
 }
 
-/// Writes messages until nobody sends any more, then says goodbye.
-async fn write_all<C>(mut sink: SplitSink<WebSocketStream<C>, Message>, mut frames: mpsc::Receiver<Vec<u8>>)
-where
+/// What a client is told that broke the rules.
+const fn close_code(error: &Error) -> CloseCode {
+    match error {
+        Error::Capacity(_) => CloseCode::Size,
+        _ => CloseCode::Protocol,
+    }
+}
+
+/// Writes messages until nobody sends any more or reading has ended, then says goodbye.
+async fn write_all<C>(
+    mut sink: SplitSink<WebSocketStream<C>, Message>,
+    mut frames: mpsc::Receiver<Vec<u8>>,
+    end: oneshot::Receiver<CloseCode>,
+) where
     C: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(frame) = frames.recv().await {
-        if sink.send(Message::Binary(Bytes::from(frame))).await.is_err() {
-            return;
+    let writing = async {
+        while let Some(frame) = frames.recv().await {
+            if sink.send(Message::Binary(Bytes::from(frame))).await.is_err() {
+                return;
+            }
         }
-    }
+    };
+    // A reader that ends well leaves the writer to its frames.
+    let broken = async {
+        match end.await {
+            Ok(code) => code,
+            Err(_) => std::future::pending().await,
+        }
+    };
     // Clients take a goodbye without this code for a failure.
-    let goodbye = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
-    let _ = sink.send(Message::Close(Some(goodbye))).await;
+    let code = tokio::select! {
+        () = writing => CloseCode::Normal,
+        code = broken => code,
+    };
+    let goodbye = CloseFrame { code, reason: Utf8Bytes::default() };
+    // A client that is gone or takes nothing needs none.
+    let _ = tokio::time::timeout(FAREWELL, sink.send(Message::Close(Some(goodbye)))).await;
 }

@@ -11,25 +11,27 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 
-use super::frame::{self, Frame};
+use super::frame::{self, Frame, Frames};
 use super::headers::{Reader, Writer};
-use crate::streaming::stream::{Accepted, End, Headers, Stream, WAITING_FRAMES};
+use crate::streaming::stream::{Accepted, End, Headers, Intake, Queue, Stream, WAITING_PIECES};
 
 /// Streams that a client may have open at once.
 const STREAM_LIMIT: usize = 1024;
+
 /// Serves a connection; gives the streams that the client opens. It ends when the client leaves, or when nobody takes its
-/// streams and all of them are dropped.
-pub(crate) fn accept<C>(connection: C) -> Accepted
+/// streams and all of them are dropped; `gone` ends when the client has left and what it sent is not waited for any more.
+pub(crate) fn accept<C>(connection: C, gone: impl Future<Output = ()> + Send + 'static) -> Accepted
 where
     C: AsyncRead + AsyncWrite + Send + 'static,
 {
     let (read, write) = tokio::io::split(connection);
-    let (outgoing, frames) = mpsc::channel(WAITING_FRAMES);
-    let (accepted, streams) = mpsc::channel(WAITING_FRAMES);
+    let (outgoing, frames) = mpsc::channel(WAITING_PIECES);
+    let (accepted, streams) = mpsc::channel(WAITING_PIECES);
     tokio::spawn(write_all(write, frames));
     tokio::spawn(async move {
-        let reader = Connection { accepted, outgoing, open: HashMap::new(), names: Reader::new() };
-        if let Err(error) = reader.read_all(read).await {
+        let (open, intake, names) = (HashMap::new(), Intake::new(), Reader::new());
+        let reader = Connection { accepted, outgoing, open, intake, names };
+        if let Err(error) = reader.read_all(read, gone).await {
             tracing::debug!("a connection of streams ended: {error}");
         }
     });
@@ -56,14 +58,20 @@ struct Connection {
     accepted: mpsc::Sender<Stream>,
     outgoing: mpsc::Sender<Vec<u8>>,
     /// The open streams whose client still sends.
-    open: HashMap<u32, mpsc::Sender<Vec<u8>>>,
+    open: HashMap<u32, Queue>,
+    intake: Intake,
     names: Reader,
 }
 
 impl Connection {
-    async fn read_all<C: AsyncRead>(mut self, mut connection: ReadHalf<C>) -> io::Result<()> {
-        let mut replies = Writer::new()?;
-        while let Some(frame) = frame::read(&mut connection).await? {
+    async fn read_all<C: AsyncRead>(
+        mut self,
+        connection: ReadHalf<C>,
+        gone: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let (mut replies, mut frames) = (Writer::new()?, Frames::new(connection));
+        let mut gone = std::pin::pin!(gone);
+        while let Some(frame) = frames.next().await? {
             match frame {
                 Frame::Open { stream, block, ends } => {
                     let headers = self.names.read(&block)?;
@@ -76,11 +84,8 @@ impl Connection {
                     self.open_stream(stream, headers, ends).await?;
                 }
                 Frame::Data { stream, bytes, ends } => {
-                    if let Some(queue) = self.open.get(&stream)
-                        && !bytes.is_empty()
-                    {
-                        // Whoever had it takes no more: what comes is thrown away.
-                        let _ = queue.send(bytes).await;
+                    if let Some(queue) = self.open.get(&stream) {
+                        self.intake.pass(queue, &bytes, &mut gone).await?;
                     }
                     if ends {
                         self.open.remove(&stream);
@@ -96,11 +101,10 @@ impl Connection {
     }
 
     async fn open_stream(&mut self, number: u32, headers: Headers, ends: bool) -> io::Result<()> {
-        let (queue, incoming) = mpsc::channel(WAITING_FRAMES);
+        let (queue, stream) = self.intake.open((number, headers), (self.outgoing.clone(), encode));
         if !ends {
             self.open.insert(number, queue);
         }
-        let stream = Stream { number, headers, incoming, outgoing: self.outgoing.clone(), encode };
         self.accepted.send(stream).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -116,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn streams_are_opened_written_to_and_closed() {
         let (mut client, server) = tokio::io::duplex(1 << 16);
-        let mut accepted = accept(server);
+        let mut accepted = accept(server, std::future::pending());
         let mut names = Writer::new().expect("a writer");
         let headers = Headers::from([("streamtype".to_owned(), "stdin".to_owned())]);
         let block = names.write(&headers).expect("a block");
@@ -131,12 +135,12 @@ mod tests {
         assert_eq!((stream.header("streamtype"), stream.header("other")), ("stdin", ""));
         let (mut incoming, stream) = stream.split();
         assert_eq!(incoming.recv().await.as_deref(), Some(&b"typed"[..]));
-        assert_eq!(incoming.recv().await, None);
+        assert!(incoming.recv().await.is_none());
         stream.send(b"answer").await.expect("sent");
         stream.finish().await.expect("sent");
-        let mut seen = Vec::new();
+        let (mut frames, mut seen) = (Frames::new(client), Vec::new());
         while seen.len() < 4 {
-            seen.extend(frame::read(&mut client).await.expect("a frame"));
+            seen.extend(frames.next().await.expect("a frame"));
         }
         // The reply to the stream is a control frame of no kind that clients send.
         assert_eq!(seen[0], Frame::Other);

@@ -9,14 +9,14 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::streaming::stream::PIECE;
+
 /// The version of control frames.
 const VERSION: u16 = 3;
 /// The flag of the last frame of a side of a stream.
 const FIN: u8 = 1;
 /// No control frame of ours or of a client's is longer, in bytes.
 const CONTROL_LIMIT: usize = 64 << 10;
-/// What a client may send in one frame of data, in bytes.
-const DATA_LIMIT: usize = 16 << 20;
 
 /// A frame of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Frame {
         /// It sends nothing on it.
         ends: bool,
     },
-    /// Bytes of a stream; it may be the last.
+    /// Bytes of a stream, a piece at most; they may be the last.
     Data { stream: u32, bytes: Vec<u8>, ends: bool },
     /// It gives up a stream.
     Reset { stream: u32 },
@@ -43,31 +43,71 @@ pub(super) enum Frame {
     Other,
 }
 
-/// Reads a frame; nothing at the connection's end.
-pub(super) async fn read(connection: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Frame>> {
-    let mut head = [0; 8];
-    match connection.read_exact(&mut head).await {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => read?,
-    };
-    let [a, b, c, d, flags, length @ ..] = head;
-    let length = usize::from(length[0]) << 16 | usize::from(length[1]) << 8 | usize::from(length[2]);
-    let is_control = a & 0x80 != 0;
-    let limit = if is_control { CONTROL_LIMIT } else { DATA_LIMIT };
-    if length > limit {
-        return Err(io::Error::other("a frame is too long"));
+/// Reads the frames of a connection. Data come in pieces: what a client announces is not held as a whole.
+pub(super) struct Frames<C> {
+    connection: C,
+    /// What is left of a frame of data.
+    rest: Option<Rest>,
+}
+
+/// The part of a frame of data that was not read yet.
+#[derive(Clone, Copy)]
+struct Rest {
+    stream: u32,
+    length: usize,
+    ends: bool,
+}
+
+impl<C: AsyncRead + Unpin> Frames<C> {
+    /// Reads from a connection.
+    pub(super) const fn new(connection: C) -> Self {
+        Self { connection, rest: None }
     }
-    let mut content = vec![0; length];
-    connection.read_exact(&mut content).await?;
-    let ends = flags & FIN != 0;
-    if !is_control {
-        let stream = u32::from_be_bytes([a, b, c, d]);
-        return Ok(Some(Frame::Data { stream, bytes: content, ends }));
+
+    /// The next frame, or the next piece of one of data; nothing at the connection's end. What it has read is lost when it is
+    /// dropped in between.
+    ///
+    /// # Errors
+    /// The connection's, and of what is no frame.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Frame>> {
+        if let Some(rest) = self.rest.take() {
+            return self.piece(rest).await.map(Some);
+        }
+        let mut head = [0; 8];
+        match self.connection.read_exact(&mut head).await {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        };
+        let [a, b, c, d, flags, x, y, z] = head;
+        let length = usize::from(x) << 16 | usize::from(y) << 8 | usize::from(z);
+        let ends = flags & FIN != 0;
+        if a & 0x80 == 0 {
+            let stream = u32::from_be_bytes([a, b, c, d]);
+            return self.piece(Rest { stream, length, ends }).await.map(Some);
+        }
+        if length > CONTROL_LIMIT {
+            return Err(io::Error::other("a frame is too long"));
+        }
+        if u16::from_be_bytes([a & 0x7f, b]) != VERSION {
+            return Err(io::Error::other("a frame is of another version of SPDY"));
+        }
+        let content = self.content(length).await?;
+        control(u16::from_be_bytes([c, d]), &content, ends).map(Some)
     }
-    if u16::from_be_bytes([a & 0x7f, b]) != VERSION {
-        return Err(io::Error::other("a frame is of another version of SPDY"));
+
+    async fn piece(&mut self, rest: Rest) -> io::Result<Frame> {
+        let Rest { stream, length, ends } = rest;
+        let bytes = self.content(length.min(PIECE)).await?;
+        let length = length - bytes.len();
+        self.rest = (length > 0).then_some(Rest { length, ..rest });
+        Ok(Frame::Data { stream, bytes, ends: ends && length == 0 })
     }
-    control(u16::from_be_bytes([c, d]), &content, ends).map(Some)
+
+    async fn content(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut content = vec![0; length];
+        self.connection.read_exact(&mut content).await?;
+        Ok(content)
+    }
 }
 
 fn control(kind: u16, content: &[u8], ends: bool) -> io::Result<Frame> {
@@ -130,12 +170,20 @@ fn push_length(frame: &mut Vec<u8>, length: usize) {
 mod tests {
     use super::*;
 
-    async fn read_all(mut bytes: &[u8]) -> io::Result<Vec<Frame>> {
-        let mut frames = Vec::new();
-        while let Some(frame) = read(&mut bytes).await? {
+    async fn read_all(bytes: &[u8]) -> io::Result<Vec<Frame>> {
+        let (mut reader, mut frames) = (Frames::new(bytes), Vec::new());
+        while let Some(frame) = reader.next().await? {
             frames.push(frame);
         }
         Ok(frames)
+    }
+
+    #[tokio::test]
+    async fn data_come_in_pieces() {
+        let sent = vec![7; 2 * PIECE + 1];
+        let frames = read_all(&data(5, &sent, true)).await.expect("frames");
+        let piece = |length: usize, ends| Frame::Data { stream: 5, bytes: vec![7; length], ends };
+        assert_eq!(frames, [piece(PIECE, false), piece(PIECE, false), piece(1, true)]);
     }
 
     #[tokio::test]
