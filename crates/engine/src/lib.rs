@@ -32,6 +32,7 @@ mod old_settings;
 mod options;
 mod outcome;
 mod paths;
+pub mod pattern;
 mod pod_role;
 mod pods;
 mod random;

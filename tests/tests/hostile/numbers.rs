@@ -80,3 +80,20 @@ fn labels_have_a_size() {
     assert_eq!(engine.build(&[], context).failure(), "the image has more than 262144 bytes of labels");
     engine.forget_builds();
 }
+
+#[test]
+fn patterns_of_names_have_a_size_and_a_number() {
+    let engine = Target::start();
+    let id = engine.run(&sh("sleep 600"));
+    for path in ["/containers/json", "/networks", "/volumes"] {
+        let list = |patterns: &[&str]| {
+            let quoted: Vec<String> = patterns.iter().map(|pattern| format!("%22{pattern}%22")).collect();
+            engine.at("1.55").get(&format!("{path}?filters=%7B%22name%22%3A%5B{}%5D%7D", quoted.join(",")))
+        };
+        // It would take megabytes: it matches nothing.
+        let _ = list(&["a%7B99999%7D"; 100]).expect(200);
+        let text = list(&["a%7B99999%7D"; 600]).expect(400).text();
+        assert!(text.contains("a filter has at most 128 patterns of names, not 600"), "{text}");
+    }
+    engine.remove(&id);
+}

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use engine::builder::{CacheKind, CacheRecord};
+use engine::pattern;
 use model::Timestamp;
 use regex_lite::Regex;
 
-/// Conditions of one filter.
+/// Conditions of one filter, in all of its alternatives.
 const CONDITION_LIMIT: usize = 64;
 
 /// A filter: one of its alternatives holds, and the record was not used since a moment.
@@ -49,6 +50,10 @@ impl CacheFilter {
     /// # Errors
     /// The text for the client.
     pub(crate) fn parse(texts: &[String], unused_for: Duration) -> Result<Self, String> {
+        let parts = |text: &String| text.split(',').filter(|part| !part.is_empty()).count();
+        if texts.iter().map(parts).sum::<usize>() > CONDITION_LIMIT {
+            return Err(format!("a filter of the build cache has at most {CONDITION_LIMIT} conditions"));
+        }
         let alternatives = texts.iter().filter(|text| !text.is_empty()).map(|text| conditions(text));
         let until = SystemTime::now().checked_sub(unused_for).filter(|_| !unused_for.is_zero());
         Ok(Self { alternatives: alternatives.collect::<Result<_, _>>()?, until: until.map(Timestamp::from) })
@@ -63,11 +68,7 @@ impl CacheFilter {
 }
 
 fn conditions(text: &str) -> Result<Vec<Condition>, String> {
-    let parts: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
-    if parts.len() > CONDITION_LIMIT {
-        return Err(format!("a filter of the build cache has at most {CONDITION_LIMIT} conditions"));
-    }
-    parts.into_iter().map(condition).collect()
+    text.split(',').filter(|part| !part.is_empty()).map(condition).collect()
 }
 
 /// `field==value`, `field!=value`, `field~=value`, or the name of a truth.
@@ -90,7 +91,8 @@ fn condition(text: &str) -> Result<Condition, String> {
     let test = match sign {
         "!=" => Test::Unequal(value),
         "~=" => Test::Matches(
-            Regex::new(&value).map_err(|error| format!("{value:?} is no regular expression: {error}"))?,
+            pattern::compile(&value)
+                .map_err(|error| format!("{value:?} is no regular expression: {error}"))?,
         ),
         _ => Test::Equal(value),
     };
@@ -160,7 +162,10 @@ mod tests {
             let filter = CacheFilter::parse(&texts, Duration::ZERO).expect("a filter");
             assert_eq!(filter.matches(&record()), want, "{texts:?}");
         }
-        assert!(CacheFilter::parse(&["nosuch==1".to_owned()], Duration::ZERO).is_err());
+        let many = vec!["id~=a".to_owned(); CONDITION_LIMIT + 1];
+        for wrong in [&["nosuch==1".to_owned()][..], &["id~=a{99999}".to_owned()], &many] {
+            assert!(CacheFilter::parse(wrong, Duration::ZERO).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use engine::{Engine, Phase, Record};
+use engine::{Engine, Phase, Record, pattern};
 use model::{Digest, ExposedPorts, Protocol};
 use regex_lite::Regex;
 
@@ -75,8 +75,7 @@ impl ListFilter {
                 .map_err(|_| ApiError::bad_parameter(format!("exited must be a whole number, not {code:?}")))
         });
         let exit_codes = exit_codes.collect::<Result<_, _>>()?;
-        // An invalid regular expression matches nothing.
-        let names = filters.values("name").iter().filter_map(|name| Regex::new(name).ok()).collect();
+        let names = pattern::alternatives(filters.values("name")).map_err(ApiError::bad_request)?;
         let store = engine.images.store();
         // An image that is not there has no containers.
         let ancestors = filters.values("ancestor").iter().filter_map(|image| store.platforms_of(image).ok());

@@ -1,6 +1,6 @@
 //! Which networks a list means: filters of different names must all fit, of one name any value.
 
-use engine::NetworkRecord;
+use engine::{NetworkRecord, pattern};
 
 use crate::filters::{Filters, has_label};
 
@@ -25,8 +25,7 @@ impl NetworkFilter {
             return Err(format!("invalid filter: 'type'='{other}'"));
         }
         let dangling = filters.truth("dangling")?;
-        let names =
-            filters.values("name").iter().filter_map(|name| regex_lite::Regex::new(name).ok()).collect();
+        let names = pattern::alternatives(filters.values("name"))?;
         Ok(Self { filters, names, dangling })
     }
 

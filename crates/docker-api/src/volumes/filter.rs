@@ -1,6 +1,6 @@
 //! Which volumes a list or a prune means: filters of different names must all fit, of one name any value.
 
-use engine::Volume;
+use engine::{Volume, pattern};
 
 use crate::filters::{Filters, has_label};
 use crate::version::ApiVersion;
@@ -20,8 +20,7 @@ impl VolumeFilter {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let filters = Filters::parse_known(text, &["dangling", "driver", "label", "name"])?;
         let dangling = filters.truth("dangling")?;
-        let names =
-            filters.values("name").iter().filter_map(|name| regex_lite::Regex::new(name).ok()).collect();
+        let names = pattern::alternatives(filters.values("name"))?;
         Ok(Self { filters, names, dangling })
     }
 

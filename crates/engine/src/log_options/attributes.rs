@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::LogConfig;
 use regex_lite::Regex;
 
+use crate::pattern;
 use crate::record::Record;
 
 /// The facts that remote drivers send, and the tag where one was asked for.
@@ -39,13 +40,13 @@ pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
     let labels = names("labels").filter_map(|name| Some((name.to_owned(), label(name)?)));
     let variables = names("env").filter_map(|name| Some((name.to_owned(), variable(name)?)));
     let mut selected: BTreeMap<String, String> = BTreeMap::new();
-    if let Some(pattern) = pattern(options, "labels-regex") {
+    if let Some(pattern) = selector(options, "labels-regex") {
         let all = record.settings.labels.iter().flatten();
         selected.extend(
             all.filter(|(name, _)| pattern.is_match(name)).map(|(name, value)| (name.clone(), value.clone())),
         );
     }
-    if let Some(pattern) = pattern(options, "env-regex") {
+    if let Some(pattern) = selector(options, "env-regex") {
         let all = record.settings.environment.iter().flatten().filter_map(|pair| pair.split_once('='));
         selected.extend(
             all.filter(|(name, _)| pattern.is_match(name))
@@ -60,14 +61,15 @@ pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
 pub(super) fn check(config: &LogConfig) -> Result<(), String> {
     for option in ["labels-regex", "env-regex"] {
         if let Some(text) = config.options.get(option) {
-            Regex::new(text).map_err(|error| format!("invalid value for {option}: '{text}': {error}"))?;
+            pattern::compile(text)
+                .map_err(|error| format!("invalid value for {option}: '{text}': {error}"))?;
         }
     }
     Ok(())
 }
 
-fn pattern(options: &BTreeMap<String, String>, option: &str) -> Option<Regex> {
-    options.get(option).and_then(|text| Regex::new(text).ok())
+fn selector(options: &BTreeMap<String, String>, option: &str) -> Option<Regex> {
+    options.get(option).and_then(|text| pattern::compile(text).ok())
 }
 
 fn command(record: &Record) -> String {
