@@ -13,8 +13,8 @@ use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::error::Error;
 use crate::streams::Frames;
 
-/// Bytes of each stream that are kept; the rest is thrown away (CVE-2022-1708).
-const OUTPUT_LIMIT: usize = 16 << 20;
+/// Bytes of both streams together that are kept; the rest is thrown away (CVE-2022-1708). Kubelets take answers of 16 MiB.
+const OUTPUT_LIMIT: usize = (16 << 20) - (16 << 10);
 
 /// How long a command that was killed may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,6 +89,7 @@ impl Pods {
 /// Reads a stream to its end.
 async fn read_frames(mut stream: tokio::net::UnixStream, output: &mut CommandOutput) -> io::Result<()> {
     let (mut frames, mut part) = (Frames::default(), vec![0; 32 << 10]);
+    let mut room = OUTPUT_LIMIT;
     loop {
         let count = stream.read(&mut part).await?;
         if count == 0 {
@@ -99,8 +100,9 @@ async fn read_frames(mut stream: tokio::net::UnixStream, output: &mut CommandOut
                 Stream::Stdout => &mut output.stdout,
                 Stream::Stderr => &mut output.stderr,
             };
-            let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(text.len());
-            kept.extend_from_slice(&text[..room]);
+            let text = &text[..text.len().min(room)];
+            kept.extend_from_slice(text);
+            room -= text.len();
         });
     }
 }
