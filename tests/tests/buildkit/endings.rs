@@ -1,5 +1,6 @@
 //! How builds end that nobody waits for: a client that leaves, a daemon that is killed.
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -158,4 +159,20 @@ fn kill_9_of_the_daemon_leaves_nothing_of_a_build() {
     let built = run(Order::of(offers, "again").run(engine.socket()));
     assert_eq!(built.output(), "again\n", "{:?}", built.result);
     engine.forget_builds();
+}
+
+#[test]
+fn what_a_killed_daemon_left_of_clients_files_is_removed() {
+    let mut engine = Engine::start();
+    let directory = engine.data_root().join("buildkit");
+    engine.kill_daemon();
+    let _socket = UnixListener::bind(directory.join("ssh-0123456789ab")).expect("a socket");
+    let documents = directory.join("export-0");
+    std::fs::create_dir(&documents).expect("a directory");
+    std::fs::write(documents.join("provenance.json"), "another's").expect("a document");
+    engine.start_daemon();
+    let left = std::fs::read_dir(&directory)
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["received"]);
 }

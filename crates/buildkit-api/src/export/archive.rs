@@ -90,11 +90,14 @@ impl Documents {
             return Ok(None);
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let made = Self(directory.join(format!("export-{number}")));
-        let written = std::fs::create_dir_all(&made.0).and_then(|()| {
-            documents.iter().try_for_each(|(name, text)| std::fs::write(made.0.join(name), text))
-        });
-        written.map_err(images::Error::Output)?;
+        let path = directory.join(format!("export-{number}"));
+        // Its files would be the client's: what is there already is none of ours.
+        std::fs::create_dir(&path).map_err(images::Error::Output)?;
+        let made = Self(path);
+        let mut documents = documents.iter();
+        documents
+            .try_for_each(|(name, text)| std::fs::write(made.0.join(name), text))
+            .map_err(images::Error::Output)?;
         Ok(Some(made))
     }
 }
