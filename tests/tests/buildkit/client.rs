@@ -9,7 +9,8 @@ use buildkit_messages::control::{
     StatusResponse,
 };
 use bytes::Bytes;
-use h2::client::SendRequest;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, HeaderValue, Request};
 use prost::Message;
 use tokio::task::JoinHandle;
@@ -41,6 +42,19 @@ impl Control {
         let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
         let connection = tokio::spawn(async move { drop(connection.await) });
         Self { sender, connection }
+    }
+
+    /// Begins a call with bytes that are not all; gives the way to its end, or nothing where the peer took them not.
+    pub(crate) async fn begin(
+        &self,
+        method: &str,
+        body: Bytes,
+    ) -> Option<(ResponseFuture, SendStream<Bytes>)> {
+        let mut sender = self.sender.clone().ready().await.expect("a connection");
+        let mut request = Request::post(format!("http://localhost{method}")).body(()).expect("a request");
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+        let (response, mut stream) = sender.send_request(request, false).expect("a call");
+        send(&mut stream, body).await.then_some((response, stream))
     }
 
     /// Calls a method with the bytes of a message; gives all answers.

@@ -102,6 +102,31 @@ fn malformed_messages_are_refused() {
 }
 
 #[test]
+fn messages_that_do_not_end_share_a_budget() {
+    let engine = Engine::start();
+    engine.forget_peak_memory();
+    let before = engine.peak_memory();
+    run(async {
+        let control = Control::open(&engine.socket()).await;
+        let solve = "/moby.buildkit.v1.Control/Solve";
+        let length: u32 = 16 << 20;
+        let mut body = [&[0][..], &length.to_be_bytes()].concat();
+        body.resize(4 + length as usize, 0);
+        let body = Bytes::from(body);
+        let mut begun = Vec::new();
+        for _ in 0..16 {
+            begun.extend(control.begin(solve, body.clone()).await);
+        }
+        // A call like any other is served all the while.
+        still_serves(&engine.socket()).await;
+        drop(begun);
+        still_serves(&engine.socket()).await;
+    });
+    let grown = engine.peak_memory() - before;
+    assert!(grown < 150 << 20, "{} MiB were held", grown >> 20);
+}
+
+#[test]
 fn what_is_not_built_here_is_refused_by_name() {
     let engine = Engine::start();
     let build = Operation { build: Some(Vec::new()), ..Operation::default() };

@@ -1,8 +1,10 @@
 //! Messages in the body of a call: five bytes of head, then the message; and the flow control under them.
 
 use std::future::poll_fn;
+use std::sync::{Arc, LazyLock};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use engine::sys::memory_budget::{Budget, Reservation};
 use h2::{RecvStream, SendStream};
 use prost::Message;
 
@@ -10,8 +12,14 @@ use super::status::{Code, Status};
 
 /// The longest message that is taken: the limit that BuildKit's own peers agree on.
 pub(super) const MESSAGE_LIMIT: usize = 16 << 20;
+/// What all messages that have not come whole may hold together.
+const ALL_LIMIT: usize = 64 << 20;
+/// Bytes of each that are not counted, so that small messages are taken however many large ones are unfinished.
+const UNCOUNTED: usize = 64 << 10;
 /// Whether it is compressed, and four bytes of length.
 const HEAD: usize = 5;
+
+static UNFINISHED: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, UNCOUNTED)));
 
 /// Puts a message into a frame.
 pub(super) fn encode(message: &impl Message) -> Bytes {
@@ -43,17 +51,20 @@ pub(super) async fn send(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> Re
 pub(crate) struct Messages {
     body: RecvStream,
     buffer: BytesMut,
+    /// For the buffer.
+    share: Reservation,
 }
 
 impl Messages {
     pub(super) fn new(body: RecvStream) -> Self {
-        Self { body, buffer: BytesMut::new() }
+        Self { body, buffer: BytesMut::new(), share: Reservation::new(Arc::clone(&UNFINISHED)) }
     }
 
     /// The next message; `None` at the end.
     ///
     /// # Errors
-    /// [`Status`] when it is longer than [`MESSAGE_LIMIT`], cut off, compressed or malformed, or the peer is gone.
+    /// [`Status`] when it is longer than [`MESSAGE_LIMIT`], cut off, compressed or malformed, the peer is gone, or too much of
+    /// other messages waits for its end.
     pub(crate) async fn next<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
         let Some(bytes) = self.next_bytes().await? else { return Ok(None) };
         let malformed = |error| Status::invalid(format!("malformed message: {error}"));
@@ -92,7 +103,9 @@ impl Messages {
         if !self.fill(length).await? {
             return Err(Status::invalid("the stream ends within a message"));
         }
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        let message = self.buffer.split_to(length).freeze();
+        self.share.release();
+        Ok(Some(message))
     }
 
     /// Reads until so many bytes are there; whether they came.
@@ -100,6 +113,11 @@ impl Messages {
         while self.buffer.len() < length {
             let Some(piece) = self.body.data().await else { return Ok(false) };
             let piece = piece?;
+            let exhausted = |_| {
+                let text = "too many messages are unfinished, try again";
+                Status::new(Code::ResourceExhausted, text)
+            };
+            self.share.raise_to(self.buffer.len() + piece.len()).map_err(exhausted)?;
             self.body.flow_control().release_capacity(piece.len())?;
             self.buffer.extend_from_slice(&piece);
         }

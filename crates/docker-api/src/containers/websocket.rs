@@ -25,7 +25,7 @@ use berth_http::{Gone, RequestHead, Response, TransportStream};
 /// One read of the container's output becomes one message.
 const PIECE: usize = 32 * 1024;
 /// Largest message and frame that a client may send.
-const MAXIMUM_MESSAGE: usize = 16 << 20;
+const MAXIMUM_MESSAGE: usize = 4 << 20;
 /// How long a client may take to answer the goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a container may take what a client sent that has left.
