@@ -181,6 +181,14 @@ fn images_that_are_named_are_a_cache() {
         let again = build(&[("cachefrom", images)], "x");
         assert_eq!((again.error.as_deref(), again.cached()), (None, cached), "{images}: {}", again.said);
     }
+    // Nor do layers that are known without their images.
+    let linked = |parameters: &[(&str, &str)]| {
+        let built =
+            today.build(parameters, Context::of("FROM busybox\nCOPY --link g /g\n").file("g", "linked"));
+        assert_eq!(built.error, None, "{}", built.said);
+        built.cached()
+    };
+    assert_eq!([linked(&[]), linked(&[("cachefrom", r#"["missing"]"#)]), linked(&[])], [0, 0, 1]);
     engine.forget_builds();
 }
 

@@ -259,19 +259,27 @@ fn signals_and_states() {
 #[test]
 fn events_are_shown_as_they_happen() {
     let engine = Engine::start();
-    for docker in clients(&engine) {
-        // The past too: nothing says when the client has begun to listen.
-        let arguments = ["events", "--since", "0", "--filter", "container=watched"];
+    for (number, docker) in clients(&engine).iter().enumerate() {
+        let label = format!("watched={number}");
+        let marker = docker.ok(&["create", "--label", &label, "busybox", "true"]);
+        // With the past: the marker shows when the client has begun to listen.
+        let arguments = ["events", "--since", "0", "--filter", &format!("label={label}")];
         let mut watching = docker.start(&arguments);
         let (shown, lines) = std::sync::mpsc::channel();
         let output = std::io::BufReader::new(watching.stdout.take().expect("its output"));
         let reading = std::thread::spawn(move || output.lines().try_for_each(|line| shown.send(line)));
-        let _ = docker.ok(&["run", "--rm", "--name", "watched", "busybox", "true"]);
-        let mut seen = String::new();
-        while !seen.contains("destroy") {
-            let line = lines.recv_timeout(wait::TIMEOUT).unwrap_or_else(|_| panic!("no destroy in {seen:?}"));
-            seen.push_str(&line.expect("a line"));
-        }
+        let until = |wanted: &str| {
+            let mut seen = String::new();
+            while !seen.contains(wanted) {
+                let line = lines.recv_timeout(wait::TIMEOUT);
+                let line = line.unwrap_or_else(|_| panic!("no {wanted} in {seen:?}"));
+                seen.push_str(&line.expect("a line"));
+            }
+            seen
+        };
+        let _ = until(&marker);
+        let _ = docker.ok(&["run", "--rm", "--label", &label, "busybox", "true"]);
+        let seen = until("destroy");
         watching.kill().expect("the client to end");
         let _ = watching.wait().expect("the client's end");
         let _ = reading.join();

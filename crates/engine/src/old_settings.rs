@@ -143,7 +143,7 @@ fn host(old: &Value) -> Value {
             "container_id_file": old["ContainerIDFile"].as_str().unwrap_or_default(),
             "empty_lxc_conf": old["LxcConf"].is_array(),
             "empty_storage_options": old["StorageOpt"].is_object(),
-            "runtime": filled(&old["Runtime"]).unwrap_or_default(),
+            "runtime_by_name": filled(&old["Runtime"]).is_some(),
         }),
     );
     host.into()

@@ -76,14 +76,14 @@ impl Usage {
             let (record, stamp) = (container.record(), stamp(&container));
             let size = match known.get(&record.id) {
                 Some((then, size)) if stamp.as_ref() == Some(then) => *size,
-                _ => match layer_size::of_container(&self.paths, &record.id) {
-                    Ok(size) => size.bytes,
+                _ => {
+                    let measured = layer_size::of_container(&self.paths, &record.id);
                     // It has gone meanwhile.
-                    Err(_) if self.directory.get(&record.id).is_none_or(|container| container.is_going()) => {
+                    if self.directory.get(&record.id).is_none_or(|container| container.is_going()) {
                         continue;
                     }
-                    Err(error) => return Err(error),
-                },
+                    measured?.bytes
+                }
             };
             if let Some(stamp) = stamp {
                 measured.insert(record.id.clone(), (stamp, size));

@@ -34,7 +34,7 @@ fn assert_layers(stored: &Stored, manifest: &Value, kind: &str, start: &[u8]) {
 fn an_archive_has_its_layers_as_they_are_wanted_and_comes_back() {
     let engine = Engine::start();
     for (kind, attributes, suffix, start) in [
-        ("oci", &[("compression", "zstd"), ("compression-level", "19")][..], "+zstd", &ZSTD[..]),
+        ("oci", &[("compression", "zstd"), ("compression-level", "22")][..], "+zstd", &ZSTD[..]),
         ("docker", &[("compression", "gzip")][..], "+gzip", &GZIP[..]),
         ("docker", &[("compression-level", "9")][..], "+gzip", &GZIP[..]),
         ("oci", &[("compression", "uncompressed")][..], "", b"".as_slice()),

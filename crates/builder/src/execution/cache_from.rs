@@ -13,13 +13,19 @@ use crate::identity::random_container;
 use crate::order::Order;
 
 impl Build<'_> {
-    /// Whether a cached image counts: where a build with steps as they are written names images, these and what they were
-    /// built upon are all of its cache, so that it can be kept from what else this host has made.
-    pub(super) fn is_of_named(&self, found: &Digest) -> bool {
+    /// Whether the images that a request names, and what they were built upon, are all of its cache, so that a build can be kept
+    /// from what else this host has made: where steps are made as they are written.
+    pub(super) fn has_named_cache(&self) -> bool {
         let parameters = &self.work.parameters;
-        if parameters.order == Order::Graph || parameters.cache_from.is_empty() {
+        parameters.order == Order::Written && !parameters.cache_from.is_empty()
+    }
+
+    /// Whether a cached image counts.
+    pub(super) fn is_of_named(&self, found: &Digest) -> bool {
+        if !self.has_named_cache() {
             return true;
         }
+        let parameters = &self.work.parameters;
         let store = &self.work.builder.store;
         let upon = store.descendants(found);
         parameters

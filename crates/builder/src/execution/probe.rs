@@ -35,7 +35,8 @@ impl Build<'_> {
                 // Somebody removed it since it was found.
                 Some(_) => {}
                 None if turn.is_some() => {
-                    let is_taken = self.take_known_layer(name)? || self.take_from_named(name)?;
+                    let is_known = !self.has_named_cache() && self.take_known_layer(name)?;
+                    let is_taken = is_known || self.take_from_named(name)?;
                     return Ok(if is_taken { None } else { turn });
                 }
                 None => turn = Some(cache.in_flight.wait((parent, wanted), self.work.session.cancellation)?),

@@ -121,7 +121,9 @@ pub(super) fn host(host: HostConfig) -> Result<HostSettings, ApiError> {
             container_id_file: host.container_id_file,
             empty_lxc_conf: host.lxc_conf.is_some(),
             empty_storage_options: host.storage_opt.as_ref().is_some_and(BTreeMap::is_empty),
-            runtime: host.runtime,
+            runtime_by_name: !host.runtime.is_empty(),
+            other_runtime_name: Some(host.runtime)
+                .filter(|name| !matches!(name.as_str(), "" | host_config::RUNTIME)),
             isolation_by_name: !host.isolation.is_empty(),
         },
         storage_options: host.storage_opt.filter(|options| !options.is_empty()),

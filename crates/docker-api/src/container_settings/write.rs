@@ -70,7 +70,11 @@ pub(super) fn host_config(host: &HostSettings) -> HostConfig {
             .map(|requests| requests.iter().map(device_request).collect()),
         masked_paths: host.masked_paths.clone(),
         readonly_paths: host.read_only_paths.clone(),
-        runtime: host.shown.runtime.clone(),
+        runtime: match &host.shown.other_runtime_name {
+            Some(name) => name.clone(),
+            None if host.shown.runtime_by_name => host_config::RUNTIME.to_owned(),
+            None => String::new(),
+        },
         isolation: if host.shown.isolation_by_name {
             host_config::ISOLATION.to_owned()
         } else {

@@ -92,11 +92,18 @@ impl Stopper {
     ) -> Result<(), Error> {
         if grace != 0 || signal == Signal::KILL {
             let limit = u64::try_from(grace).ok().map(Duration::from_secs);
+            // The grace begins with the lock: what holds it meanwhile is not the container's doing.
+            let order = if record.is_paused() { None } else { Some(container.transition.lock().await) };
             let request = async {
-                if record.is_paused() {
+                let sent = if let Some(order) = order {
+                    let sent = self.signal_in_order(container, signal).await;
+                    drop(order);
+                    sent
+                } else {
                     self.freezer.thaw(container).await;
-                }
-                match self.signal(container, signal).await {
+                    self.signal(container, signal).await
+                };
+                match sent {
                     // The grace is for the shim too.
                     Err(Error::ShimSilent | Error::ShimLost) | Ok(()) => {}
                     Err(error) => return Err(error),
@@ -174,6 +181,11 @@ impl Stopper {
     pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
         // What comes of the signal is published after it.
         let _order = container.transition.lock().await;
+        self.signal_in_order(container, signal).await
+    }
+
+    /// The same for who holds the container's lock.
+    async fn signal_in_order(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
         let Some(shim) = container.shim() else { return Ok(()) };
         match shim.request(Request::Signal(signal), None).await {
             Ok(_) => {

@@ -205,11 +205,23 @@ fn files_of(asked: &ResourceSettings) -> Vec<&'static str> {
 }
 
 /// The limits that differ. Memory goes with its swap and a quota with its period: the kernel reads them together.
+///
+/// A limit differs also where a file that was set by its name held another value than the limit, and no longer counts.
 fn difference(before: &Resources, after: Resources) -> Resources {
-    let memory_differs = (before.memory, before.memory_swap) != (after.memory, after.memory_swap);
-    let quota_differs = (before.cpu_period, before.cpu_quota) != (after.cpu_period, after.cpu_quota);
+    let is_taken = |files: &[&str]| {
+        files.iter().any(|file| before.unified.contains_key(*file) && !after.unified.contains_key(*file))
+    };
+    let memory_differs = (before.memory, before.memory_swap) != (after.memory, after.memory_swap)
+        || is_taken(&["memory.max", "memory.swap.max"]);
+    let quota_differs = (before.cpu_period, before.cpu_quota) != (after.cpu_period, after.cpu_quota)
+        || is_taken(&["cpu.max"]);
+    let is_reservation_taken = is_taken(&["memory.low"]);
+    let are_shares_taken = is_taken(&["cpu.weight", "cpu.weight.nice", "cpu.idle"]);
+    let (are_cpus_taken, are_mems_taken) = (is_taken(&["cpuset.cpus"]), is_taken(&["cpuset.mems"]));
+    let is_weight_taken = is_taken(&["io.weight", "io.bfq.weight"]);
+    let pids_differ = before.pids_limit != after.pids_limit || is_taken(&["pids.max"]);
     let other = |differs: bool| if differs { after.pids_limit.or(Some(u64::MAX)) } else { None };
-    let pids_limit = other(before.pids_limit != after.pids_limit);
+    let pids_limit = other(pids_differ);
     let huge_pages = after.huge_pages.into_iter();
     let huge_pages = huge_pages.filter(|(size, bytes)| before.huge_pages.get(size) != Some(bytes));
     let unified = after.unified.into_iter().filter(|(name, value)| before.unified.get(name) != Some(value));
@@ -217,16 +229,22 @@ fn difference(before: &Resources, after: Resources) -> Resources {
     Resources {
         memory: after.memory.filter(|_| memory_differs),
         memory_swap: after.memory_swap.filter(|_| memory_differs),
-        memory_reservation: after.memory_reservation.filter(|new| Some(*new) != before.memory_reservation),
+        memory_reservation: after
+            .memory_reservation
+            .filter(|new| is_reservation_taken || Some(*new) != before.memory_reservation),
         kernel_memory: after.kernel_memory.filter(|new| Some(*new) != before.kernel_memory),
         memory_swappiness: after.memory_swappiness.filter(|new| Some(*new) != before.memory_swappiness),
         oom_kill_disable: after.oom_kill_disable && !before.oom_kill_disable,
-        cpu_shares: after.cpu_shares.filter(|new| Some(*new) != before.cpu_shares),
+        cpu_shares: after.cpu_shares.filter(|new| are_shares_taken || Some(*new) != before.cpu_shares),
         cpu_period: after.cpu_period.filter(|_| quota_differs),
         cpu_quota: after.cpu_quota.filter(|_| quota_differs),
-        cpuset_cpus: after.cpuset_cpus.filter(|new| Some(new) != before.cpuset_cpus.as_ref()),
-        cpuset_mems: after.cpuset_mems.filter(|new| Some(new) != before.cpuset_mems.as_ref()),
-        blkio_weight: after.blkio_weight.filter(|new| Some(*new) != before.blkio_weight),
+        cpuset_cpus: after
+            .cpuset_cpus
+            .filter(|new| are_cpus_taken || Some(new) != before.cpuset_cpus.as_ref()),
+        cpuset_mems: after
+            .cpuset_mems
+            .filter(|new| are_mems_taken || Some(new) != before.cpuset_mems.as_ref()),
+        blkio_weight: after.blkio_weight.filter(|new| is_weight_taken || Some(*new) != before.blkio_weight),
         block_device_limits: if blocks { after.block_device_limits } else { Vec::new() },
         pids_limit,
         huge_pages: huge_pages.collect(),
@@ -291,6 +309,18 @@ mod tests {
         let both = ResourceSettings { unified, ..limits(64 << 20, 0, None) };
         assert!(left(both).contains(&"memory.max".to_owned()), "what is said now by its name stays");
         assert_eq!(left(ResourceSettings::default()).len(), files.len());
+    }
+
+    #[test]
+    fn a_limit_that_is_held_already_is_written_over_the_file_that_it_replaces() {
+        let unified = [("cpu.max".to_owned(), "20000 100000".to_owned())].into();
+        let quota = ResourceSettings { cpu_quota: 50_000, ..ResourceSettings::default() };
+        let held = host(ResourceSettings { unified, ..quota.clone() });
+        let after = merged(&held, ContainerUpdate { resources: quota, ..ContainerUpdate::default() });
+        let changed = difference(&of_cgroup(&held.resources), of_cgroup(&after.resources));
+        assert_eq!((changed.cpu_quota, changed.memory), (Some(50_000), None));
+        let again = difference(&of_cgroup(&after.resources), of_cgroup(&after.resources));
+        assert_eq!(again, Resources::default());
     }
 
     #[test]

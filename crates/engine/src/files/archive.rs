@@ -73,6 +73,8 @@ impl Files {
         drop(self.directory.find(reference)?);
         let missing = || Error::refused(format!("Could not find the file {path} in container {reference}"));
         match self.prepare_fetch(reference, path, paths::fetch_target, "copy").await {
+            // The container has gone meanwhile.
+            Err(error @ Error::NoSuchContainer(_)) => Err(error),
             Err(error) if error.kind() == model::ErrorKind::NotFound => Err(missing()),
             other => other,
         }

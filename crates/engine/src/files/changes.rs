@@ -62,11 +62,10 @@ impl Files {
             let own = layer_size::of_container(&files.paths, &record.id);
             let is_here = files.directory.get(&record.id).is_some_and(|container| !container.is_going());
             let of_image = files.images.store().virtual_size_of(&record.image).unwrap_or(0);
-            match own {
-                Ok(own) => Ok(Some((own.bytes, own.bytes + of_image))),
-                Err(_) if !is_here => Ok(None),
-                Err(error) => Err(error),
+            if !is_here {
+                return Ok(None);
             }
+            own.map(|own| Some((own.bytes, own.bytes + of_image)))
         });
         joined(work.await)?
     }

@@ -1,4 +1,4 @@
-//! Shims of earlier releases, played from their packets as they were: protocols 1 to 3.
+//! Shims of earlier releases, played from their packets as they were: protocols 1 to 7.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;

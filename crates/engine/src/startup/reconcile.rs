@@ -233,9 +233,10 @@ fn sweep(docker: &Realm, pods: &Realm) -> Vec<Vec<PathBuf>> {
         remove_run_directory(&directory);
     }
     docker.volumes.sweep();
-    let trash = docker.paths.trash();
+    // Listed now: what comes later goes when its readers are done.
+    let trash: Vec<PathBuf> = entries(&docker.paths.trash()).collect();
     // Nobody waits for what is out of sight already.
-    tokio::task::spawn_blocking(move || entries(&trash).for_each(|path| delete_tree(&path)));
+    tokio::task::spawn_blocking(move || trash.iter().for_each(|path| delete_tree(path)));
     taken_down
 }
 

@@ -138,7 +138,10 @@ impl Store {
             .execute("UPDATE layers SET boot = ? WHERE key = ?", (&self.shared.boot, &**key))
             .map_err(Error::database("record a layer"))?;
         drop(database);
-        self.shared.check_kept_blobs(key)?;
+        // The layer is whole without them.
+        if let Err(error) = self.shared.check_kept_blobs(key) {
+            tracing::warn!(%error, layer = %key, "cannot check the blobs that are kept beside a layer");
+        }
         Ok(true)
     }
 }

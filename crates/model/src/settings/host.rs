@@ -140,8 +140,10 @@ pub struct ShownHostSettings {
     pub empty_lxc_conf: bool,
     /// Whether an empty set of storage options was given.
     pub empty_storage_options: bool,
-    /// A name by which the one runtime there is was given.
-    pub runtime: String,
+    /// Whether the one runtime there is was given by a name.
+    pub runtime_by_name: bool,
+    /// That name, where it is not the runtime's own.
+    pub other_runtime_name: Option<String>,
     /// Whether the one isolation there is was given by its name.
     pub isolation_by_name: bool,
 }

@@ -16,6 +16,9 @@ use crate::registry::manifest::{OCI_GZIP_LAYER, OCI_LAYER, OCI_ZSTD_LAYER};
 use crate::unpack::Space;
 use crate::{Layer, Store};
 
+/// Levels above pack hardly smaller, take hundreds of megabytes a layer, and have windows that readers refuse: 128 MiB at 22.
+const HIGHEST_ZSTD_LEVEL: i32 = 19;
+
 /// Fast, and hardly larger than what the best level gives.
 const GZIP_LEVEL: u32 = 3;
 /// The "unknown" of the gzip header's operating systems (RFC 1952, section 2.3.1).
@@ -120,6 +123,7 @@ pub(crate) fn write_out(
             written.map(|_| pieces.finish().and_then(flate2::write::GzEncoder::finish))
         }
         Form::Zstd { level } => {
+            let level = level.min(HIGHEST_ZSTD_LEVEL);
             let mut encoder = zstd::stream::write::Encoder::new(output, level).map_err(failed)?;
             layer.write_tar(&mut encoder).map(|_| encoder.finish())
         }
