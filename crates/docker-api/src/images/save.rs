@@ -90,8 +90,11 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
     let loaded = with_body_blocking(&mut call.exchange.body, work).await?;
     let loaded = match loaded.map_err(|error| tarball_failure(&error)) {
         Ok(loaded) => loaded,
-        // Clients read the stream for it, whatever its status.
-        Err(failure) if call.version.load_is_a_json_stream() => {
+        // Clients read the stream for what is wrong with an archive. That there is no room for one now is a status.
+        Err(failure)
+            if call.version.load_is_a_json_stream()
+                && failure.status(call.version) != StatusCode::SERVICE_UNAVAILABLE =>
+        {
             return Ok(json_lines(stream_error(&failure.to_string(), None)));
         }
         Err(failure) => return Err(failure),
