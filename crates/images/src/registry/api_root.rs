@@ -95,27 +95,35 @@ fn registry_itself(transport: &Transport, host: Option<&str>) -> Result<Source, 
     Ok(Source::plain(host.to_owned(), bases, false))
 }
 
-/// Where an image may be pulled from, in order: the mirrors that a `hosts.toml` names for its registry, Docker Hub's
-/// mirrors for an image of Docker Hub, the registry.
+/// Asks where an image may be pulled from, one after the other: the mirrors that a `hosts.toml` names for its registry, Docker
+/// Hub's mirrors for an image of Docker Hub, the registry. The failure of a mirror is not final.
 ///
 /// # Errors
-/// Those of [`registry`].
-pub(super) fn sources(
+/// Those of [`registry`], what the registry answers, or [`RegistryError::Cancelled`].
+pub(super) fn ask_in_turn<T>(
     transport: &Transport,
     reference: &ImageReference,
-) -> Result<Vec<Source>, RegistryError> {
+    mut ask: impl FnMut(&Source) -> Result<T, RegistryError>,
+) -> Result<T, RegistryError> {
     let host = reference.repository.host();
     let file = hosts_file(transport, host)?;
     let mirrors = file.mirrors.into_iter().filter(|mirror| mirror.serves(reference));
-    let mut sources: Vec<_> =
+    let mut mirrors: Vec<_> =
         mirrors.map(|mirror| Source::named(host_and_port(&mirror.url), mirror, true)).collect();
     if host.is_none_or(is_hub) {
         for mirror in &transport.settings().mirrors {
-            sources.push(Source::plain(host_and_port(mirror), vec![mirror.clone()], true));
+            mirrors.push(Source::plain(host_and_port(mirror), vec![mirror.clone()], true));
         }
     }
-    sources.push(registry(transport, host)?);
-    Ok(sources)
+    let registry = registry(transport, host)?;
+    for mirror in &mirrors {
+        match ask(mirror) {
+            Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
+            Err(error) => tracing::info!(%error, "a mirror does not help, asking the next registry"),
+            done => return done,
+        }
+    }
+    ask(&registry)
 }
 
 impl Source {

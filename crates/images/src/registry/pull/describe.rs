@@ -32,18 +32,10 @@ pub(in crate::registry) fn describe(
     reference: &ImageReference,
     credentials: Option<&Credentials>,
 ) -> Result<DescribedImage, RegistryError> {
-    let mut sources = api_root::sources(transport, reference)?;
-    let Some(last) = sources.pop() else {
-        return Err(RegistryError::NoSuchRepository(reference.repository.to_string()));
-    };
-    for mirror in sources {
-        match describe_at(transport, &mirror, reference, None) {
-            Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
-            Err(error) => tracing::info!(%error, "a mirror does not help, asking the next registry"),
-            done => return done,
-        }
-    }
-    describe_at(transport, &last, reference, credentials)
+    api_root::ask_in_turn(transport, reference, |source| {
+        // A mirror belongs to somebody else than the registry that the credentials are for.
+        describe_at(transport, source, reference, credentials.filter(|_| !source.is_mirror))
+    })
 }
 
 fn describe_at(

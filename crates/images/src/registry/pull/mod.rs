@@ -77,17 +77,10 @@ pub(super) fn pull(
     progress: &dyn Progress,
 ) -> Result<Vec<PulledImage>, RegistryError> {
     client.in_flight.sweep(&request.store.download_directory());
-    let mut sources = api_root::sources(&transport(), request.reference)?;
-    let last = sources.pop();
-    for mirror in sources {
-        match pull_from(client, &transport(), &mirror, request, progress) {
-            Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
-            Err(error) => tracing::info!(%error, "a mirror does not help, asking the next registry"),
-            done => return done,
-        }
-    }
-    let Some(source) = last else { return Ok(Vec::new()) };
-    pull_from(client, &transport(), &source, request, progress).map_err(|error| match error {
+    let pulled = api_root::ask_in_turn(&transport(), request.reference, |source| {
+        pull_from(client, &transport(), source, request, progress)
+    });
+    pulled.map_err(|error| match error {
         // Not "unauthorized": clients would ask for a password where the name may just be wrong.
         RegistryError::Unauthorized { reason } | RegistryError::Denied { reason } => {
             RegistryError::NoReadAccess { repository: request.reference.repository.to_string(), reason }
