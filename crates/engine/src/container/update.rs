@@ -185,22 +185,35 @@ fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
     host
 }
 
-/// The files of cgroup version 2 that these limits are written to. What was written to them by their names earlier counts
+/// The files of cgroup version 2 that limits are written to.
+mod files {
+    pub(super) const MEMORY: &[&str] = &["memory.max"];
+    pub(super) const MEMORY_SWAP: &[&str] = &["memory.swap.max"];
+    pub(super) const MEMORY_RESERVATION: &[&str] = &["memory.low"];
+    pub(super) const CPU_SHARES: &[&str] = &["cpu.weight", "cpu.weight.nice", "cpu.idle"];
+    pub(super) const CPU_QUOTA: &[&str] = &["cpu.max"];
+    pub(super) const CPUS: &[&str] = &["cpuset.cpus"];
+    pub(super) const MEMORY_NODES: &[&str] = &["cpuset.mems"];
+    pub(super) const PIDS: &[&str] = &["pids.max"];
+    pub(super) const BLOCK_WEIGHT: &[&str] = &["io.weight", "io.bfq.weight"];
+}
+
+/// The files that these limits are written to. What was written to them by their names earlier counts
 /// no more.
 fn files_of(asked: &ResourceSettings) -> Vec<&'static str> {
     let limits = of_cgroup(asked);
-    let files: [(bool, &[&'static str]); 9] = [
-        (limits.memory.is_some(), &["memory.max"]),
-        (limits.memory_swap.is_some(), &["memory.swap.max"]),
-        (limits.memory_reservation.is_some(), &["memory.low"]),
-        (limits.cpu_shares.is_some(), &["cpu.weight", "cpu.weight.nice", "cpu.idle"]),
-        (limits.cpu_period.is_some() || limits.cpu_quota.is_some(), &["cpu.max"]),
-        (limits.cpuset_cpus.is_some(), &["cpuset.cpus"]),
-        (limits.cpuset_mems.is_some(), &["cpuset.mems"]),
-        (asked.pids_limit.is_some(), &["pids.max"]),
-        (limits.blkio_weight.is_some(), &["io.weight", "io.bfq.weight"]),
+    let of_limits: [(bool, &[&'static str]); 9] = [
+        (limits.memory.is_some(), files::MEMORY),
+        (limits.memory_swap.is_some(), files::MEMORY_SWAP),
+        (limits.memory_reservation.is_some(), files::MEMORY_RESERVATION),
+        (limits.cpu_shares.is_some(), files::CPU_SHARES),
+        (limits.cpu_period.is_some() || limits.cpu_quota.is_some(), files::CPU_QUOTA),
+        (limits.cpuset_cpus.is_some(), files::CPUS),
+        (limits.cpuset_mems.is_some(), files::MEMORY_NODES),
+        (asked.pids_limit.is_some(), files::PIDS),
+        (limits.blkio_weight.is_some(), files::BLOCK_WEIGHT),
     ];
-    let given = files.into_iter().filter(|(is_given, _)| *is_given);
+    let given = of_limits.into_iter().filter(|(is_given, _)| *is_given);
     given.flat_map(|(_, files)| files.iter().copied()).collect()
 }
 
@@ -212,14 +225,15 @@ fn difference(before: &Resources, after: Resources) -> Resources {
         files.iter().any(|file| before.unified.contains_key(*file) && !after.unified.contains_key(*file))
     };
     let memory_differs = (before.memory, before.memory_swap) != (after.memory, after.memory_swap)
-        || is_taken(&["memory.max", "memory.swap.max"]);
+        || is_taken(files::MEMORY)
+        || is_taken(files::MEMORY_SWAP);
     let quota_differs = (before.cpu_period, before.cpu_quota) != (after.cpu_period, after.cpu_quota)
-        || is_taken(&["cpu.max"]);
-    let is_reservation_taken = is_taken(&["memory.low"]);
-    let are_shares_taken = is_taken(&["cpu.weight", "cpu.weight.nice", "cpu.idle"]);
-    let (are_cpus_taken, are_mems_taken) = (is_taken(&["cpuset.cpus"]), is_taken(&["cpuset.mems"]));
-    let is_weight_taken = is_taken(&["io.weight", "io.bfq.weight"]);
-    let pids_differ = before.pids_limit != after.pids_limit || is_taken(&["pids.max"]);
+        || is_taken(files::CPU_QUOTA);
+    let is_reservation_taken = is_taken(files::MEMORY_RESERVATION);
+    let are_shares_taken = is_taken(files::CPU_SHARES);
+    let (are_cpus_taken, are_mems_taken) = (is_taken(files::CPUS), is_taken(files::MEMORY_NODES));
+    let is_weight_taken = is_taken(files::BLOCK_WEIGHT);
+    let pids_differ = before.pids_limit != after.pids_limit || is_taken(files::PIDS);
     let other = |differs: bool| if differs { after.pids_limit.or(Some(u64::MAX)) } else { None };
     let pids_limit = other(pids_differ);
     let huge_pages = after.huge_pages.into_iter();
