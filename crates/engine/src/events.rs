@@ -2,6 +2,7 @@
 
 mod history;
 mod live;
+mod planned;
 mod published;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use tokio::sync::broadcast;
 
 use self::history::{History, lock};
 pub use self::live::{Live, Subscription};
+pub(crate) use self::planned::Planned;
 pub use self::published::{EVENT_FORMS, PublishedEvent};
 use crate::record::Record;
 use crate::store::{Database, Row};
@@ -65,8 +67,13 @@ impl Events {
 
     /// Records an event and delivers it to all listeners.
     pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
+        let event = Event { kind, action: action.into(), actor, time: Timestamp::now() };
         let mut history = lock(&self.history);
-        let event = self.record(&mut history, kind, action.into(), actor);
+        if let Some(database) = &self.database {
+            // That the disk is full must not stop what the event is about.
+            database.keep_soon(vec![Row::Event { number: history.take_number(), event: event.clone() }]);
+        }
+        let event = history.keep(event);
         self.send(&mut history, event);
     }
 
@@ -94,10 +101,25 @@ impl Events {
         }
     }
 
-    /// Records an event now, and delivers it when the answer of the request that caused it is there.
-    fn emit_after_answer(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) -> Undelivered {
+    /// Plans an event of a container, to be saved with what it is about and published after that.
+    pub(crate) fn plan_container(&self, record: &Record, action: &str) -> Planned {
+        let actor = container_actor(record, &[]);
+        let time = Timestamp::now();
+        let event = Event { kind: ResourceKind::Container, action: action.to_owned(), actor, time };
+        Planned { number: lock(&self.history).take_number(), event }
+    }
+
+    /// Publishes an event whose row is saved.
+    pub(crate) fn publish(&self, planned: Planned) {
         let mut history = lock(&self.history);
-        let event = self.record(&mut history, kind, action.into(), actor);
+        let event = history.keep(planned.event);
+        self.send(&mut history, event);
+    }
+
+    /// Records an event whose row is saved, and delivers it when the answer of the request that caused it is there.
+    pub(crate) fn publish_after_answer(&self, planned: Planned) -> Undelivered {
+        let mut history = lock(&self.history);
+        let event = history.keep(planned.event);
         let sequence = event.sequence;
         history.undelivered.push_back((None, event));
         Undelivered { events: self.clone(), sequence }
@@ -121,22 +143,6 @@ impl Events {
         }
     }
 
-    fn record(
-        &self,
-        history: &mut History,
-        kind: ResourceKind,
-        action: String,
-        actor: Actor,
-    ) -> Arc<PublishedEvent> {
-        let event = Event { kind, action, actor, time: Timestamp::now() };
-        let (number, published) = history.keep(event.clone());
-        if let Some(database) = &self.database {
-            // That the disk is full must not stop what the event is about.
-            database.keep(vec![Row::Event { number, event }]).forget();
-        }
-        published
-    }
-
     /// Records how much a prune of things of one kind has freed, and publishes it.
     pub(crate) fn emit_prune(&self, kind: ResourceKind, reclaimed: u64) {
         let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
@@ -152,11 +158,6 @@ impl Events {
     pub(crate) fn emit_exec_end(&self, record: &Record, exec: &ExecId, code: i32) {
         let more = [("execID", exec.to_string()), ("exitCode", code.to_string())];
         self.emit_container(record, "exec_die", &more);
-    }
-
-    /// Records that a container is gone, and delivers that when the answer is there.
-    pub(crate) fn emit_removal(&self, record: &Record) -> Undelivered {
-        self.emit_after_answer(ResourceKind::Container, "destroy", container_actor(record, &[]))
     }
 
     /// Records what happened to an image with these labels, and publishes it. `name` is what the act named it.

@@ -13,7 +13,7 @@ use crate::container::{
 };
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
-use crate::events::Events;
+use crate::events::{Events, Planned};
 use crate::image::Images;
 use crate::networking::{Networking, attachments, relays};
 use crate::options::Options;
@@ -168,10 +168,11 @@ impl Creator {
     fn put(&self, mut record: Record, durability: Durability) -> Result<ContainerId, Error> {
         let save = |record: &Record, volumes: &[VolumeRow]| {
             let record = Arc::new(record.clone());
+            let event = self.events.plan_container(&record, "create");
             let mut rows = rows_of(volumes);
-            rows.push(Row::Container(Arc::clone(&record)));
-            // The event is recorded before the answer, so that it survives a crash of the daemon.
-            self.database.write_then(rows, durability, self.showing(record, volumes.to_vec())).wait_blocking()
+            rows.extend([Row::Container(Arc::clone(&record)), event.row()]);
+            let showing = self.showing(record, volumes.to_vec(), event);
+            self.database.write_then(rows, durability, showing).wait_blocking()
         };
         let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
         let mut volumes = match made {
@@ -189,13 +190,18 @@ impl Creator {
     }
 
     /// Shows a container to everyone once it is saved, behind its volumes: whoever sees it may start or remove it.
-    fn showing(&self, record: Arc<Record>, volumes: Vec<VolumeRow>) -> impl FnOnce() + Send + use<> {
+    fn showing(
+        &self,
+        record: Arc<Record>,
+        volumes: Vec<VolumeRow>,
+        event: Planned,
+    ) -> impl FnOnce() + Send + use<> {
         let (directory, events) = (Arc::clone(&self.directory), Arc::clone(&self.events));
         let service = Arc::clone(&self.volumes);
         let container = Container::new(record, Arc::clone(&self.database));
         move || {
             show_saved(&service, &volumes);
-            events.emit_container(&container.record(), "create", &[]);
+            events.publish(event);
             directory.insert(container);
         }
     }

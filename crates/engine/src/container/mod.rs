@@ -206,6 +206,12 @@ impl Container {
         (record, written)
     }
 
+    /// Has its row written as the record is now.
+    pub(crate) fn save(&self) -> Written {
+        let state = self.row_state();
+        self.database.keep(state.rows(&self.record()))
+    }
+
     /// Changes the record, and in the same step other rows. This is tried once: who asks for it takes it back
     /// by another change when it fails.
     pub(crate) fn update_with(

@@ -13,7 +13,7 @@ use crate::events::{Events, Undelivered};
 use crate::image::Images;
 use crate::networking::Networking;
 use crate::paths::Paths;
-use crate::store::{Database, Row};
+use crate::store::Row;
 use crate::volumes::Volumes;
 
 /// How often a container is ended that others start again while it is removed by force.
@@ -32,7 +32,6 @@ pub struct Removal {
 
 /// Removes containers.
 pub(crate) struct Remover {
-    pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: Arc<Events>,
     pub(crate) networking: Arc<Networking>,
@@ -88,8 +87,6 @@ impl Remover {
         drop(order);
         self.directory.forget_execs(&container.execs.take_all());
         self.images.remove_leaving().await;
-        // The event is recorded before the answer, so that it survives a crash of the daemon.
-        let _ = self.database.flush().wait().await;
         drop(undelivered);
         Ok(())
     }
@@ -143,8 +140,10 @@ impl Remover {
         let mut undelivered = None;
         self.volumes.release(&record, kept, |mut gone| {
             gone.push(Row::NoExecs(record.id.clone()));
+            let event = self.events.plan_container(&record, "destroy");
+            gone.push(event.row());
             container.delete_row(gone)?;
-            undelivered = Some(self.events.emit_removal(&record));
+            undelivered = Some(self.events.publish_after_answer(event));
             self.networking.forget_links_to(&record.id);
             self.directory.remove(container);
             Ok(())

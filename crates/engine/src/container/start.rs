@@ -184,7 +184,7 @@ impl Starter {
         let started_at = wait_for_start(notices).await?;
         fault::check("started")?;
         container.set_shim(Some(Arc::clone(shim)));
-        let (record, written) = container.update_saved(|record| {
+        let record = container.publish(|record| {
             record.phase = Phase::Running(gate.init);
             record.started_at = started_at;
             record.exit_code = 0;
@@ -198,8 +198,9 @@ impl Starter {
         self.lookup.volumes.events.emit_mounts(&record);
         self.events.emit_container(&record, "start", &[]);
         self.networking.refresh_links_to(&record);
-        // After a crash of the daemon the next one finds when it was started; a failure is retried.
-        let _ = written.wait().await;
+        // With its events, in one step. After a crash of the daemon the next one finds when it was started; a failure is
+        // retried.
+        let _ = container.save().wait().await;
         Ok(())
     }
 

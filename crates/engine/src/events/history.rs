@@ -36,18 +36,23 @@ impl History {
     pub(super) fn saved(events: Vec<(u64, Event)>) -> Self {
         let mut history = Self::default();
         for (number, event) in events {
-            history.next_number = number;
+            history.next_number = number + 1;
             drop(history.keep(event));
         }
         history
     }
 
-    /// Keeps an event; gives its number in the database.
-    pub(super) fn keep(&mut self, event: Event) -> (u64, Arc<PublishedEvent>) {
+    /// Takes the number of an event in the database.
+    pub(super) const fn take_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    /// Keeps an event.
+    pub(super) fn keep(&mut self, event: Event) -> Arc<PublishedEvent> {
         let event = self.published(event);
         append(&mut self.events, &event, KEPT_EVENTS as usize);
-        self.next_number += 1;
-        (self.next_number - 1, event)
+        event
     }
 
     /// Keeps an event of a probe.

@@ -85,7 +85,10 @@ async fn an_event_that_waits_for_its_answer_is_past_at_once_and_live_once_in_ord
     let events = Events::default();
     let mut listener = events.subscribe().live;
     events.emit(ResourceKind::Container, "create", actor("first"));
-    let undelivered = events.emit_after_answer(ResourceKind::Container, "destroy", actor("removed"));
+    let time = Timestamp::now();
+    let event =
+        Event { kind: ResourceKind::Container, action: "destroy".to_owned(), actor: actor("removed"), time };
+    let undelivered = events.publish_after_answer(Planned { number: 0, event });
     events.emit(ResourceKind::Container, "create", actor("last"));
     assert_eq!(ids([&listener.try_recv().expect("the first")]), ["first"]);
     assert!(listener.try_recv().is_err(), "it waits, and what is behind it");

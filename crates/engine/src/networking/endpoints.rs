@@ -40,6 +40,10 @@ impl Networking {
         container: &Arc<Container>,
         namespace: Option<OwnedFd>,
     ) -> Result<Option<InterfaceConfig>, Error> {
+        if has_no_interfaces(&self.registry, &container.record()) {
+            self.wire(container, None)?;
+            return Ok(None);
+        }
         let namespace = Arc::new(namespace);
         let wire = || {
             let (networking, own, namespace) =
@@ -110,14 +114,20 @@ impl Networking {
                 false => self.network.open_link(&record.id, &exceptions).map_err(Error::Network),
             }
         });
+        let endpoints_have_leases = endpoints.iter().any(|endpoint| endpoint.lease.is_some());
         match wired {
             Ok(()) => {
                 let put = |record: &mut Record| {
                     record.endpoints = endpoints;
                     refresh_leases(&self.registry, record);
                 };
-                // On a full disk it is tried again: the container runs meanwhile.
-                let _ = container.update_saved(put).1.wait_blocking();
+                if endpoints_have_leases {
+                    // On a full disk it is tried again: the container runs meanwhile.
+                    let _ = container.update_saved(put).1.wait_blocking();
+                } else {
+                    // The row of its start has them: nobody else can get what they are.
+                    container.publish(put);
+                }
                 for endpoint in &container.record().endpoints {
                     if let Ok(entry) = self.registry.of_endpoint(endpoint) {
                         entry.emit(&self.events, "connect", Some(&record.id));
@@ -186,24 +196,37 @@ impl Networking {
 
     /// Gives back what [`Self::connect_network`] took, whatever of it there is.
     pub(crate) async fn disconnect_network(self: &Arc<Self>, container: &Arc<Container>) {
+        if has_no_interfaces(&self.registry, &container.record()) {
+            self.leave_all(container);
+            return;
+        }
         let (networking, own) = (Arc::clone(self), Arc::clone(container));
-        let work = move || {
-            for endpoint in own.record().endpoints.iter().rev() {
-                if networking.leave(own.id(), endpoint)
-                    && let Ok(entry) = networking.registry.of_endpoint(endpoint)
-                {
-                    entry.emit(&networking.events, "disconnect", Some(own.id()));
-                }
-            }
-        };
         // A failure is in the log.
-        let _ = tokio::task::spawn_blocking(work).await;
+        let _ = tokio::task::spawn_blocking(move || networking.leave_all(&own)).await;
+    }
+
+    fn leave_all(&self, container: &Container) {
+        for endpoint in container.record().endpoints.iter().rev() {
+            if self.leave(container.id(), endpoint)
+                && let Ok(entry) = self.registry.of_endpoint(endpoint)
+            {
+                entry.emit(&self.events, "disconnect", Some(container.id()));
+            }
+        }
     }
 
     /// Saves what the networks know of a container's endpoints.
     pub(crate) fn save_leases(&self, container: &Container) -> Written {
         container.update_saved(|record| refresh_leases(&self.registry, record)).1
     }
+}
+
+/// Whether no network of a container gives it an interface, an address or a name: what there is to do then waits for
+/// nothing.
+fn has_no_interfaces(registry: &NetworkRegistry, record: &Record) -> bool {
+    record.endpoints.iter().all(|endpoint| {
+        registry.of_endpoint(endpoint).is_ok_and(|entry| entry.live().is_none() && entry.names().is_none())
+    })
 }
 
 /// Leads the default routes that init does not: that of IPv6, and that of IPv4 where it leads to no gateway of the first

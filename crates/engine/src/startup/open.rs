@@ -286,7 +286,6 @@ impl Low {
             networking: Arc::clone(&self.networking),
         });
         let remover = Arc::new(Remover {
-            database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             networking: Arc::clone(&self.networking),

@@ -38,7 +38,7 @@ pub(crate) use rows::{
 };
 
 use crate::error::{Error, database_error};
-use queue::{Attempts, Change, Queue};
+use queue::{Attempts, Change, Queue, Urgency};
 use writer::Writer;
 
 /// The way to the database's writer.
@@ -73,7 +73,7 @@ impl Database {
     /// Writes rows in one step. They are tried once: when that fails nothing is written, and the caller
     /// has to take back what it did.
     pub(crate) fn write(&self, rows: Vec<Row>, durability: Durability) -> Written {
-        self.push(rows, durability, Attempts::One, None)
+        self.push(change(rows, durability, Attempts::One, None), Urgency::Now)
     }
 
     /// Writes rows in one step as [`Self::write`] does; once they are written, the writer's thread does `then`. The
@@ -84,31 +84,39 @@ impl Database {
         durability: Durability,
         then: impl FnOnce() + Send + 'static,
     ) -> Written {
-        self.push(rows, durability, Attempts::One, Some(Box::new(then)))
+        self.push(change(rows, durability, Attempts::One, Some(Box::new(then))), Urgency::Now)
     }
 
     /// Writes rows in one step, again and again until they are written or replaced by later ones. The
     /// result is that of the first attempt.
     pub(crate) fn keep(&self, rows: Vec<Row>) -> Written {
-        self.push(rows, Durability::Crash, Attempts::UntilWritten, None)
+        self.push(change(rows, Durability::Crash, Attempts::UntilWritten, None), Urgency::Now)
+    }
+
+    /// Writes rows as [`Self::keep`] does, for which nobody waits: with the next change, or a moment later without one.
+    pub(crate) fn keep_soon(&self, rows: Vec<Row>) {
+        self.push(change(rows, Durability::Crash, Attempts::UntilWritten, None), Urgency::Soon).forget();
     }
 
     /// Waits until all that was asked for before has been tried.
     pub(crate) fn flush(&self) -> Written {
-        self.push(Vec::new(), Durability::Crash, Attempts::One, None)
+        self.push(change(Vec::new(), Durability::Crash, Attempts::One, None), Urgency::Now)
     }
 
-    fn push(
-        &self,
-        rows: Vec<Row>,
-        durability: Durability,
-        attempts: Attempts,
-        then: Option<Box<dyn FnOnce() + Send>>,
-    ) -> Written {
-        let (done, written) = oneshot::channel();
-        self.queue.push(Change { rows, durability, attempts, done, then });
-        Written(written)
+    fn push(&self, (change, written): (Change, Written), urgency: Urgency) -> Written {
+        self.queue.push(change, urgency);
+        written
     }
+}
+
+fn change(
+    rows: Vec<Row>,
+    durability: Durability,
+    attempts: Attempts,
+    then: Option<Box<dyn FnOnce() + Send>>,
+) -> (Change, Written) {
+    let (done, written) = oneshot::channel();
+    (Change { rows, durability, attempts, done, then }, Written(written))
 }
 
 impl Drop for Database {

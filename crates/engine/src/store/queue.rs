@@ -1,13 +1,25 @@
 //! What waits for the database's writer, in order.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::Durability;
 use super::rows::Row;
 use crate::error::Error;
+
+/// How long a change that may wait does so for others to be written with.
+const DELAY: Duration = Duration::from_millis(10);
+
+/// When a change is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// As soon as the writer is free.
+    Now,
+    /// With the next change, after [`DELAY`] at the latest: nobody waits for it.
+    Soon,
+}
 
 /// How often a change is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +63,8 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Waiting {
     changes: Vec<Change>,
+    /// When they are to be written.
+    due: Option<Instant>,
     closed: bool,
     #[cfg(test)]
     commits: u32,
@@ -80,17 +94,26 @@ impl Queue {
     }
 
     /// Adds a change; after the end it is dropped, and its waiters are woken.
-    pub(super) fn push(&self, change: Change) {
+    pub(super) fn push(&self, change: Change, urgency: Urgency) {
+        let now = Instant::now();
+        let due = match urgency {
+            Urgency::Now => now,
+            Urgency::Soon => now + DELAY,
+        };
         let mut waiting = self.lock();
-        if !waiting.closed {
-            waiting.changes.push(change);
+        if waiting.closed {
+            return;
+        }
+        waiting.changes.push(change);
+        if waiting.due.is_none_or(|earlier| due < earlier) {
+            waiting.due = Some(due);
             self.ready.notify_one();
         }
     }
 
     /// Takes what waits, if anything does.
     pub(super) fn take(&self) -> Vec<Change> {
-        std::mem::take(&mut self.lock().changes)
+        self.lock().take()
     }
 
     /// Takes no more changes; those that wait are written.
@@ -103,21 +126,29 @@ impl Queue {
     pub(super) fn next(&self, retry_at: Option<Instant>) -> Next {
         let mut waiting = self.lock();
         loop {
-            if !waiting.changes.is_empty() {
-                return Next::Write(std::mem::take(&mut waiting.changes));
-            }
-            if waiting.closed {
+            if waiting.closed && waiting.changes.is_empty() {
                 return Next::End;
             }
-            let Some(retry_at) = retry_at else {
+            let now = Instant::now();
+            if waiting.closed || waiting.due.is_some_and(|due| due <= now) {
+                return Next::Write(waiting.take());
+            }
+            let Some(until) = [waiting.due, retry_at].into_iter().flatten().min() else {
                 waiting = self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let left = retry_at.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(now);
             if left.is_zero() {
                 return Next::Retry;
             }
             waiting = self.ready.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Vec<Change> {
+        self.due = None;
+        std::mem::take(&mut self.changes)
     }
 }

@@ -308,6 +308,23 @@ fn what_waits_together_is_written_with_one_commit() {
 }
 
 #[test]
+fn what_nobody_waits_for_is_written_with_the_next_change_and_without_one_too() {
+    let directory = Directory::new();
+    let (database, _) = directory.open();
+    let rows = || directory.text("SELECT CAST(count(*) AS TEXT) FROM containers");
+    database.keep_soon(vec![Row::Container(record(0))]);
+    database.write(vec![Row::Container(record(1))], Durability::Crash).wait_blocking().expect("written");
+    assert_eq!(rows(), "2", "what was asked for before is written before");
+    database.keep_soon(vec![Row::Container(record(2))]);
+    while rows() != "3" {
+        std::thread::yield_now();
+    }
+    database.keep_soon(vec![Row::Container(record(3))]);
+    drop(database);
+    assert_eq!(rows(), "4");
+}
+
+#[test]
 fn what_follows_a_write_is_tried_before_the_answer_and_never_follows_one_that_failed() {
     let directory = Directory::new();
     let (database, _) = directory.open_with(Faults::FailAt(3));
