@@ -250,7 +250,7 @@ impl KeptBlob {
         let header = Member { size: self.size, ..member(name, b'0', 0o644, seconds) };
         let mut file = File::open(&self.path).map_err(Error::file("open", &self.path))?;
         writer.header(&header).map_err(Error::Output)?;
-        let mut out = HashingWriter::new(writer.out()).map_err(Error::Output)?;
+        let mut out = HashingWriter::new(writer.out());
         io::copy(&mut file, &mut out).map_err(Error::Output)?;
         if out.finish().map_err(Error::Output)? != (self.digest, self.size) {
             // The next time the layer is saved with a manifest that is made for it.

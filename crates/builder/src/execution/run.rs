@@ -1,5 +1,8 @@
 //! RUN: a command in a container of its own.
 
+use std::thread;
+
+use images::Layer;
 use images::document::{Config, StringOrList};
 use model::{ContainerId, HostSettings, NetworkMode};
 
@@ -35,18 +38,29 @@ impl Build<'_> {
         let variables = [arguments.visible, arguments.predefined, mounts.variables.clone()].concat();
         let host = self.host(run.network, &mounts);
         let container = self.create_container(&words, variables, host)?;
-        self.execute(&container, &shown)?;
-        self.check_cancelled()?;
-        let changes = self.work.session.runner.changes(&container)?;
-        let (store, below) = (&self.work.builder.store, self.stage_ref()?.directories());
-        let layer = match self.work.parameters.intermediate {
-            Intermediate::Keep => store.copy_layer(&changes, &below)?,
-            Intermediate::Remove | Intermediate::RemoveOnSuccess => {
-                store.adopt_layer(&changes, &below)?.finish()?
-            }
-        };
+        let layer = self.execute_for_layer(&container, &shown)?;
         drop(mounts);
         self.commit(Change { name, container: &container, layer: Some(layer) })
+    }
+
+    /// Runs the command in a container and makes a layer of what it changed.
+    fn execute_for_layer(&self, container: &ContainerId, shown: &[String]) -> Result<Layer, BuildError> {
+        let (store, below) = (&self.work.builder.store, self.stage_ref()?.directories());
+        let changes = || {
+            self.check_cancelled()?;
+            Ok::<_, BuildError>(self.work.session.runner.changes(container)?)
+        };
+        if self.work.parameters.intermediate == Intermediate::Keep {
+            self.execute(container, shown)?;
+            return Ok(store.copy_layer(&changes()?, &below)?);
+        }
+        let place = thread::scope(|scope| {
+            let preparing = scope.spawn(|| store.prepare_layer());
+            self.execute(container, shown)?;
+            // A thread that is lost has made nothing.
+            Ok::<_, BuildError>(preparing.join().unwrap_or_else(|_| store.prepare_layer())?)
+        })?;
+        Ok(store.adopt_layer_into(place, &changes()?, &below)?.finish()?)
     }
 
     /// The network of the host is for builds whose client allows it.

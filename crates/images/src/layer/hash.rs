@@ -1,4 +1,4 @@
-//! SHA-256 on a thread of its own, so that hashing and unpacking overlap.
+//! SHA-256 on a thread of its own, so that hashing and unpacking overlap, where there is enough to hash.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,22 +13,78 @@ use crate::tar::{Chunk, Chunks};
 /// How many chunks may wait for the hash: a bound on memory.
 const QUEUE: usize = 4;
 
+/// So many bytes are hashed where they pass: that takes less time than to start a thread.
+const FEW: u64 = 64 * 1024;
+
 /// Hashes all chunks that pass through it.
 pub(crate) struct HashingChunks<C> {
     chunks: C,
     hasher: Hasher,
 }
 
+/// Where the hash is computed.
+enum Hasher {
+    Here(Hash),
+    Elsewhere(HashThread),
+}
+
+/// A digest and size in the making.
+#[derive(Default)]
+struct Hash {
+    digest: Sha256,
+    size: u64,
+}
+
 /// The thread and the way to it.
-struct Hasher {
+struct HashThread {
     sender: Option<SyncSender<Chunk>>,
-    thread: Option<JoinHandle<(Digest, u64)>>,
+    thread: Option<JoinHandle<Hash>>,
+}
+
+impl Hash {
+    fn update(&mut self, chunk: &Chunk) {
+        self.digest.update(chunk.as_slice());
+        self.size += chunk.len() as u64;
+    }
+
+    fn finish(self) -> (Digest, u64) {
+        (Digest::from_bytes(self.digest.finalize().into()), self.size)
+    }
 }
 
 impl Hasher {
-    fn start() -> io::Result<Self> {
+    fn new() -> Self {
+        Self::Here(Hash::default())
+    }
+
+    fn send(&mut self, chunk: Chunk) -> io::Result<()> {
+        if let Self::Here(hash) = self {
+            if hash.size + chunk.len() as u64 <= FEW {
+                hash.update(&chunk);
+                return Ok(());
+            }
+            *self = Self::Elsewhere(HashThread::start(std::mem::take(hash))?);
+        }
+        match self {
+            Self::Here(_) => Ok(()),
+            Self::Elsewhere(thread) => thread.send(chunk),
+        }
+    }
+
+    fn finish(self) -> io::Result<(Digest, u64)> {
+        match self {
+            Self::Here(hash) => Ok(hash.finish()),
+            Self::Elsewhere(thread) => thread.finish(),
+        }
+    }
+}
+
+impl HashThread {
+    /// Starts the thread, which goes on from what is hashed.
+    fn start(hash: Hash) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("sha256".to_owned()).spawn(move || hash(&receiver))?;
+        let thread =
+            std::thread::Builder::new().name("sha256".to_owned()).spawn(move || hash_all(hash, &receiver))?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
@@ -40,11 +96,11 @@ impl Hasher {
     fn finish(mut self) -> io::Result<(Digest, u64)> {
         self.sender = None;
         let gone = || io::Error::other("the hashing thread is gone");
-        self.thread.take().ok_or_else(gone)?.join().map_err(|_| gone())
+        self.thread.take().ok_or_else(gone)?.join().map(Hash::finish).map_err(|_| gone())
     }
 }
 
-impl Drop for Hasher {
+impl Drop for HashThread {
     fn drop(&mut self) {
         self.sender = None;
         if let Some(thread) = self.thread.take() {
@@ -54,23 +110,14 @@ impl Drop for Hasher {
     }
 }
 
-fn hash(receiver: &Receiver<Chunk>) -> (Digest, u64) {
-    let mut hasher = Sha256::new();
-    let mut size = 0;
-    for chunk in receiver {
-        hasher.update(chunk.as_slice());
-        size += chunk.len() as u64;
-    }
-    (Digest::from_bytes(hasher.finalize().into()), size)
+fn hash_all(mut hash: Hash, receiver: &Receiver<Chunk>) -> Hash {
+    receiver.iter().for_each(|chunk| hash.update(&chunk));
+    hash
 }
 
 impl<C: Chunks> HashingChunks<C> {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn new(chunks: C) -> io::Result<Self> {
-        Ok(Self { chunks, hasher: Hasher::start()? })
+    pub(crate) fn new(chunks: C) -> Self {
+        Self { chunks, hasher: Hasher::new() }
     }
 
     /// Digest and size of all that passed.
@@ -101,12 +148,8 @@ pub(crate) struct HashingWriter<W> {
 const BUFFER: usize = 256 * 1024;
 
 impl<W: Write> HashingWriter<W> {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(crate) fn new(out: W) -> io::Result<Self> {
-        Ok(Self { out, hasher: Hasher::start()?, buffer: Vec::with_capacity(BUFFER) })
+    pub(crate) fn new(out: W) -> Self {
+        Self { out, hasher: Hasher::new(), buffer: Vec::with_capacity(BUFFER) }
     }
 
     /// Digest and size of all that was written.
@@ -141,5 +184,28 @@ impl<W: Write> Write for HashingWriter<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.pass()?;
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_bytes_and_many_have_the_digest_of_what_was_written() {
+        for size in [0, 1, FEW as usize - 1, FEW as usize, FEW as usize + 1, BUFFER, 3 * BUFFER + 7] {
+            let bytes: Vec<u8> = (0..size).map(|number| (number % 251) as u8).collect();
+            let mut out = Vec::new();
+            let mut hashing = HashingWriter::new(&mut out);
+            for piece in bytes.chunks(1000) {
+                hashing.write_all(piece).expect("written");
+                if piece[0] % 3 == 0 {
+                    hashing.flush().expect("handed on");
+                }
+            }
+            let want = (Digest::from_bytes(Sha256::digest(&bytes).into()), size as u64);
+            assert_eq!(hashing.finish().expect("a digest"), want);
+            assert_eq!(out, bytes);
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Chunks for ReceivedChunks {
 }
 
 fn take_plain(chunks: impl Chunks + Send, place: &Path) -> Result<Taken, ArchiveError> {
-    let mut hashing = HashingChunks::new(chunks).map_err(ArchiveError::Input)?;
+    let mut hashing = HashingChunks::new(chunks);
     let made =
         |source| ArchiveError::Entry { act: "prepare a layer at", name: place.display().to_string(), source };
     let diff = place.join(DIFF);

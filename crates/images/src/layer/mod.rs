@@ -15,6 +15,6 @@ mod replay;
 use hash::HashingChunks;
 pub(crate) use hash::HashingWriter;
 pub(crate) use intake::take;
-pub(crate) use pack::{Packed, pack, pack_tar};
+pub(crate) use pack::{pack, pack_tar, prepare};
 pub(crate) use places::{ASSEMBLY, DIFF, REPLACED};
 pub(crate) use replay::replay;

@@ -18,6 +18,15 @@ pub(crate) struct Packed {
     pub(crate) tar_size: u64,
 }
 
+/// Makes what a layer has beside its files.
+///
+/// # Errors
+/// `Internal` when it cannot be made.
+pub(crate) fn prepare(place: &Path) -> Result<(), Error> {
+    let path = place.join(ASSEMBLY);
+    sys::private::create(&path).map(drop).map_err(Error::file("make", &path))
+}
+
 /// Packs the layer at `place`, whose files are there already, and records its tar. `below` are
 /// the layers below, topmost first.
 ///
@@ -38,7 +47,7 @@ fn failed(place: &Path) -> impl FnOnce(io::Error) -> Error {
 
 fn pack_recorded(place: &Path, below: Stack) -> io::Result<Packed> {
     let mut assembly = AssemblyWriter::create(&place.join(ASSEMBLY))?;
-    let mut out = HashingWriter::new(io::sink())?;
+    let mut out = HashingWriter::new(io::sink());
     let mut packer = Packer::new(&mut out, Form::Difference, Some(&mut assembly)).reading_ahead();
     packer.directory(Stack::open(&[place.join(DIFF)])?, below, b"")?;
     let (size, _) = packer.finish()?;

@@ -11,10 +11,10 @@ use super::database::{Stored, signed};
 use super::index::LayerRecord;
 use super::place::Place;
 use super::{LayerKey, Shared, Store, random_name};
+use crate::Error;
 use crate::budget::Budget;
 use crate::layer::{self, DIFF};
 use crate::tree::{self, Stack};
-use crate::{Error, tar::ArchiveError};
 
 /// The bytes of a tar without an entry: two empty blocks (GNU tar manual, "Basic Tar Format").
 const END_OF_TAR: u64 = 1024;
@@ -28,13 +28,6 @@ pub struct Layer {
     tar_size: u64,
     /// The same files adopted from elsewhere: someone may still have them mounted.
     twin: Option<Arc<Place>>,
-}
-
-/// A layer made of a directory, whose digest is still being computed by a thread.
-pub struct AdoptedLayer {
-    store: Store,
-    place: Place,
-    thread: Option<std::thread::JoinHandle<Result<layer::Packed, Error>>>,
 }
 
 /// A blob, compressed or not, that is known to hold a layer.
@@ -156,28 +149,6 @@ impl Store {
         self.shared.hold(diff_id)
     }
 
-    /// Turns the directory of a step's or container's changes (overlay's upper directory) into a
-    /// layer: it is moved into the store at once, and usable; its digest is computed meanwhile.
-    /// `lowers` are the directories below it, topmost first.
-    ///
-    /// # Errors
-    /// `Internal` when it cannot be moved: it must lie on the store's file system.
-    pub fn adopt_layer(&self, upper: &Path, lowers: &[PathBuf]) -> Result<AdoptedLayer, Error> {
-        let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
-        // In its final place at once: unless the same layer exists already its path stays.
-        let path = self.shared.layer_path(&random_name()?);
-        sys::private::directory(&path).map_err(Error::file("make", &path))?;
-        let place = Place { path, kept: false };
-        let diff = place.path.join(DIFF);
-        std::fs::rename(upper, &diff).map_err(Error::file("move into the image store", upper))?;
-        let path = place.path.clone();
-        let thread = std::thread::Builder::new()
-            .name("layer".to_owned())
-            .spawn(move || layer::pack(&path, below))
-            .map_err(Error::file("start a thread for", &diff))?;
-        Ok(AdoptedLayer { store: self.clone(), place, thread: Some(thread) })
-    }
-
     /// Makes a layer of a directory's present content without changing it: its tar is packed and
     /// unpacked into the store. `lowers` are the directories below it, topmost first.
     ///
@@ -258,7 +229,7 @@ impl Store {
     }
 
     /// Makes a layer part of the store, or holds the same one that is there.
-    fn record_layer(
+    pub(super) fn record_layer(
         &self,
         mut place: Place,
         diff_id: Digest,
@@ -307,44 +278,6 @@ impl Store {
         };
         self.shared.index_mut().insert_layer(Arc::clone(&key), record);
         Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, twin: None })
-    }
-}
-
-impl AdoptedLayer {
-    /// The directory for overlay's `lowerdir`, valid while this value lives.
-    #[must_use]
-    pub fn directory(&self) -> PathBuf {
-        self.place.path.join(DIFF)
-    }
-
-    /// Waits for the digest and makes the layer part of the store. Where the same layer is there
-    /// already that one is held instead and has another directory; the old one stays, for those
-    /// who have mounted it, until the layer is dropped.
-    ///
-    /// # Errors
-    /// `Internal` when it cannot be read or recorded; the directory is gone then.
-    pub fn finish(mut self) -> Result<Layer, Error> {
-        let gone =
-            || Error::Archive(ArchiveError::Input(std::io::Error::other("the packing thread is gone")));
-        let thread = self.thread.take().ok_or_else(gone)?;
-        let packed = thread.join().map_err(|_| gone())??;
-        let place = std::mem::replace(&mut self.place, Place { path: PathBuf::new(), kept: true });
-        self.store.record_layer(place, packed.diff_id, packed.size, packed.tar_size)
-    }
-}
-
-impl Drop for AdoptedLayer {
-    fn drop(&mut self) {
-        // The thread reads the directory that is about to be removed.
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl std::fmt::Debug for AdoptedLayer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("AdoptedLayer").field("directory", &self.directory()).finish_non_exhaustive()
     }
 }
 

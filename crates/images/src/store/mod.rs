@@ -12,6 +12,7 @@
 //! `settle`; a removal alone waits for it, before any file goes. A layer stays as long as an image refers to it or
 //! someone holds a [`Layer`].
 
+mod adopt;
 mod change;
 mod checkpoint;
 mod children;
@@ -43,6 +44,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use crate::Error;
 use crate::budget::DEFAULT_ALLOWANCE;
+pub use adopt::{AdoptedLayer, LayerPlace};
 pub(crate) use change::Departure;
 pub use documents::digest_of;
 pub(crate) use documents::parse as parse_document;
@@ -51,7 +53,7 @@ pub use handle::Store;
 pub(crate) use handle::random_name;
 pub use images::{Image, NewImage, Origin, Published};
 pub(crate) use index::{ImageRecord, Index, LayerKey, LayerRecord, names_of};
-pub use layers::{AdoptedLayer, Layer, LayerBlob};
+pub use layers::{Layer, LayerBlob};
 pub use log::{keep_log, release_pages};
 pub(crate) use name::{Name, NamedImage};
 pub use names::{Naming, TagPolicy};
