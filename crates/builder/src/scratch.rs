@@ -1,7 +1,7 @@
 //! A build's own directory for its context, downloads and half-made layers.
 
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use model::ContainerId;
 
 use crate::identity::random_digits;
 
-/// Where a build notes its containers: files of their ids.
+/// Where a build notes its containers: a file of their ids, one a line.
 const CONTAINERS: &str = "containers";
 
 /// The directory of what builds keep for later ones, beside their own directories.
@@ -30,6 +30,8 @@ pub(crate) const DOWNLOADS: &str = "downloads";
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
+    /// The file of the containers' ids, which all threads of the build append to.
+    containers: File,
     /// How many directories were made in it.
     directories: AtomicU64,
 }
@@ -42,16 +44,17 @@ impl Scratch {
     pub(crate) fn create(parent: &Path) -> io::Result<Self> {
         let path = parent.join(random_digits()?);
         DirBuilder::new().mode(0o700).create(&path)?;
-        fs::create_dir(path.join(CONTAINERS))?;
-        Ok(Self { path, directories: AtomicU64::new(0) })
+        let containers = OpenOptions::new().append(true).create_new(true).open(path.join(CONTAINERS))?;
+        Ok(Self { path, containers, directories: AtomicU64::new(0) })
     }
 
     /// Notes a container, so that it is known should this process end before the build does.
     ///
     /// # Errors
-    /// What open(2) fails with.
+    /// What write(2) fails with.
     pub(crate) fn note_container(&self, container: &ContainerId) -> io::Result<()> {
-        fs::File::create(self.path.join(CONTAINERS).join(container.as_str())).map(drop)
+        // At once: what a kill cuts off is no id, and has no container yet.
+        (&self.containers).write_all(format!("{container}\n").as_bytes())
     }
 
     /// Makes an empty directory in it, of a name that begins with `name`.
@@ -107,9 +110,10 @@ pub(crate) fn sweep(parent: &Path) -> io::Result<Vec<ContainerId>> {
             continue;
         }
         // What is no build's directory has noted nothing.
-        for noted in fs::read_dir(path.join(CONTAINERS)).into_iter().flatten() {
-            let name = noted?.file_name();
-            containers.extend(name.to_str().and_then(|name| ContainerId::parse(name).ok()));
+        if let Ok(noted) = File::open(path.join(CONTAINERS)) {
+            for line in BufReader::new(noted).lines().map_while(Result::ok) {
+                containers.extend(ContainerId::parse(&line).ok());
+            }
         }
         images::remove_tree(&path)?;
     }

@@ -181,8 +181,8 @@ impl Build<'_> {
             target: None,
         };
         let image = store.add_image(&new)?;
-        for (key, diff_id) in keys.iter().zip(diff_id.into_iter().cycle()) {
-            self.work.builder.note_layer(key, diff_id, &self.scratch_path("note"));
+        if let Some(diff_id) = diff_id {
+            self.work.builder.note_layer(&keys, diff_id, &self.scratch_path("note"));
         }
         let stage = self.stage()?;
         stage.recipe = Some(Recipe { document, parent: stage.image });

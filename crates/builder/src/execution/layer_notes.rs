@@ -59,16 +59,27 @@ impl Builder {
         self.store.layer(&diff_id)
     }
 
-    /// Notes a layer; `half` is a path for the note while it is written.
-    pub(super) fn note_layer(&self, key: &LayerKey, diff_id: Digest, half: &Path) {
-        self.write_note(&key.path(self), &diff_id.to_string(), half);
+    /// Notes a layer by its keys; `half` is a path for the note while it is written. It is one file of several names: a file costs
+    /// some disks more than all else that a step does.
+    pub(super) fn note_layer(&self, keys: &[LayerKey], diff_id: Digest, half: &Path) {
+        let Some((first, others)) = keys.split_first() else { return };
+        let first = first.path(self);
+        self.write_note(&first, &diff_id.to_string(), half);
+        for other in others {
+            let other = other.path(self);
+            self.put(&other, || link_note(&first, &other, half));
+        }
     }
 
     /// Writes a note of any kind, and removes the oldest from time to time; `half` is a path for it while it is written.
     pub(super) fn write_note(&self, path: &Path, text: &str, half: &Path) {
-        let written = match put_note(path, text, half) {
+        self.put(path, || put_note(path, text, half));
+    }
+
+    fn put(&self, path: &Path, put: impl Fn() -> io::Result<()>) {
+        let written = match put() {
             // Somebody may have removed the directory meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => put_note(path, text, half),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => put(),
             written => written,
         };
         if let Err(error) = written {
@@ -142,6 +153,13 @@ fn put_note(path: &Path, text: &str, half: &Path) -> io::Result<()> {
     fs::rename(half, path)
 }
 
+/// Gives a note another name, in the place of an earlier one.
+fn link_note(note: &Path, path: &Path, half: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::hard_link(note, half)?;
+    fs::rename(half, path)
+}
+
 /// Removes the oldest notes of a directory that has more than twice as many as are kept.
 fn thin(directory: &Path, kept: usize) -> io::Result<()> {
     let entries = notes(directory)?;
@@ -192,6 +210,20 @@ mod tests {
         assert_eq!(names().len(), 5);
         thin(&directory, 2).expect("fewer");
         assert_eq!(names(), ["3", "4"]);
+    }
+
+    #[test]
+    fn a_note_of_two_names_is_one_file() {
+        let temporary = Temporary::new();
+        let path = |name: &str| temporary.join(&format!("notes/{name}"));
+        let half = temporary.join("half");
+        put_note(&path("other"), "of an earlier layer", &half).expect("a note");
+        put_note(&path("one"), "text", &half).expect("a note");
+        link_note(&path("one"), &path("other"), &half).expect("another name");
+        assert_eq!(fs::read_to_string(path("other")).expect("the note"), "text");
+        remove_note(&path("one")).expect("removed");
+        assert_eq!(fs::read_to_string(path("other")).expect("the note"), "text");
+        assert!(!half.exists());
     }
 
     #[test]
