@@ -90,10 +90,11 @@ impl Engine {
         leaks.extend(rules.difference(&before.rules).map(|rule| format!("firewall rule {rule}")));
         leaks.extend(self.network_leaks());
         let files = host::files_of(&self.data_root());
-        // Notes of layers and downloads are a cache, of a bounded number, which outlives the images.
-        let notes = ["builds/known-layers", "builds/linked", "builds/downloads"];
+        // Notes of layers and downloads are a cache, of a bounded number, which outlives the images. The layer below all steps is
+        // made once.
+        let kept = ["builds/known-layers", "builds/linked", "builds/downloads", "base-layer"];
         let new = files.difference(&before.files);
-        let new = new.filter(|path| notes.iter().all(|notes| !path.starts_with(notes)));
+        let new = new.filter(|path| kept.iter().all(|kept| !path.starts_with(kept)));
         leaks.extend(new.map(|path| format!("file {}", path.display())));
         let parts = host::files_of(&self.exec_root().join("containers"));
         leaks.extend(parts.iter().map(|path| format!("file exec/containers/{}", path.display())));

@@ -14,10 +14,13 @@ use images::document::StringOrList;
 use images::registry::{
     Cancellation, CredentialMap, Credentials, Platform, Progress, PullRequest, PulledNames,
 };
-use model::{ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, ResourceKind};
+use model::{
+    ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, LogConfig, LogDriver, ResourceKind,
+};
 use shim_protocol::log::Stream;
 use tokio::runtime::Handle;
 
+use crate::container::Purpose;
 use crate::container::containers::Containers;
 use crate::container::create::NewContainer;
 use crate::container::remove::Removal;
@@ -28,6 +31,7 @@ use crate::events::Events;
 use crate::files::{mount_points, prune};
 use crate::image::Images;
 use crate::paths::Paths;
+use crate::spare_directories::SpareDirectories;
 use crate::store::Durability;
 use crate::streams::{AttachRequest, Frames, Streams};
 
@@ -70,7 +74,8 @@ impl Builds {
     ) -> Result<Digest, BuildError> {
         // Refused even where no step runs anything.
         settings::check_host(&request.host).map_err(failed)?;
-        let steps = Steps { builds: Arc::clone(self), runtime: Handle::current() };
+        let spares = SpareDirectories::new(&self.paths);
+        let steps = Steps { builds: Arc::clone(self), runtime: Handle::current(), spares };
         let puller = Puller { builds: self, credentials };
         let session = Session { runner: &steps, puller: &puller, events, cancellation };
         let names = request.names.clone();
@@ -136,6 +141,7 @@ impl ImagePuller for Puller<'_> {
 struct Steps {
     builds: Arc<Builds>,
     runtime: Handle,
+    spares: SpareDirectories,
 }
 
 fn failed(error: Error) -> StepError {
@@ -154,13 +160,23 @@ impl StepRunner for Steps {
         config.entrypoint.get_or_insert(StringOrList(Vec::new()));
         let settings = config.into_settings().map_err(|error| failed(Error::refused(error.to_string())))?;
         let mut host = step.host.clone();
+        if step.kind == StepKind::Sandbox {
+            // Its output goes to the client of the build, who is shown no container that it could be read from later.
+            host.log = LogConfig { driver: Some(LogDriver::None), ..LogConfig::default() };
+        }
         let warnings = crate::warnings::discard_unsupported(&mut host.resources);
         let new = NewContainer {
             settings: ContainerSettings { host, ..settings },
             id: Some(step.id.clone()),
-            is_sandbox: step.kind == StepKind::Sandbox,
+            purpose: match step.kind {
+                StepKind::Container => Purpose::Client,
+                StepKind::Sandbox => Purpose::Step,
+            },
             ..NewContainer::default()
         };
+        if step.kind == StepKind::Sandbox {
+            self.spares.give(&step.id);
+        }
         self.builds.containers.creator.make(new, Durability::Crash).map_err(failed)?;
         Ok(MadeContainer { warnings })
     }
@@ -224,6 +240,12 @@ impl StepRunner for Steps {
 
     fn remove(&self, container: &ContainerId) -> Result<(), StepError> {
         let removal = Removal { volumes: true, force: true, link: false };
-        self.runtime.block_on(self.builds.containers.remove(container.as_str(), removal)).map_err(failed)
+        let containers = &self.builds.containers;
+        self.runtime
+            .block_on(async {
+                self.spares.take(&*containers.find(container.as_str())?).await;
+                containers.remove(container.as_str(), removal).await
+            })
+            .map_err(failed)
     }
 }

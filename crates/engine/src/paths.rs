@@ -75,6 +75,11 @@ impl Paths {
         self.data_root.join("volumes")
     }
 
+    /// The layer below all others of a build's step.
+    pub(crate) fn base_layer(&self) -> PathBuf {
+        self.data_root.join("base-layer")
+    }
+
     /// What builds have under way, and what they keep for the next.
     pub(crate) fn builds(&self) -> PathBuf {
         self.data_root.join("builds")

@@ -32,4 +32,5 @@ mod policy;
 mod registry;
 mod remote_contexts;
 mod session;
+mod step_layers;
 mod streams;

@@ -9,7 +9,8 @@ use model::{
 };
 
 use crate::container::{
-    Command, Container, Decision, Record, decide, modes, security, settings, storage, user_namespace, words,
+    Command, Container, Decision, Purpose, Record, decide, modes, security, settings, storage,
+    user_namespace, words,
 };
 use crate::directory::Directory;
 use crate::error::{Error, file_error};
@@ -36,8 +37,8 @@ pub struct NewContainer {
     pub image: Option<Digest>,
     /// The id that it gets; a random one when `None`.
     pub id: Option<ContainerId>,
-    /// Whether the volumes and the health check of its image are left out.
-    pub is_sandbox: bool,
+    /// What it is made for: a step is made without the volumes and the health check of its image.
+    pub purpose: Purpose,
 }
 
 /// A made container.
@@ -103,7 +104,7 @@ impl Creator {
             .map_err(|error| unknown_image(&settings.image, error))?;
         let platform = Platform::of(&image.config);
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
-        if new.pod.is_some() || new.is_sandbox {
+        if new.pod.is_some() || new.purpose == Purpose::Step {
             // The kubelet probes, and knows no volumes of images: their places are directories of the container's layer. So
             // they are to BuildKit's steps.
             (settings.health_check, settings.volumes) = (None, None);
@@ -129,7 +130,7 @@ impl Creator {
         let pod = new.pod.map(Arc::new);
         let record = Record { path, arguments, settings, endpoints, links, pod, ..made };
         warnings.extend(relays::warning(&record, &self.options.network));
-        let id = self.put(record, durability)?;
+        let id = self.put(record, durability, new.purpose)?;
         // Only now do removals see that the container uses it.
         drop(claim);
         Ok(Created { id, warnings, platform })
@@ -161,17 +162,23 @@ impl Creator {
         let name = self.take_name(None, &id)?;
         let made = Record::new(id, name, Digest::from_bytes([0; 32]), Timestamp::now());
         let record = Record { settings, endpoints, pod: Some(Arc::new(pod)), ..made };
-        self.put(record, Durability::PowerLoss)
+        self.put(record, Durability::PowerLoss, Purpose::Client)
     }
 
     /// Makes what a checked record needs, saves it and shows it to everyone; its name is taken already.
-    fn put(&self, mut record: Record, durability: Durability) -> Result<ContainerId, Error> {
+    fn put(
+        &self,
+        mut record: Record,
+        durability: Durability,
+        purpose: Purpose,
+    ) -> Result<ContainerId, Error> {
         let save = |record: &Record, volumes: &[VolumeRow]| {
             let record = Arc::new(record.clone());
             let event = self.events.plan_container(&record, "create");
             let mut rows = rows_of(volumes);
             rows.extend([Row::Container(Arc::clone(&record)), event.row()]);
-            let showing = self.showing(record, volumes.to_vec(), event);
+            let container = Container::new(record, Arc::clone(&self.database), purpose);
+            let showing = self.showing(container, volumes.to_vec(), event);
             self.database.write_then(rows, durability, showing).wait_blocking()
         };
         let made = self.make_directories(&record).and_then(|()| self.volumes.mount(&mut record, save));
@@ -192,13 +199,12 @@ impl Creator {
     /// Shows a container to everyone once it is saved, behind its volumes: whoever sees it may start or remove it.
     fn showing(
         &self,
-        record: Arc<Record>,
+        container: Arc<Container>,
         volumes: Vec<VolumeRow>,
         event: Planned,
     ) -> impl FnOnce() + Send + use<> {
         let (directory, events) = (Arc::clone(&self.directory), Arc::clone(&self.events));
         let service = Arc::clone(&self.volumes);
-        let container = Container::new(record, Arc::clone(&self.database));
         move || {
             show_saved(&service, &volumes);
             events.publish(event);

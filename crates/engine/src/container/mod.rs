@@ -92,6 +92,19 @@ pub struct Container {
     writes: AtomicU64,
     /// The delay before the last restart by policy.
     pub(crate) restart_delay: Mutex<std::time::Duration>,
+    /// What it was made for.
+    pub(crate) purpose: Purpose,
+}
+
+/// What a container was made for. Nobody remembers it across a restart of the daemon: by then the build of a step is
+/// over, and the step is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Whatever a client wants with it.
+    #[default]
+    Client,
+    /// One step of a graph of a build: it runs once, and its changes become a layer.
+    Step,
 }
 
 /// What came of a container's removal.
@@ -124,7 +137,7 @@ impl RowState {
 
 impl Container {
     /// A container whose row is in the database.
-    pub(crate) fn new(record: Arc<Record>, database: Arc<Database>) -> Arc<Self> {
+    pub(crate) fn new(record: Arc<Record>, database: Arc<Database>, purpose: Purpose) -> Arc<Self> {
         Arc::new(Self {
             id: record.id.clone(),
             record: watch::Sender::new(record),
@@ -141,6 +154,7 @@ impl Container {
             sampler: Mutex::default(),
             last_sample: Mutex::default(),
             restart_delay: Mutex::default(),
+            purpose,
             writes: AtomicU64::new(0),
         })
     }

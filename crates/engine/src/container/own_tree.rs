@@ -30,6 +30,21 @@ impl OwnTree {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Moves the directory elsewhere, unless somebody holds its files; whether it did. Nobody can hold them any more then.
+    ///
+    /// # Errors
+    /// Those of rename(2); the container has its directory still.
+    pub(crate) fn take_over(&self, directory: &Path, target: &Path) -> std::io::Result<bool> {
+        let mut hold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Holds are given out under the same lock.
+        if hold.as_ref().is_none_or(|TreeHold(disposal)| Arc::strong_count(disposal) > 1) {
+            return Ok(false);
+        }
+        std::fs::rename(directory, target)?;
+        *hold = None;
+        Ok(true)
+    }
+
     /// Moves the directory to the trash, where it is deleted in the background as soon as nobody holds its files.
     pub(crate) fn throw_away(&self, directory: &Path, trash: PathBuf) {
         let Some(TreeHold(disposal)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {

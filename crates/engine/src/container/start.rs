@@ -15,7 +15,9 @@ use crate::container::exit::Supervisor;
 use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
 use crate::container::start_inputs::StartLookup;
-use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health, scope};
+use crate::container::{
+    Command, Container, Decision, Phase, Purpose, Record, Refusal, decide, health, scope,
+};
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
 use crate::error::{Error, file_error};
@@ -138,7 +140,7 @@ impl Starter {
     async fn run_steps(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), StartFailure> {
         let record = container.record();
         let directory = self.paths.run(&record.id);
-        let held = self.write_specification(&record, &directory).await?;
+        let held = self.write_specification(&record, container.purpose, &directory).await?;
         let namespaces: Vec<BorrowedFd<'_>> = held.iter().map(|held| held.namespace.as_fd()).collect();
         let spawned =
             fault::check("spawn").and_then(|()| Shim::spawn(&self.shim_program, &directory, &namespaces));
@@ -281,13 +283,14 @@ impl Starter {
     async fn write_specification(
         self: &Arc<Self>,
         record: &Arc<Record>,
+        purpose: Purpose,
         directory: &RunDirectory,
     ) -> Result<Vec<HeldVolume>, StartFailure> {
         if record.damaged {
             return Err(Error::refused("its settings could not be read when the engine started").into());
         }
         fault::check("look-up")?;
-        let (inputs, held) = self.lookup.gather(record).await?;
+        let (inputs, held) = self.lookup.gather(record, purpose).await?;
         fault::check("specification")?;
         let spec = crate::container::specification::build(record, inputs)?;
         let text = serde_json::to_vec(&spec)

@@ -13,9 +13,10 @@ use model::{
 use crate::cdi;
 use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
-use crate::container::{Container, Record, devices, scope, user_namespace};
+use crate::container::{Container, Purpose, Record, devices, scope, user_namespace};
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::files::BaseLayer;
 use crate::image::Images;
 use crate::log_options;
 use crate::networking::{Networking, attachments};
@@ -33,12 +34,17 @@ pub(crate) struct StartLookup {
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) options: Arc<Options>,
+    pub(crate) base_layer: BaseLayer,
 }
 
 impl StartLookup {
     /// Gathers everything a container's specification needs besides its record, and mounts those of its volumes that are
     /// mounts.
-    pub(crate) async fn gather(&self, record: &Arc<Record>) -> Result<(StartInputs, Vec<HeldVolume>), Error> {
+    pub(crate) async fn gather(
+        &self,
+        record: &Arc<Record>,
+        purpose: Purpose,
+    ) -> Result<(StartInputs, Vec<HeldVolume>), Error> {
         attachments::check_networks(&self.networking.registry, record)?;
         self.networking.check_links(record)?;
         let mut namespaces = own_namespaces(record);
@@ -69,7 +75,11 @@ impl StartLookup {
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))
             .collect();
         let on_host = self.look_at_host(record).await?;
-        let lower = if record.is_sandbox() { Vec::new() } else { self.images.lower_directories(record)? };
+        let lower = match purpose {
+            _ if record.is_sandbox() => Vec::new(),
+            Purpose::Client => self.images.lower_directories(record)?,
+            Purpose::Step => self.base_layer.below(self.images.lower_directories(record)?),
+        };
         let inputs = StartInputs {
             lower,
             held_volumes: on_host.held.iter().map(|held| (held.volume.clone(), held.owners)).collect(),

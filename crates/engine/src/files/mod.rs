@@ -2,6 +2,7 @@
 
 mod archive;
 mod arrival;
+mod base_layer;
 mod changes;
 mod export;
 mod hold;
@@ -10,6 +11,7 @@ mod service;
 mod view;
 
 pub use archive::{ArchiveSession, FileOwner};
+pub(crate) use base_layer::BaseLayer;
 pub use changes::Commit;
 pub use export::ExportSession;
 pub(crate) use mount_points::{mount_points, prune};

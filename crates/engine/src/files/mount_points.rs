@@ -44,8 +44,8 @@ pub(crate) fn mount_points(record: &Record) -> Vec<PathBuf> {
     points
 }
 
-/// Removes empty files and directories at `points` that no layer below has, and directories that
-/// are there only because of them.
+/// Removes empty files and directories at `points` that no layer below has, marks that something is deleted there which no
+/// layer below has, and directories that are there only because of them.
 pub(crate) fn prune(upper: &Path, lower: &[PathBuf], points: &[PathBuf]) -> Result<(), Error> {
     let mut points: Vec<&Path> =
         points.iter().map(|point| point.strip_prefix("/").unwrap_or(point)).collect();
@@ -80,7 +80,11 @@ fn remove_if_unneeded(upper: &OwnedFd, lower: &[PathBuf], path: &Path) -> io::Re
     }
     let is_directory = kind(&found) == FileType::Directory;
     let is_unneeded = match &below {
-        None => is_directory || (kind(&found) == FileType::RegularFile && found.st_size == 0),
+        None => {
+            is_directory
+                || (kind(&found) == FileType::RegularFile && found.st_size == 0)
+                || is_whiteout(&found)
+        }
         Some(below) => is_directory && is_same_directory(&found, below),
     };
     if !is_unneeded {
@@ -121,6 +125,11 @@ fn stat(parent: &OwnedFd, name: &OsStr) -> io::Result<Option<Stat>> {
 
 fn kind(found: &Stat) -> FileType {
     FileType::from_raw_mode(found.st_mode)
+}
+
+/// What overlay leaves of a name that is deleted (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
+fn is_whiteout(found: &Stat) -> bool {
+    kind(found) == FileType::CharacterDevice && found.st_rdev == 0
 }
 
 fn is_same_directory(one: &Stat, other: &Stat) -> bool {

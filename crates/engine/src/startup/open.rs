@@ -24,7 +24,7 @@ use crate::engine::Engine;
 use crate::error::{Error, file_error};
 use crate::events::Events;
 use crate::exec::Execs;
-use crate::files::Files;
+use crate::files::{BaseLayer, Files};
 use crate::image::Images;
 use crate::logs::{LogWakeups, Logs};
 use crate::networking::Networking;
@@ -339,6 +339,7 @@ impl Low {
             volumes: Arc::clone(volumes),
             paths: Arc::clone(&self.paths),
             options: Arc::clone(&self.options),
+            base_layer: BaseLayer::new(self.paths.base_layer()),
         }
     }
 

@@ -8,7 +8,7 @@ use model::{ContainerId, RestartPolicy};
 use shim_protocol::RunDirectory;
 
 use crate::container::remove::Removal;
-use crate::container::{Container, Phase, Record, scope};
+use crate::container::{Container, Phase, Purpose, Record, scope};
 use crate::disposal::{delete_tree, remove_run_directory};
 use crate::endpoint::NONE;
 use crate::networking::moving::Moving;
@@ -58,7 +58,11 @@ async fn take_over(realm: &Arc<Realm>, records: Vec<Record>, execs: Vec<ExecRow>
         if let Err(error) = realm.directory.reserve(&record.name, &record.id) {
             tracing::error!("container {} has the name of another: {error}", record.id);
         }
-        realm.directory.insert(Container::new(Arc::new(record), Arc::clone(&realm.database)));
+        realm.directory.insert(Container::new(
+            Arc::new(record),
+            Arc::clone(&realm.database),
+            Purpose::Client,
+        ));
     }
     realm.networking.forget_lost_links();
     realm.execs.restore(execs);
