@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| berth_buildkit_api::fuzzing::translate_graph(bytes));
+fuzz_target!(|bytes: &[u8]| buildkit_api::fuzzing::translate_graph(bytes));

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use berth_builder::{
+use builder::{
     BuildEvent, BuildRequest, Builder, ContextSource, ImagePuller, MadeContainer, OutputStream, RunStep,
     Session, StepError, StepRunner,
 };
-use berth_images::Store;
-use berth_images::registry::{Cancellation, Platform, Progress};
-use berth_model::{ContainerId, Digest, ErrorKind, ImageReference};
+use images::Store;
+use images::registry::{Cancellation, Platform, Progress};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
+use model::{ContainerId, Digest, ErrorKind, ImageReference};
 
 const DOCKERFILE: &str =
     "FROM scratch\nCOPY . /c/\nADD a /d/\nCOPY *b l?/.. /e/\nCOPY --chown=1:2 l /f\nADD b/a d/l /d/l/\n";

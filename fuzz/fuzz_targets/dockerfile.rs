@@ -1,7 +1,7 @@
 //! Dockerfiles: every text ends in instructions or in an error, and no line end makes a difference.
 #![no_main]
 
-use berth_builder::{CheckInputs, Dockerfile, Wording, check_dockerfile};
+use builder::{CheckInputs, Dockerfile, Wording, check_dockerfile};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

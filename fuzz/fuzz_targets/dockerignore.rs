@@ -1,7 +1,7 @@
 //! `.dockerignore`: nothing panics, and a last line that keeps or leaves out everything decides.
 #![no_main]
 
-use berth_builder::IgnorePatterns;
+use builder::IgnorePatterns;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, &str)| {

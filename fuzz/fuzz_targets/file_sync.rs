@@ -4,6 +4,6 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    berth_buildkit_api::fuzzing::read_entries(bytes);
-    berth_buildkit_api::fuzzing::receive_directory(bytes);
+    buildkit_api::fuzzing::read_entries(bytes);
+    buildkit_api::fuzzing::receive_directory(bytes);
 });

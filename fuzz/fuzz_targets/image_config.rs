@@ -1,7 +1,7 @@
 //! Image configs: nothing panics, and what was parsed is written so that it parses to the same.
 #![no_main]
 
-use berth_images::document::ImageConfig;
+use images::document::ImageConfig;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use berth_fuzz::{Layout, all, clear, store};
-use berth_images::registry::Platform;
-use berth_images::{RemoveOptions, Store};
+use images::registry::Platform;
+use images::{RemoveOptions, Store};
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
 use serde_json::json;
 

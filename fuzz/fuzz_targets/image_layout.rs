@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use berth_fuzz::{INDEX, Layout, MANIFEST, all, clear, store};
-use berth_images::Store;
-use berth_images::registry::Platform;
+use images::Store;
+use images::registry::Platform;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
 use serde_json::{Value, json};
 

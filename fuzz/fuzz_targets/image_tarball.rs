@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use berth_fuzz::{all, clear, store, tarball};
-use berth_images::Store;
+use images::Store;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
 
 static STORE: LazyLock<Store> = LazyLock::new(|| store("load"));

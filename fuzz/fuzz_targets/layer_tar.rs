@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use berth_images::Store;
+use images::Store;
 use libfuzzer_sys::fuzz_target;
 
 static STORE: LazyLock<(PathBuf, Store)> = LazyLock::new(|| {
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(layer) = store.unpack_layer(data) {
         let mut tar = Vec::new();
         layer.write_tar(&mut tar).expect("a layer gives its tar back");
-        assert_eq!(berth_images::digest_of(&tar), layer.diff_id());
+        assert_eq!(images::digest_of(&tar), layer.diff_id());
     }
     let count = |place: &str| std::fs::read_dir(path.join(place)).expect("a directory").count();
     assert_eq!(count("."), 1, "written outside");

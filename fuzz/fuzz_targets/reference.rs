@@ -1,8 +1,8 @@
 //! Names of images: nothing panics, and what is shown parses to the same again.
 #![no_main]
 
-use berth_model::ImageReference;
 use libfuzzer_sys::fuzz_target;
+use model::ImageReference;
 
 fuzz_target!(|text: &str| {
     if let Ok(reference) = ImageReference::parse(text) {

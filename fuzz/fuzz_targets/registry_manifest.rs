@@ -2,7 +2,7 @@
 //! config made of a schema 1 manifest has its layers.
 #![no_main]
 
-use berth_images::registry::read_for_fuzzing;
+use images::registry::read_for_fuzzing;
 use libfuzzer_sys::fuzz_target;
 
 const TYPES: [Option<&str>; 5] = [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use berth_images::{ListFilter, RemoveOptions, Store, digest_of};
+use images::{ListFilter, RemoveOptions, Store, digest_of};
 use serde_json::{Value, json};
 
 /// A store of this process alone.
