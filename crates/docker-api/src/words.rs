@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use engine::images::Error as ImageError;
-use engine::{Error, RecordedFailure};
+use engine::{Error, LogRefusal, RecordedFailure};
 
 use crate::version::ApiVersion;
 
@@ -13,7 +13,9 @@ pub(crate) fn of_today(error: &Error) -> Option<String> {
         Error::NoSuchContainer(name) => format!("No such container: {name}"),
         Error::System { message, .. } | Error::Program { message, .. } => message.clone(),
         Error::UnreadableLog(_) => "configured logging driver does not support reading".to_owned(),
-        Error::NoLogDriver(name) => format!("logger: no log driver named '{name}' is registered"),
+        Error::Log(LogRefusal::UnknownDriver(name)) => {
+            format!("logger: no log driver named '{name}' is registered")
+        }
         Error::NoSuchExec(id) => format!("No such exec instance: {id}"),
         Error::NoImageToCreate { name, tag } => {
             let before = name.strip_suffix(tag.as_str());
@@ -28,8 +30,11 @@ pub(crate) fn of_today(error: &Error) -> Option<String> {
         Error::RemoveRunning => {
             "container is running: stop the container before removing or force remove".to_owned()
         }
-        Error::RemovePaused => {
-            "container is paused: unpause and stop the container before removing or force remove".to_owned()
+        Error::RemovePaused => "container is paused and must be unpaused first".to_owned(),
+        Error::Container { container, source, .. }
+            if matches!(**source, Error::RemoveRunning | Error::RemovePaused) =>
+        {
+            format!("cannot remove container {container:?}: {}", of_today(source)?)
         }
         Error::Container { act, container, source } => {
             format!("Cannot {act} container {container}: {}", of_today(source)?)

@@ -86,9 +86,9 @@ pub enum Error {
     /// The container's log driver keeps nothing that could be read.
     #[error("{0}")]
     UnreadableLog(String),
-    /// A log driver that nobody knows.
-    #[error("Failed to get logging factory: logger: no log driver named '{0}' is registered")]
-    NoLogDriver(String),
+    /// A log's driver or its options.
+    #[error(transparent)]
+    Log(#[from] log_drivers::Refusal),
     #[error("{message}")]
     Refused { kind: ErrorKind, message: String },
     #[error("cannot {act} {}", path.display())]
@@ -203,7 +203,7 @@ impl Error {
             | Self::InvalidName(_)
             | Self::UnusableText(_)
             | Self::RenameToNothing
-            | Self::NoLogDriver(_)
+            | Self::Log(_)
             | Self::UnreadableLog(_) => ErrorKind::Invalid,
             Self::ShimGone | Self::ShimLost | Self::ShimSilent => ErrorKind::Unavailable,
             Self::File { .. }

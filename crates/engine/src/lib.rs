@@ -73,6 +73,7 @@ pub use events::{EVENT_FORMS, Events, Live, PublishedEvent, Subscription};
 pub use exec::{ExecClient, ExecSession, ExecStartOptions, Execs};
 pub use files::{ArchiveSession, Commit, ExportSession, FileOwner, Files};
 pub use image::Images;
+pub use log_drivers::Refusal as LogRefusal;
 pub use logs::{LogForm, LogQuery, LogStream, Logs};
 pub use networks::definition::pool_faults;
 pub use networks::record::NetworkRecord;

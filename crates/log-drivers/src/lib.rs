@@ -15,6 +15,7 @@ mod local;
 mod mode;
 mod msgpack;
 mod options;
+mod refusal;
 mod syslog;
 
 use std::io;
@@ -25,18 +26,19 @@ pub use address::split;
 pub use destination::{AtStart, Delivery, Destination, Format};
 pub use line::Line;
 pub use local::ROTATION as LOCAL_ROTATION;
+pub use refusal::Refusal;
 
 use options::Options;
 
 /// Checks the options of a driver, in the reference's words where it has some.
 ///
 /// # Errors
-/// What is wrong with them, for the client; so it is of a driver that is not there.
-pub fn check(driver: &LogDriver, config: &LogConfig) -> Result<(), String> {
+/// A driver that is not there, or what is wrong with its options.
+pub fn check(driver: &LogDriver, config: &LogConfig) -> Result<(), Refusal> {
     let options = Options::of(config);
-    options.refuse_unknown(driver)?;
+    options.refuse_unknown(driver).map_err(Refusal::Option)?;
     if !matches!(driver, LogDriver::None | LogDriver::Unregistered(_)) {
-        mode::check(&options, driver)?;
+        mode::check(&options, driver).map_err(Refusal::Option)?;
     }
     match driver {
         LogDriver::JsonFile => json_file::check(&options),
@@ -46,10 +48,9 @@ pub fn check(driver: &LogDriver, config: &LogConfig) -> Result<(), String> {
         LogDriver::Gelf => gelf::check(&options),
         LogDriver::Fluentd => fluentd::check(&options),
         LogDriver::None => Ok(()),
-        LogDriver::Unregistered(name) => {
-            Err(format!("Failed to get logging factory: logger: no log driver named '{name}' is registered"))
-        }
+        LogDriver::Unregistered(name) => return Err(Refusal::UnknownDriver(name.clone())),
     }
+    .map_err(Refusal::Option)
 }
 
 /// Where the lines of a container go whose driver has a server, and what they become; `None` for the other drivers.

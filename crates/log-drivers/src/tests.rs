@@ -2,10 +2,16 @@
 
 use super::*;
 
-fn checked(driver: &str, options: &[(&str, &str)]) -> Result<(), String> {
+fn checked(driver: &str, options: &[(&str, &str)]) -> Result<(), Refusal> {
     let driver = LogDriver::from(driver.to_owned());
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     check(&driver, &LogConfig { driver: Some(driver.clone()), options })
+}
+
+#[test]
+fn a_driver_that_is_not_there_is_told_from_a_bad_option() {
+    assert_eq!(checked("bogus", &[]), Err(Refusal::UnknownDriver("bogus".to_owned())));
+    assert!(matches!(checked("json-file", &[("bogus", "1")]), Err(Refusal::Option(_))));
 }
 
 #[test]

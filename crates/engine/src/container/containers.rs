@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{ContainerId, HostSettings, LogConfig, LogDriver, Signal};
+use model::{ContainerId, HostSettings, LogConfig, Signal};
 
 use crate::container::create::{Created, Creator, NewContainer};
 use crate::container::pause::Freezer;
@@ -85,12 +85,10 @@ impl Containers {
     /// # Errors
     /// Refused where there is no such driver, or option.
     pub fn check_log(&self, log: &LogConfig) -> Result<(), Error> {
-        match &log.driver {
-            None => return Ok(()),
-            Some(LogDriver::Unregistered(name)) => return Err(Error::NoLogDriver(name.clone())),
-            Some(_) => {}
+        if log.driver.is_none() {
+            return Ok(());
         }
-        crate::log_options::check(log).map(drop).map_err(Error::refused)
+        Ok(crate::log_options::check(log).map(drop)?)
     }
 
     /// Makes a container.

@@ -190,9 +190,9 @@ impl StartLookup {
         if let Some(pod) = &record.pod {
             return Ok(log_of_pod(pod));
         }
-        let refused = |cause| Error::refused(format!("Failed to initialize logging driver: {cause}"));
+        let refused = |cause: String| Error::refused(format!("Failed to initialize logging driver: {cause}"));
         let config = &record.settings.host.log;
-        let driver = log_options::check(config).map_err(refused)?;
+        let driver = log_options::check(config).map_err(|refusal| refused(refusal.to_string()))?;
         let attributes = log_options::attributes(record).map_err(refused)?;
         let config = log_options::resolve(config).await.map_err(refused)?;
         Ok(LogSpec {

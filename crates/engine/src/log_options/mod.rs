@@ -3,16 +3,17 @@
 mod attributes;
 mod server;
 
+use log_drivers::Refusal;
 use model::{LogConfig, LogDriver};
 
 pub(crate) use attributes::{attributes, selected};
 pub(crate) use server::resolve;
 
 /// Checks a driver and its options, in the reference's words where it has some; gives the driver.
-pub(crate) fn check(config: &LogConfig) -> Result<LogDriver, String> {
+pub(crate) fn check(config: &LogConfig) -> Result<LogDriver, Refusal> {
     let driver = config.driver.clone().unwrap_or(LogDriver::Unregistered(String::new()));
     log_drivers::check(&driver, config)?;
-    attributes::check(config)?;
+    attributes::check(config).map_err(Refusal::Option)?;
     Ok(driver)
 }
 

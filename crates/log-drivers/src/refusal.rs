@@ -1,0 +1,14 @@
+//! Why a container's log is refused before anything starts.
+
+use thiserror::Error;
+
+/// Why a driver cannot be used as a container's settings say.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// A name that no driver has.
+    #[error("Failed to get logging factory: logger: no log driver named '{0}' is registered")]
+    UnknownDriver(String),
+    /// What is wrong with an option.
+    #[error("{0}")]
+    Option(String),
+}
