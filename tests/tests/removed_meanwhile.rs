@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use berth_tests::tarball::{self, TAR, entries};
 use berth_tests::{Answer, Engine, sh, wait};
 use serde_json::json;
+use tar::EntryType;
 
 /// More than fits into all buffers between the engine and a client that does not read.
 const FILES: usize = 2000;
@@ -63,6 +64,35 @@ fn what_is_being_read_is_read_to_its_end() {
         drop(connection);
         until_deleted(&engine);
     }
+}
+
+#[test]
+fn a_volume_that_goes_fails_what_is_read_of_it_and_nothing_else() {
+    let engine = Engine::start();
+    let file = |name: String| tarball::raw(EntryType::Regular, &name, "", &[b'x'; LENGTH]);
+    let mut image = vec![tarball::raw(EntryType::Symlink, "link", "real", b"")];
+    for directory in ["own", "real/data"] {
+        image.extend((0..FILES).map(|number| file(format!("{directory}/f{number}"))));
+    }
+    engine.import("two", &tarball::joined(&image));
+
+    for (path, prefix, is_of_the_volume) in
+        [("/own", "own", false), ("/own/.", ".", false), ("/real/data", "data", true), ("/", "", true)]
+    {
+        let settings = json!({ "Image": "two", "Cmd": ["true"], "Volumes": { "/link/data": {} } });
+        let id = engine.create(&settings);
+        let (head, mut connection) =
+            engine.open("GET", &format!("/containers/{id}/archive?path={path}"), &[], b"");
+        assert_eq!(head.status, 200);
+        let _ = engine.delete(&format!("/containers/{id}?v=1")).expect(204);
+        let body = connection.read_body("GET", &head);
+        assert_eq!(body.is_err(), is_of_the_volume, "{path}");
+        if let Ok(body) = body {
+            assert_eq!(whole(&body, prefix), FILES, "{path}");
+        }
+    }
+    let _ = engine.delete("/images/two").expect(200);
+    until_deleted(&engine);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! How containers end, and what waits for that, as the versions after 1.20 have it.
 
+mod asked_while_removed;
 mod automatic_removal;
 mod pruning;
-mod removed_meanwhile;
 mod signals;
 mod waits;
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
@@ -19,6 +20,7 @@ pub struct ArchiveSession {
     files: Arc<Files>,
     held: HeldView,
     fetched: Fetched,
+    volumes: Vec<String>,
     action: &'static str,
 }
 
@@ -90,10 +92,12 @@ impl Files {
         let held = self.view(&self.directory.find(reference)?, reference, Purpose::Reading).await?;
         let path = path.to_owned();
         let work = tokio::task::spawn_blocking(move || {
-            fetch(held.view.root(), &path).map(|fetched| (held, fetched)).map_err(Error::Path)
+            let fetched = fetch(held.view.root(), &path).map_err(Error::Path)?;
+            let volumes = volumes_at(held.view.root(), &held.record.mounts, &fetched.place);
+            Ok::<_, Error>((held, fetched, volumes))
         });
-        let (held, fetched) = joined(work.await)??;
-        Ok(ArchiveSession { files: Arc::clone(self), held, fetched, action })
+        let (held, fetched, volumes) = joined(work.await)??;
+        Ok(ArchiveSession { files: Arc::clone(self), held, fetched, volumes, action })
     }
 
     /// Unpacks an archive into a directory of a container. Whoever wants to start or remove one that does
@@ -148,6 +152,27 @@ impl Files {
     }
 }
 
+/// The volumes that are read with a place: the one it lies in, and those beneath it. Blocks.
+fn volumes_at(root: BorrowedFd<'_>, mounts: &[MountPoint], place: &str) -> Vec<String> {
+    let place = Path::new(place);
+    let mut around: Option<(PathBuf, &MountPoint)> = None;
+    let mut volumes = Vec::new();
+    for mount in mounts {
+        let followed = paths::target(root, &mount.destination);
+        let destination = PathBuf::from(followed.unwrap_or_else(|_| mount.destination.clone()));
+        let is_nearest = || around.as_ref().is_none_or(|(nearest, _)| destination.starts_with(nearest));
+        if place.starts_with(&destination) {
+            if is_nearest() {
+                around = Some((destination, mount));
+            }
+        } else if destination.starts_with(place) {
+            volumes.push(mount);
+        }
+    }
+    volumes.extend(around.map(|(_, mount)| mount));
+    volumes.into_iter().map(|mount| mount.name.clone()).filter(|name| !name.is_empty()).collect()
+}
+
 impl ArchiveSession {
     /// What the path is.
     #[must_use]
@@ -160,7 +185,7 @@ impl ArchiveSession {
     /// # Errors
     /// When something cannot be read or `out` fails.
     pub async fn run(self, mut out: Box<dyn Write + Send>) -> Result<(), Error> {
-        let Self { files, held, fetched, action } = self;
+        let Self { files, held, fetched, volumes, action } = self;
         let record = Arc::clone(&held.record);
         let work = tokio::task::spawn_blocking(move || {
             fetched.write(&mut out, held.view.user_namespace())?;
@@ -170,10 +195,8 @@ impl ArchiveSession {
         });
         joined(work.await)?.map_err(Error::Path)?;
         // What nothing keeps from being deleted may have been read in part.
-        let is_gone =
-            |mount: &&MountPoint| !mount.name.is_empty() && files.volumes.find(&mount.name).is_err();
-        if let Some(mount) = record.mounts.iter().find(is_gone) {
-            return Err(Error::conflict(format!("volume {} was removed while it was read", mount.name)));
+        if let Some(volume) = volumes.iter().find(|volume| files.volumes.find(volume).is_err()) {
+            return Err(Error::conflict(format!("volume {volume} was removed while it was read")));
         }
         files.events.emit_container(&record, action, &[]);
         Ok(())

@@ -17,6 +17,8 @@ use crate::tree::{Form, Packer, Stack, open_directory};
 pub struct Fetched {
     /// Its attributes.
     pub stat: PathStat,
+    /// Where it is from the root, the symlinks on the way followed.
+    pub place: String,
     source: Source,
 }
 
@@ -35,6 +37,7 @@ enum Source {
 pub fn fetch(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
     let stat = stat(root, path)?;
     let asked = Asked::parse(path);
+    let place = place(root, &asked)?;
     let name = |name: &str| if name.is_empty() { "/".to_owned() } else { format!("{name}/") };
     let source = if asked.directory {
         let prefix = if asked.content { "./".to_owned() } else { name(&asked.name) };
@@ -48,7 +51,24 @@ pub fn fetch(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
             Source::Single(parent, asked.name)
         }
     };
-    Ok(Fetched { stat, source })
+    Ok(Fetched { stat, place, source })
+}
+
+/// Where a path is from the root; its last name is followed only when it says that it is a directory.
+fn place(root: BorrowedFd<'_>, asked: &Asked) -> Result<String, PathError> {
+    if asked.directory || asked.name.is_empty() {
+        return follow(root, asked);
+    }
+    let parent = follow(root, &Asked::parse(&asked.parent))?;
+    Ok(format!("{}/{}", parent.trim_end_matches('/'), asked.name))
+}
+
+/// Where a path leads from the root, all symlinks followed; what is not there stays as it is written.
+///
+/// # Errors
+/// [`PathError`].
+pub fn target(root: BorrowedFd<'_>, path: &str) -> Result<String, PathError> {
+    follow(root, &Asked::parse(path))
 }
 
 /// Finds what a path leads to: every symlink is followed, and what comes after the last name means nothing.
@@ -56,7 +76,7 @@ pub fn fetch(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
 /// # Errors
 /// [`PathError`].
 pub fn fetch_target(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
-    fetch(root, &follow(root, &Asked::parse(path))?)
+    fetch(root, &target(root, path)?)
 }
 
 impl Fetched {

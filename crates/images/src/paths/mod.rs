@@ -14,7 +14,7 @@ mod view;
 
 pub use account::ownership_of;
 pub use error::PathError;
-pub use get::{Fetched, fetch, fetch_target};
+pub use get::{Fetched, fetch, fetch_target, target};
 pub use put::{Placement, put};
 pub use stat::{FileKind, PathStat, stat};
 pub use view::{BindView, Purpose, View, ViewRequest, ViewSource};
