@@ -67,6 +67,7 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
         E::Permissions(mode) if mode.starts_with(|first: char| first.is_ascii_digit()) => {
             format!("invalid chmod parameter: '{mode}'. it should be octal string and between 0 and 07777")
         }
+        E::Permissions(_) => format!("invalid syntax: {error}"),
         E::Target(target) => format!("target stage {target:?} could not be found"),
         E::Port(port) => format!("invalid containerPort: {port}"),
         E::Signal(signal) => format!("invalid signal: {signal}"),
@@ -148,5 +149,18 @@ mod tests {
         assert_eq!(meant("frbo"), " (did you mean FROM?)");
         assert_eq!(meant("COPPY"), " (did you mean COPY?)");
         assert_eq!(meant("nonsense"), "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_that_are_no_number_are_bad_syntax() {
+        let text = |mode: &str| DockerfileError::Permissions(mode.to_owned()).graph_text();
+        let words = "invalid syntax: invalid permissions \"abc\": octal digits, or changes as u=rwX,go=rX";
+        assert_eq!(text("abc"), words);
+        assert!(text("999").starts_with("invalid chmod parameter: '999'."));
     }
 }

@@ -71,6 +71,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("env", &["secret"]),
 ];
 
+const DEFAULT_KIND: &str = "bind";
+
 /// The pairs of a mount's text.
 struct Fields<'a> {
     pairs: Vec<(&'static str, Option<&'a str>)>,
@@ -83,10 +85,7 @@ impl RunMount {
     /// [`DockerfileError`] naming the key and what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, DockerfileError> {
         let fields = Fields::parse(text)?;
-        let kind = fields.value("type").unwrap_or("bind");
-        if !KEYS[0].1.contains(&kind) {
-            return Err(DockerfileError::MountType(kind.to_owned()));
-        }
+        let kind = fields.value("type").unwrap_or(DEFAULT_KIND);
         for (key, _) in &fields.pairs {
             let kinds = KEYS.iter().find(|(known, _)| known == key).map_or(&[][..], |(_, kinds)| kinds);
             if !kinds.contains(&kind) {
@@ -153,6 +152,7 @@ impl<'a> Fields<'a> {
             if value.is_none() && !matches!(*key, "ro" | "rw" | "required") {
                 return Err(DockerfileError::MountField(field.to_owned()));
             }
+            check_value(key, value)?;
             // The last one counts.
             pairs.retain(|(known, _)| known != key);
             pairs.push((key, value));
@@ -182,12 +182,8 @@ impl<'a> Fields<'a> {
     }
 
     fn switch(&self, key: &'static str) -> Result<Option<bool>, DockerfileError> {
-        let Some((_, value)) = self.pairs.iter().find(|(known, _)| *known == key) else { return Ok(None) };
-        match value.map(str::to_ascii_lowercase).as_deref() {
-            None | Some("true" | "1") => Ok(Some(true)),
-            Some("false" | "0") => Ok(Some(false)),
-            Some(other) => Err(invalid(key, other)),
-        }
+        let found = self.pairs.iter().find(|(known, _)| *known == key);
+        found.map(|(_, value)| switch(key, *value)).transpose()
     }
 
     /// Whether files are mounted that cannot be changed: what is said last counts.
@@ -199,40 +195,77 @@ impl<'a> Fields<'a> {
     }
 
     fn sharing(&self) -> Result<Sharing, DockerfileError> {
-        match self.value("sharing").unwrap_or("shared") {
-            "shared" => Ok(Sharing::Shared),
-            "private" => Ok(Sharing::Private),
-            "locked" => Ok(Sharing::Locked),
-            other => Err(invalid("sharing", other)),
-        }
+        self.value("sharing").map_or(Ok(Sharing::Shared), sharing)
     }
 
     fn access(&self, mode: u32) -> Result<Access, DockerfileError> {
-        let mode = self.value("mode").map_or(Ok(mode), |text| {
-            let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777);
-            bits.ok_or_else(|| invalid("mode", text))
-        })?;
-        let number =
-            |key| self.value(key).map_or(Ok(0), |text| text.parse::<u32>().map_err(|_| invalid(key, text)));
+        let number = |key| self.value(key).map_or(Ok(0), |text| number(key, text));
+        let mode = self.value("mode").map_or(Ok(mode), bits)?;
         Ok(Access { mode, user: number("uid")?, group: number("gid")? })
     }
 
-    /// Bytes: a number with `b`, `k`, `m`, `g` or `t` behind it.
     fn size(&self) -> Result<Option<u64>, DockerfileError> {
-        let Some(text) = self.value("size") else { return Ok(None) };
-        let lower = text.to_ascii_lowercase();
-        let digits = lower.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-        let shift = match lower[digits.len()..].trim_end_matches("ib").trim_end_matches('b') {
-            "" => 0,
-            "k" => 10,
-            "m" => 20,
-            "g" => 30,
-            "t" => 40,
-            _ => return Err(invalid("size", text)),
-        };
-        let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-        bytes.filter(|bytes| *bytes > 0).map(Some).ok_or_else(|| invalid("size", text))
+        self.value("size").map(size).transpose()
     }
+}
+
+/// Refuses a value that its key does not have, also where another one of the key follows, which counts.
+fn check_value(key: &'static str, value: Option<&str>) -> Result<(), DockerfileError> {
+    if matches!(key, "ro" | "rw" | "required") {
+        return switch(key, value).map(drop);
+    }
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(()) };
+    match key {
+        "type" if !KEYS[0].1.contains(&value) => Err(DockerfileError::MountType(value.to_owned())),
+        "sharing" => sharing(value).map(drop),
+        "mode" => bits(value).map(drop),
+        "uid" | "gid" => number(key, value).map(drop),
+        "size" => size(value).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn switch(key: &'static str, value: Option<&str>) -> Result<bool, DockerfileError> {
+    match value.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("true" | "1") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(other) => Err(invalid(key, other)),
+    }
+}
+
+fn sharing(text: &str) -> Result<Sharing, DockerfileError> {
+    match text {
+        "shared" => Ok(Sharing::Shared),
+        "private" => Ok(Sharing::Private),
+        "locked" => Ok(Sharing::Locked),
+        other => Err(invalid("sharing", other)),
+    }
+}
+
+/// Permissions in octal digits.
+fn bits(text: &str) -> Result<u32, DockerfileError> {
+    let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777);
+    bits.ok_or_else(|| invalid("mode", text))
+}
+
+fn number(key: &'static str, text: &str) -> Result<u32, DockerfileError> {
+    text.parse().map_err(|_| invalid(key, text))
+}
+
+/// Bytes: a number with `b`, `k`, `m`, `g` or `t` behind it.
+fn size(text: &str) -> Result<u64, DockerfileError> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let shift = match lower[digits.len()..].trim_end_matches("ib").trim_end_matches('b') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(invalid("size", text)),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| invalid("size", text))
 }
 
 fn invalid(key: &'static str, value: &str) -> DockerfileError {
@@ -293,6 +326,13 @@ mod tests {
             ("type=secret,id=x,uid=a", "invalid value 'a' of the mount's key 'uid'"),
             ("type=secret,id=x,required=perhaps", "invalid value 'perhaps' of the mount's key 'required'"),
             ("type=secret", "a secret mount needs an id or a target"),
+            ("type=cache,target=/x,mode=9,mode=755", "invalid value '9' of the mount's key 'mode'"),
+            ("target=/x,ro=abc,readonly=true", "invalid value 'abc' of the mount's key 'ro'"),
+            ("type=ssh,required=abc,required", "invalid value 'abc' of the mount's key 'required'"),
+            (
+                "type=nfs,type=cache,target=/x",
+                "unsupported mount type \"nfs\": bind, cache, tmpfs, secret and ssh are known",
+            ),
             ("type=tmpfs,target=/x,size=1q", "invalid value '1q' of the mount's key 'size'"),
             (
                 "type=tmpfs,target=/x,size=99999999999t",

@@ -97,7 +97,15 @@ impl Build<'_> {
         let modified = epoch.map(|epoch| Modified { seconds: epoch.unix_seconds(), nanoseconds: 0 });
         let metadata = Metadata { modified, ..Metadata::new_directory(user, group) };
         let mut make = MakeDirectories { upper: &mut upper, metadata, last: true };
-        Walk::new(&path).run(&start, &mut make)?;
+        let made = Walk::new(&path).run(&start, &mut make);
+        if order == Order::Graph {
+            match made.map_err(|error| error.in_graph(&path))? {
+                Reached::Directory(_) => {}
+                Reached::Node(..) | Reached::Missing(..) => return Err(TreeError::NotDirectory(path).into()),
+            }
+        } else {
+            made?;
+        }
         upper.finish()?;
         let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
         let container = self.step_container(&name.command)?;

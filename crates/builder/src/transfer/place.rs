@@ -122,14 +122,11 @@ fn place_item(
         }
         Item::Local(selected) if selected.node.is_directory() => {
             let mut position = directory(upper, placement).map_err(|error| match error {
-                TreeError::NotDirectory(path)
-                    if placement.sources == Sources::Independent
-                        && !placement.directory
-                        && path == placement.destination =>
-                {
+                error if placement.sources != Sources::Independent => error,
+                TreeError::NotDirectory(path) if !placement.directory && path == placement.destination => {
                     TreeError::FileInPlaceOfDirectory(path)
                 }
-                error => error,
+                error => error.in_graph(placement.destination),
             })?;
             dress(upper, &position, &selected.node, placement)?;
             Ok(place_children(upper, source, &selected.path, &mut position, placement)?)

@@ -21,6 +21,9 @@ pub enum TreeError {
     /// A directory is wanted where something else is.
     #[error("mkdir {path}: not a directory", path = .0.display())]
     NotDirectory(PathBuf),
+    /// A directory is wanted beneath something else.
+    #[error("lstat {path}: not a directory", path = .0.display())]
+    BelowNoDirectory(PathBuf),
     /// A directory is copied over what is none.
     #[error("cannot copy to non-directory: {path}", path = .0.display())]
     FileInPlaceOfDirectory(PathBuf),
@@ -56,6 +59,7 @@ impl TreeError {
         match self {
             Self::File { .. } => ErrorKind::Internal,
             Self::NotDirectory(_)
+            | Self::BelowNoDirectory(_)
             | Self::FileInPlaceOfDirectory(_)
             | Self::DirectoryInPlaceOfFile(_)
             | Self::SymlinkLoop(_)
@@ -63,6 +67,16 @@ impl TreeError {
             | Self::Exists(_)
             | Self::UnknownAccount { .. }
             | Self::Cancelled => ErrorKind::Invalid,
+        }
+    }
+
+    /// The same failure in a graph, whose directories are looked at as a whole before they are made.
+    pub(crate) fn in_graph(self, wanted: &Path) -> Self {
+        match self {
+            Self::NotDirectory(path) if path != wanted => {
+                Self::BelowNoDirectory(wanted.components().collect())
+            }
+            other => other,
         }
     }
 

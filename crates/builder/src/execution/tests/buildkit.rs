@@ -232,6 +232,25 @@ fn neither_directories_nor_files_give_way_to_the_other() {
 }
 
 #[test]
+fn nothing_is_made_beneath_a_file() {
+    let fixture = Fixture::new();
+    let archive = |last: &str| {
+        context(&format!("FROM scratch\nCOPY one /file\n{last}\n")).file("one", "1").file("d/in", "2")
+    };
+    for (last, words) in [
+        ("COPY d /file/x/", "lstat /file/x: not a directory"),
+        ("COPY d /file/x", "lstat /file/x: not a directory"),
+        ("COPY d /file", "cannot copy to non-directory: /file"),
+        ("COPY one /file/x", "mkdir /file: not a directory"),
+        ("COPY one /file/", "mkdir /file: not a directory"),
+        ("WORKDIR /file/x", "lstat /file/x: not a directory"),
+        ("WORKDIR /file", "mkdir /file: not a directory"),
+    ] {
+        assert_eq!(failure(&fixture, archive(last)), words, "{last}");
+    }
+}
+
+#[test]
 fn patterns_may_match_nothing_or_several_files_in_one_place() {
     let fixture = Fixture::new();
     let archive = |line: &str| context(&format!("FROM base\n{line}\n")).file("f1", "1").file("f2", "2");
