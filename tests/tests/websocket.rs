@@ -194,3 +194,39 @@ fn pings_are_answered_when_the_container_takes_no_input() {
     send(&mut socket, 9, b"there?");
     assert_eq!(receive(&mut socket), (10, b"there?".to_vec()));
 }
+
+#[test]
+fn messages_that_do_not_end_share_a_budget() {
+    let engine = Engine::start();
+    let id = engine.run(&interactive("cat"));
+    let connect = || open(&engine, &id, "stream=1&stdin=1&stdout=1");
+    let length: u64 = 4 << 20;
+    let mut unfinished = vec![0x82, 0x80 | 127];
+    unfinished.extend_from_slice(&length.to_be_bytes());
+    // The mask, and all of the payload but one byte.
+    unfinished.resize(unfinished.len() + 3 + (4 << 20), 0);
+    engine.forget_peak_memory();
+    let before = engine.peak_memory();
+    let mut begun = Vec::new();
+    for _ in 0..40 {
+        let mut socket = connect();
+        // It is closed within the message where there is no room.
+        let _ = socket.send(&unfinished);
+        begun.push(socket);
+    }
+    // The last frame says 1013, try again later, in the registry of RFC 6455; one for which there was room just ends.
+    let is_refused = || {
+        let mut socket = connect();
+        let _ = socket.send(&unfinished);
+        let _ = socket.half_close();
+        socket.read_to_end().unwrap_or_default().ends_with(&[0x80 | CLOSE, 2, 0x03, 0xf5])
+    };
+    wait::until("a refusal", || is_refused().then_some(()));
+    let mut socket = connect();
+    send(&mut socket, 2, b"a short one is taken\n");
+    receive_until(&mut socket, b"a short one is taken\n");
+    drop(begun);
+    wait::until("room again", || (!is_refused()).then_some(()));
+    let grown = engine.peak_memory() - before;
+    assert!(grown < 120 << 20, "{} MiB were held", grown >> 20);
+}

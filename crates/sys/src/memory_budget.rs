@@ -21,7 +21,8 @@ impl Budget {
 }
 
 /// The budget is spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what strangers make the process hold is all it may")]
 pub struct Exhausted;
 
 /// What one holder has of a budget; dropping it gives all back.

@@ -17,6 +17,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
+use berth_http::{Meter, Metered};
+use engine::sys::memory_budget::Exhausted;
+
 use super::stream::{Accepted, End, Intake, Queue, WAITING_PIECES};
 
 /// The channels by their numbers.
@@ -55,11 +58,12 @@ where
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAXIMUM_MESSAGE))
             .max_frame_size(Some(MAXIMUM_MESSAGE));
+        let (connection, meter) = Metered::new(connection);
         let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         let (sink, messages) = socket.split();
         let (ended, end) = oneshot::channel();
         tokio::spawn(write_all(sink, frames, end));
-        if let Err(error) = read_all(messages, &intake, open, gone).await {
+        if let Err(error) = read_all((messages, meter), &intake, open, gone).await {
             tracing::debug!("a websocket of streams ended: {error}");
             // A writer that is done says nothing more.
             let _ = ended.send(close_code(&error));
@@ -77,7 +81,7 @@ fn encode(number: u32, bytes: &[u8], end: End) -> Option<Vec<u8>> {
 }
 
 async fn read_all<C>(
-    mut messages: SplitStream<WebSocketStream<C>>,
+    (mut messages, meter): (SplitStream<WebSocketStream<Metered<C>>>, Meter),
     intake: &Intake,
     mut open: HashMap<u8, Queue>,
     gone: impl Future<Output = ()>,
@@ -90,8 +94,17 @@ where
         let bytes = match message? {
             Message::Binary(bytes) => bytes,
             Message::Close(_) => return Ok(()),
-            Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+            Message::Ping(payload) | Message::Pong(payload) => {
+                meter.finish_control(payload.len());
+                continue;
+            }
+            Message::Text(_) => {
+                meter.finish();
+                continue;
+            }
+            Message::Frame(_) => continue,
         };
+        meter.finish();
         match *bytes {
             [CLOSE, channel] => drop(open.remove(&channel)),
             [channel, ref rest @ ..] => {
@@ -106,8 +119,9 @@ where
 }
 
 /// What a client is told that broke the rules.
-const fn close_code(error: &Error) -> CloseCode {
+fn close_code(error: &Error) -> CloseCode {
     match error {
+        Error::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<Exhausted>()) => CloseCode::Again,
         Error::Capacity(_) => CloseCode::Size,
         _ => CloseCode::Protocol,
     }

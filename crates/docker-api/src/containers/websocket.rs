@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::attach::read_query;
 use crate::{Call, Handled, Reply};
-use berth_http::{Gone, RequestHead, Response, TransportStream};
+use berth_http::{Gone, Meter, Metered, RequestHead, Response, TransportStream};
+use engine::sys::memory_budget::Exhausted;
 
 /// One read of the container's output becomes one message.
 const PIECE: usize = 32 * 1024;
@@ -57,9 +58,10 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
         .max_message_size(Some(MAXIMUM_MESSAGE))
         .max_frame_size(Some(MAXIMUM_MESSAGE));
     let (departure, stopping) = (call.exchange.departure(), call.exchange.stopping());
+    let (client, meter) = Metered::new(client);
     let socket = WebSocketStream::from_raw_socket(client, Role::Server, Some(config)).await;
     let form = if call.version.websockets_are_binary() { MessageForm::Binary } else { MessageForm::Text };
-    proxy(socket, (ours, form), departure, stopping).await;
+    proxy((socket, meter), (ours, form), departure, stopping).await;
     match joining.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::info!("attach by websocket: {error}"),
@@ -107,7 +109,7 @@ enum MessageForm {
 
 /// Carries messages to the container's stdin and its output back, until either side ends or the daemon does.
 async fn proxy(
-    socket: WebSocketStream<TransportStream>,
+    (socket, meter): (Socket, Meter),
     (local, form): (UnixStream, MessageForm),
     departure: impl Future<Output = Gone>,
     stopping: impl Future<Output = ()>,
@@ -116,7 +118,7 @@ async fn proxy(
     let (read, write) = local.into_split();
     let reason = {
         let outgoing = send_output(&mut sink, read, form);
-        let incoming = take_input(&mut messages, write, departure);
+        let incoming = take_input((&mut messages, &meter), write, departure);
         tokio::pin!(outgoing, incoming);
         tokio::select! {
             // The container's side is over, or the client takes nothing any more.
@@ -138,8 +140,9 @@ async fn proxy(
     let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
-type Sink = futures_util::stream::SplitSink<WebSocketStream<TransportStream>, Message>;
-type Messages = futures_util::stream::SplitStream<WebSocketStream<TransportStream>>;
+type Socket = WebSocketStream<Metered<TransportStream>>;
+type Sink = futures_util::stream::SplitSink<Socket, Message>;
+type Messages = futures_util::stream::SplitStream<Socket>;
 
 async fn send_output(sink: &mut Sink, mut output: OwnedReadHalf, form: MessageForm) -> io::Result<()> {
     let mut buffer = vec![0; PIECE];
@@ -183,7 +186,7 @@ fn whole_characters(piece: &[u8]) -> usize {
 /// Gives the container what the client sends until it leaves; what the container does not take any more is
 /// thrown away, so that the client's pings and its close frame are still read. Gives what to close with.
 async fn take_input(
-    messages: &mut Messages,
+    (messages, meter): (&mut Messages, &Meter),
     mut input: OwnedWriteHalf,
     departure: impl Future<Output = Gone>,
 ) -> Option<CloseCode> {
@@ -199,9 +202,14 @@ async fn take_input(
             Ok(Message::Binary(data)) => data,
             Ok(Message::Close(_)) => return None,
             // Pings are answered by the library.
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+            Ok(Message::Ping(payload) | Message::Pong(payload)) => {
+                meter.finish_control(payload.len());
+                continue;
+            }
+            Ok(Message::Frame(_)) => continue,
             Err(error) => return close_code(&error),
         };
+        meter.finish();
         if is_taken {
             is_taken = tokio::select! {
                 written = input.write_all(&data) => written.is_ok(),
@@ -212,9 +220,12 @@ async fn take_input(
     None
 }
 
-/// The close frame for a client that broke the protocol.
-const fn close_code(error: &Error) -> Option<CloseCode> {
+/// The close frame for a client that broke the protocol, or for whose message there is no room now.
+fn close_code(error: &Error) -> Option<CloseCode> {
     match error {
+        Error::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<Exhausted>()) => {
+            Some(CloseCode::Again)
+        }
         Error::Capacity(_) => Some(CloseCode::Size),
         Error::Utf8(_) => Some(CloseCode::Invalid),
         Error::Protocol(_) => Some(CloseCode::Protocol),
