@@ -254,3 +254,15 @@ fn checkpoints_are_refused() {
     );
     let _ = engine.at("1.24").get(&path).expect(404);
 }
+
+/// buildx, bake and Compose ask for this alone before they have images made with attestations or of several platforms.
+#[test]
+fn the_store_is_known_to_take_indexes() {
+    let engine = Engine::start();
+    let told = |version: &str| {
+        let info = engine.at(version).get("/info").expect(200).json();
+        let status = info["DriverStatus"].as_array().expect("a list");
+        status.iter().any(|pair| pair[0] == "driver-type")
+    };
+    assert!(told("1.55") && told("1.47") && !told("1.46"));
+}

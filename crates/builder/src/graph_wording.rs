@@ -142,7 +142,7 @@ fn distance(one: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::meant;
+    use super::{DockerfileError, meant};
 
     #[test]
     fn words_are_compared_with_instructions() {
@@ -150,11 +150,6 @@ mod tests {
         assert_eq!(meant("COPPY"), " (did you mean COPY?)");
         assert_eq!(meant("nonsense"), "");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn permissions_that_are_no_number_are_bad_syntax() {

@@ -141,7 +141,7 @@ mod tests {
         read(&mut second, ALL_LIMIT).await.expect("all");
         let (mut short, _) = new();
         read(&mut short, UNCOUNTED).await.expect("what is not counted");
-        drop((first, second));
+        drop((first, second, meter, other));
         read(&mut short, ALL_LIMIT).await.expect("what the others held");
     }
 }

@@ -203,6 +203,17 @@ struct FirewallBackend {
     driver: &'static str,
 }
 
+/// What is said of the storage. By the type of the driver alone do buildx, bake and Compose know a store that takes images
+/// with attestations, and of several platforms.
+fn driver_status(call: &Call<'_>) -> Vec<[String; 2]> {
+    let status = |name: &str, value: String| [name.to_owned(), value];
+    let mut all = vec![status("Backing Filesystem", host::file_system(&call.engine.options().data_root))];
+    if call.version.image_list_has_manifests() {
+        all.push(status("driver-type", "io.containerd.snapshotter.v1".to_owned()));
+    }
+    all
+}
+
 pub(super) fn info(call: &Call<'_>) -> Handled {
     let (engine, options) = (call.engine, call.engine.options());
     let version = call.version;
@@ -213,7 +224,7 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
         containers: engine.containers.all().len(),
         images: engine.images.store().count(),
         driver: "overlay",
-        driver_status: vec![["Backing Filesystem".to_owned(), host::file_system(&options.data_root)]],
+        driver_status: driver_status(call),
         memory_limit: limits.memory,
         swap_limit: limits.swap,
         cpu_cfs_period: limits.cpu_quota,
