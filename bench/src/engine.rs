@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use berth_tests::{Address, Client, rootfs};
 use serde_json::Value;
 
-use crate::session::Session;
+use crate::session::{Session, api};
 
 /// The image of all measurements.
 pub(crate) const IMAGE: &str = "berth-bench";
@@ -80,7 +80,7 @@ impl Engine {
 
     /// A client that connects for every request.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.address())
+        Client::new(self.address()).at(api())
     }
 
     /// Starts the engine, if a command was given and it does not run; gives the time until it answered.

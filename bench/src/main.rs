@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// its own.
     #[arg(long)]
     buildkit: Vec<String>,
+    /// The version of the API that is spoken; a current dockerd has none below 1.40.
+    #[arg(long, default_value = "1.20")]
+    api: String,
     /// Pods that run at once.
     #[arg(long, default_value_t = 110)]
     pods: usize,
@@ -84,6 +87,7 @@ pub(crate) struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    session::speak(arguments.api.clone());
     let mut table = Table::default();
     for (number, socket) in arguments.socket.iter().enumerate() {
         let name = arguments.name.get(number).cloned().unwrap_or_else(|| socket.display().to_string());

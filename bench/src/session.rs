@@ -1,5 +1,7 @@
 //! A client that keeps its connection, as the engines' own clients do.
 
+use std::sync::OnceLock;
+
 use anyhow::{Context, bail};
 use berth_tests::http::Connection;
 use berth_tests::{Address, Answer};
@@ -16,8 +18,18 @@ pub(crate) fn allow_descriptors(count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The version that all engines here serve.
-const OLD: &str = "1.20";
+/// The version of the API that is spoken where a measurement says none.
+static API: OnceLock<String> = OnceLock::new();
+
+/// Speaks this version of the API from now on; called once.
+pub(crate) fn speak(version: String) {
+    let _ = API.set(version);
+}
+
+/// The version that is spoken.
+pub(crate) fn api() -> &'static str {
+    API.get().map_or("1.20", String::as_str)
+}
 
 /// One kept connection.
 #[derive(Debug)]
@@ -32,9 +44,9 @@ impl Session {
         Self { address, connection: None }
     }
 
-    /// Makes a request at API 1.20; an answer with an error's status is a failure.
+    /// Makes a request; an answer with an error's status is a failure.
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
-        self.ask_at(OLD, method, path, body)
+        self.ask_at(api(), method, path, body)
     }
 
     /// Makes a request at a version of the API.

@@ -10,6 +10,7 @@ use berth_tests::{Context, Entry, query};
 use crate::Arguments;
 use crate::engine::{Engine, IMAGE};
 use crate::sample::{Sample, median, timed};
+use crate::session::api;
 
 /// The name of what is built.
 const NAME: &str = "berth-bench-built";
@@ -67,7 +68,7 @@ fn build(engine: &Engine, parameters: &[(&str, &str)], context: &[u8]) -> anyhow
 fn begin(engine: &Engine, parameters: &[(&str, &str)], length: usize) -> anyhow::Result<Connection> {
     let mut connection = Connection::open(&engine.address())?;
     connection.set_timeout(TIMEOUT)?;
-    let path = format!("/v1.20/build{}", query(&[&[("t", NAME), ("rm", "1")], parameters].concat()));
+    let path = format!("/v{}/build{}", api(), query(&[&[("t", NAME), ("rm", "1")], parameters].concat()));
     let length = length.to_string();
     let headers = [("Content-Type", "application/x-tar"), ("Content-Length", length.as_str())];
     connection.request("POST", &path, &headers, b"")?;
