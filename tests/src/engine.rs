@@ -233,6 +233,13 @@ impl Engine {
         processes.filter(|(_, command)| command.starts_with("berth-shim ")).map(|(pid, _)| pid).collect()
     }
 
+    /// The pids of the daemon's shims that wait for a container to be started.
+    #[must_use]
+    pub fn parked_shims(&self) -> BTreeSet<u32> {
+        let is_own = |pid: &u32| crate::host::parent_of(*pid) == Some(self.daemon.id());
+        crate::host::processes_called("berth-shim --parked").into_iter().filter(is_own).collect()
+    }
+
     /// The most memory that the daemon has had in use at once since it started or since
     /// [`Engine::forget_peak_memory`], in bytes.
     ///

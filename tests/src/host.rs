@@ -39,6 +39,23 @@ pub fn processes_of(root: &Path) -> BTreeMap<u32, String> {
     found
 }
 
+/// The pids of all processes whose command line begins so.
+#[must_use]
+pub fn processes_called(beginning: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let command = |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    pids.filter(|pid| String::from_utf8_lossy(&command(*pid)).replace('\0', " ").starts_with(beginning))
+        .collect()
+}
+
+/// The parent of a process.
+#[must_use]
+pub fn parent_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+}
+
 /// The host's mounts beneath a directory, as lines of `mountinfo`.
 #[must_use]
 pub fn mounts_of(root: &Path) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use berth_tests::cgroup;
 use berth_tests::frames::{self, STDOUT};
-use berth_tests::{Engine, Options, merged, sh, wait};
+use berth_tests::{Engine, Options, host, merged, sh, wait};
 use serde_json::json;
 
 /// Counts once every few milliseconds, for ever.
@@ -247,8 +247,7 @@ fn published_ports_and_the_network_survive() {
 }
 
 fn is_parent(parent: u32, child: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-    status.lines().any(|line| line == format!("PPid:\t{parent}"))
+    host::parent_of(child) == Some(parent)
 }
 
 fn kill(pid: u32) {

@@ -22,6 +22,7 @@ mod sysctl;
 mod tiny_init;
 
 pub use cgroup::Cgroup;
+pub use cgroup::hierarchy::Hierarchies;
 pub use cgroup::memory_notice::OutOfMemoryNotice;
 pub use container::{Created, Exec, ExecRequest, Given, Probe, Running, create};
 pub use error::{CgroupError, FailureKind, StartError};

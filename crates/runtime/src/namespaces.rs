@@ -15,13 +15,19 @@ use sys::user_namespace::{self, Origin};
 use crate::error::Doing;
 use crate::{Host, StartError};
 
-/// Which namespaces the clone makes. Those that belong to a user namespace are made before, by [`Joined::open`].
-pub(crate) fn new_namespaces(spec: &ContainerSpec) -> NewNamespaces {
+/// Which namespaces the clone makes. Those that belong to a user namespace are made before, by [`Joined::open`], and a
+/// network namespace may be there already.
+pub(crate) fn new_namespaces(spec: &ContainerSpec, joined: &Joined) -> NewNamespaces {
     let beside = match spec.user_namespace {
         Some(_) => NewNamespaces::default(),
         None => owned(spec),
     };
-    NewNamespaces { mount: true, pid: spec.namespaces.pid == Namespace::Own, ..beside }
+    NewNamespaces {
+        mount: true,
+        pid: spec.namespaces.pid == Namespace::Own,
+        network: beside.network && joined.network.is_none(),
+        ..beside
+    }
 }
 
 /// The new ones among those that belong to a user namespace, where there is one. (The pid namespace is the host's: its procfs
@@ -36,7 +42,7 @@ fn owned(spec: &ContainerSpec) -> NewNamespaces {
     }
 }
 
-/// The namespaces that a container joins, held open: of processes, or made before it.
+/// The namespaces that a container joins, held open: of processes, or made before its init.
 #[derive(Debug, Default)]
 pub(crate) struct Joined {
     /// The user namespace, which is entered last.
@@ -48,16 +54,22 @@ pub(crate) struct Joined {
 }
 
 impl Joined {
-    /// Opens them and checks that each is still the process that was meant.
-    pub(crate) fn open(host: &Host, spec: &ContainerSpec) -> Result<Self, StartError> {
+    /// Opens them and checks that each is still the process that was meant. `network` is a new namespace, for a container
+    /// that has one of its own that the host's root owns.
+    pub(crate) fn open(
+        host: &Host,
+        spec: &ContainerSpec,
+        network: Option<OwnedFd>,
+    ) -> Result<Self, StartError> {
         let namespaces = &spec.namespaces;
         let open = |namespace: &Namespace| match namespace {
             Namespace::Process(process) => open_process(host, *process).map(Some),
             Namespace::Own | Namespace::Host => Ok(None),
         };
+        let is_own = namespaces.network == Namespace::Own && spec.user_namespace.is_none();
         let joined = Self {
             user: None,
-            network: open(&namespaces.network)?,
+            network: open(&namespaces.network)?.or(network.filter(|_| is_own)),
             pid: open(&namespaces.pid)?,
             ipc: open(&namespaces.ipc)?,
             uts: open(&namespaces.uts)?,

@@ -16,6 +16,14 @@ pub use model::{BlockCounter, InterfaceCounters, Statistics};
 /// The descriptor number at which a new shim finds its control socket.
 pub const CONTROL_DESCRIPTOR: i32 = 3;
 
+/// The first argument of a shim that waits for its run directory: the first packet on its control socket is the path,
+/// as bytes, and what follows is the conversation of any shim. Arguments behind it only have the length of those that it
+/// shows then. The daemon and its shims are of one release here.
+pub const PARKED: &str = "--parked";
+
+/// The same with a network namespace made ahead.
+pub const PARKED_WITH_NETWORK: &str = "--parked=network";
+
 /// No packet is larger than this, in bytes.
 pub const MAXIMUM_PACKET: usize = 192 * 1024;
 

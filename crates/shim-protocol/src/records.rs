@@ -6,7 +6,7 @@ use model::ProcessReference;
 use serde::{Deserialize, Serialize};
 
 /// `processes.json`: enough to recognise, kill and clean up a container whose shim does not answer.
-/// The shim writes it first of all, and again (by renaming) when the container is made.
+/// The shim writes it before it makes anything, and again (by renaming) when the container is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShimProcesses {
     /// The shim itself.

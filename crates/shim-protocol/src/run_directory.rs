@@ -58,8 +58,8 @@ impl RunDirectory {
         self.0.join("moving")
     }
 
-    /// The shim's and its container's processes, JSON of [`crate::ShimProcesses`]; written by the shim first
-    /// of all, and again when the container is made.
+    /// The shim's and its container's processes, JSON of [`crate::ShimProcesses`]; written by the shim before
+    /// it makes anything, and again when the container is made.
     #[must_use]
     pub fn processes(&self) -> PathBuf {
         self.0.join("processes.json")

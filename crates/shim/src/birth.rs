@@ -1,53 +1,116 @@
 //! The first things a shim does, before anything can go wrong for its container.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use model::ContainerSpec;
+use model::{ContainerSpec, ProcessReference};
+use runtime::Hierarchies;
 use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
 use sys::background;
 use sys::child_signal::ChildSignal;
 use sys::epoll::{Interest, Poller};
+use sys::process_title::ProcessTitle;
 
 use crate::daemon::Daemon;
 use crate::error::ShimError;
 use crate::event_loop::EventLoop;
+use crate::parked::{self, Parking};
 use crate::protection::Protection;
 use crate::records;
 use crate::supervisor::{Birth, Supervisor};
 use crate::token::Token;
 
-/// Becomes a background process, opens the way for daemons, reads the specification. The first argument is the run
-/// directory; the second, where there is one, is the number of mount namespaces given behind the control socket.
-pub(crate) fn begin() -> Result<Supervisor, ShimError> {
-    let directory = std::env::args_os().nth(1).map(PathBuf::from).ok_or(ShimError::Usage)?;
-    let directory = RunDirectory::at(directory);
-    let held = std::env::args().nth(2).map_or(Ok(0), |count| count.parse()).map_err(|_| ShimError::Usage)?;
-    let mut given = background::detach(CONTROL_DESCRIPTOR, 1 + held).map_err(ShimError::Background)?;
-    let control = given.remove(0);
-    let protection = Protection::begin();
-    let processes = ShimProcesses { shim: records::own_reference(), init: None, cgroups: Vec::new() };
-    records::write_processes(&directory, &processes)?;
-    let (shared, children) = listen(control, &directory)?;
-    let spec = read_spec(&directory)?;
-    Ok(Supervisor::new(Birth {
-        directory,
-        spec,
-        held_mounts: given,
-        processes,
-        protection,
-        shared,
-        children,
-    }))
+/// What a shim has before it knows its container.
+pub(crate) struct Prepared {
+    own: ProcessReference,
+    protection: Protection,
+    poller: Poller,
+    children: ChildSignal,
+    /// What only a parked shim has.
+    pub(crate) ahead: Ahead,
 }
 
-fn listen(control: OwnedFd, directory: &RunDirectory) -> Result<(EventLoop, ChildSignal), ShimError> {
-    let poller = Poller::new().map_err(ShimError::Listen)?;
-    let daemon = Daemon::new(control, directory.socket(), &poller).map_err(ShimError::Listen)?;
-    let children = ChildSignal::open().map_err(ShimError::Listen)?;
-    poller.add(&children, Token::Children.pack(), Interest::READ).map_err(ShimError::Listen)?;
-    Ok((EventLoop::new(poller, daemon), children))
+/// What a parked shim has made or found out before its container is known.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    /// A network namespace that nothing is in.
+    pub(crate) network: Option<OwnedFd>,
+    /// The host's cgroup hierarchies.
+    pub(crate) hierarchies: Option<Hierarchies>,
+    /// Where the arguments are that say what the shim is there for.
+    pub(crate) title: Option<ProcessTitle>,
+}
+
+/// Becomes a background process, opens the way for daemons, reads the specification. The first argument is the run
+/// directory; the second, where there is one, is the number of mount namespaces given behind the control socket. A parked
+/// shim is told its run directory later: nothing is there to supervise when its daemon needs it no more.
+pub(crate) fn begin() -> Result<Option<Supervisor>, ShimError> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let first = arguments.first().ok_or(ShimError::Usage)?;
+    if let Some(parking) = Parking::parse(first) {
+        return begin_parked(parking);
+    }
+    let held = arguments.get(1).map_or(Some(0), |count| count.to_str()?.parse().ok());
+    let mut given = background::detach(CONTROL_DESCRIPTOR, 1 + held.ok_or(ShimError::Usage)?)
+        .map_err(ShimError::Background)?;
+    let control = given.remove(0);
+    let prepared = Prepared::new(Ahead::default())?;
+    prepared.bear(RunDirectory::at(PathBuf::from(first)), control, given).map(Some)
+}
+
+fn begin_parked(parking: Parking) -> Result<Option<Supervisor>, ShimError> {
+    let mut given = background::detach(CONTROL_DESCRIPTOR, 1).map_err(ShimError::Background)?;
+    let control = given.remove(0);
+    let prepared = Prepared::new(parked::prepare(parking))?;
+    match parked::wait(&control) {
+        Some(directory) => prepared.bear(directory, control, Vec::new()).map(Some),
+        None => Ok(None),
+    }
+}
+
+impl Prepared {
+    fn new(ahead: Ahead) -> Result<Self, ShimError> {
+        let protection = Protection::begin();
+        let poller = Poller::new().map_err(ShimError::Listen)?;
+        let children = ChildSignal::open().map_err(ShimError::Listen)?;
+        poller.add(&children, Token::Children.pack(), Interest::READ).map_err(ShimError::Listen)?;
+        Ok(Self { own: records::own_reference(), protection, poller, children, ahead })
+    }
+
+    fn bear(
+        self,
+        directory: RunDirectory,
+        control: OwnedFd,
+        held_mounts: Vec<OwnedFd>,
+    ) -> Result<Supervisor, ShimError> {
+        let Self { own, protection, poller, children, ahead } = self;
+        let daemon = Daemon::new(control, directory.socket(), &poller).map_err(ShimError::Listen)?;
+        let spec = read_spec(&directory)?;
+        let processes = ShimProcesses { shim: own, init: None, cgroups: Vec::new() };
+        let shared = EventLoop::new(poller, daemon);
+        Ok(Supervisor::new(Birth {
+            directory,
+            spec,
+            held_mounts,
+            processes,
+            protection,
+            shared,
+            children,
+            ahead,
+        }))
+    }
+}
+
+impl Ahead {
+    /// Shows what the shim serves, where its first arguments did not.
+    pub(crate) fn show(&mut self, directory: &RunDirectory) {
+        if let Some(title) = self.title.take() {
+            // Only people read it.
+            let _ = title.replace(&[OsStr::new("berth-shim"), directory.path().as_os_str(), OsStr::new("0")]);
+        }
+    }
 }
 
 fn read_spec(directory: &RunDirectory) -> Result<ContainerSpec, ShimError> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShimError {
     /// The run directory is missing in the arguments.
-    #[error("usage: berth-shim <run-directory>")]
+    #[error("usage: berth-shim <run-directory>|--parked[=network]")]
     Usage,
     /// Making itself a background process failed.
     #[error("cannot become a background process")]

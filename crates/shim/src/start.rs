@@ -19,6 +19,15 @@ impl Supervisor {
         let system = |act: &str, error: io::Error| {
             (Failure { kind: FailureKind::System, message: format!("{act}: {error}") }, 128)
         };
+        let host = Host::default();
+        let cgroup = match self.ahead.hierarchies.take() {
+            Some(hierarchies) => Ok(Cgroup::within(hierarchies, &host, &self.spec)),
+            None => Cgroup::of(&host, &self.spec),
+        };
+        let cgroup = cgroup.map_err(|error| start_failure(&error.into()))?;
+        // Known before they are made: a daemon removes them if this shim is killed at any moment from here.
+        self.processes.cgroups = cgroup.directories().to_vec();
+        self.write_processes()?;
         let log = Log::open(&self.spec.log, &self.spec).map_err(|error| {
             let message = format!("Failed to initialize logging driver: {error}");
             (Failure { kind: FailureKind::Refused, message }, 128)
@@ -28,12 +37,8 @@ impl Supervisor {
         let (theirs, ours) = stdio::make(terminal, wanted).map_err(|error| system("making pipes", error))?;
         let options = SessionOptions { owner: INIT, terminal, input_once: self.spec.stdin_once };
         self.init = Session::new(options, ours, self.spec.open_stdin, log, &mut self.shared);
-        let host = Host::default();
-        let cgroup = Cgroup::of(&host, &self.spec).map_err(|error| start_failure(&error.into()))?;
-        // Known before they are made: a daemon removes them if this shim is killed at any moment from here.
-        self.processes.cgroups = cgroup.directories().to_vec();
-        self.write_processes()?;
-        let given = Given { stdio: theirs, held_mounts: &self.held_mounts };
+        let given =
+            Given { stdio: theirs, held_mounts: &self.held_mounts, network: self.ahead.network.take() };
         let created =
             runtime::create(&host, &self.spec, cgroup, given).map_err(|error| start_failure(&error))?;
         self.watch_memory(&created);

@@ -16,6 +16,7 @@ use shim_protocol::{Failure, FailureKind, Notice, RunDirectory, ShimProcesses};
 use sys::child_signal::{ChildSignal, reap_strangers};
 use sys::epoll::Event;
 
+use crate::birth::Ahead;
 use crate::error::ShimError;
 use crate::event_loop::EventLoop;
 use crate::exec::Exec;
@@ -50,6 +51,7 @@ pub(crate) struct Birth {
     pub(crate) protection: Protection,
     pub(crate) shared: EventLoop,
     pub(crate) children: ChildSignal,
+    pub(crate) ahead: Ahead,
 }
 
 /// The whole shim.
@@ -62,6 +64,8 @@ pub(crate) struct Supervisor {
     pub(crate) processes: ShimProcesses,
     pub(crate) protection: Protection,
     children: ChildSignal,
+    /// What was made before the container was known, until it is used.
+    pub(crate) ahead: Ahead,
     pub(crate) shared: EventLoop,
     pub(crate) phase: Phase,
     pub(crate) init: Session,
@@ -83,7 +87,8 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     pub(crate) fn new(birth: Birth) -> Self {
-        let Birth { directory, spec, held_mounts, processes, protection, mut shared, children } = birth;
+        let Birth { directory, spec, held_mounts, processes, protection, mut shared, children, ahead } =
+            birth;
         let options =
             SessionOptions { owner: INIT, terminal: spec.process.terminal, input_once: spec.stdin_once };
         let init = Session::new(options, Ends::default(), false, Log::nothing(), &mut shared);
@@ -96,6 +101,7 @@ impl Supervisor {
             processes,
             protection,
             children,
+            ahead,
             shared,
             phase,
             init,
@@ -117,6 +123,7 @@ impl Supervisor {
         if let Err(failure) = self.create() {
             self.fail(failure.0, failure.1);
         }
+        self.ahead.show(&self.directory);
         let mut events = Vec::new();
         while !self.settle() {
             let timeout = self.shared.alarm.remaining(std::time::Instant::now());

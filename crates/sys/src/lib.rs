@@ -28,6 +28,7 @@ pub mod packet_info;
 pub mod private;
 pub mod private_mounts;
 pub mod process;
+pub mod process_title;
 pub mod program;
 pub mod project_quota;
 pub mod pseudo_file_system;

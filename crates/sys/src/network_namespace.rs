@@ -1,7 +1,8 @@
 //! Network namespaces of single threads, network_namespaces(7).
 
+use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -16,6 +17,19 @@ pub fn unshare() -> io::Result<()> {
     // SAFETY: CLONE_NEWNET touches no memory and only the calling thread's view of the network.
     let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes a new, empty network namespace that nothing is in. The calling thread stays where it is.
+///
+/// # Errors
+/// Those of unshare(2): root only.
+pub fn make() -> io::Result<OwnedFd> {
+    let present = || File::open("/proc/thread-self/ns/net");
+    let home = present()?;
+    unshare()?;
+    let made = present();
+    come_back(home.as_fd());
+    Ok(made?.into())
 }
 
 /// Moves the calling thread into the network namespace.
@@ -34,11 +48,15 @@ pub fn join(namespace: BorrowedFd<'_>) -> io::Result<()> {
 pub fn within<T>(namespace: BorrowedFd<'_>, home: BorrowedFd<'_>, act: impl FnOnce() -> T) -> io::Result<T> {
     join(namespace)?;
     let done = act();
-    // It only fails while the kernel has no memory for it, and the thread must not stay.
+    come_back(home);
+    Ok(done)
+}
+
+/// It only fails while the kernel has no memory for it, and the thread must not stay.
+fn come_back(home: BorrowedFd<'_>) {
     while join(home).is_err() {
         std::thread::yield_now();
     }
-    Ok(done)
 }
 
 /// Brings the loopback of the calling thread's network namespace up, with which 127.0.0.0/8 is there. One that
@@ -57,10 +75,21 @@ pub fn raise_loopback() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::os::fd::AsFd;
-
     use super::*;
+
+    #[test]
+    fn a_namespace_is_made_without_moving_the_thread() {
+        let link = || std::fs::read_link("/proc/thread-self/ns/net").expect("a namespace");
+        std::thread::spawn(move || {
+            let before = link();
+            let made = make().expect("root");
+            assert_eq!(link(), before);
+            join(made.as_fd()).expect("root");
+            assert_ne!(link(), before);
+        })
+        .join()
+        .expect("it ended");
+    }
 
     #[test]
     fn a_thread_comes_back_from_a_namespace_whose_loopback_it_raised() {

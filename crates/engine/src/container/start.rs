@@ -5,9 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{HostSettings, ProcessReference, Signal, Timestamp};
+use model::{HostSettings, Namespace, ProcessReference, Signal, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
-use sys::program::SealedProgram;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::create::Creator;
@@ -27,7 +26,7 @@ use crate::networking::{Networking, relays};
 use crate::outcome::Outcome;
 use crate::paths::Paths;
 use crate::recorded_failure::RecordedFailure;
-use crate::shim::{Incoming, RequestError, Shim};
+use crate::shim::{Incoming, NewNetwork, RequestError, Shim, ShimSource};
 use crate::volumes::HeldVolume;
 
 /// How long a shim may take for one step before the start fails.
@@ -38,6 +37,13 @@ struct Gate {
     init: ProcessReference,
     cgroups: Vec<std::path::PathBuf>,
     network_namespace: Option<std::os::fd::OwnedFd>,
+}
+
+/// What there is to a specification beside its file.
+struct Written {
+    /// The mounts that the shim gets.
+    held: Vec<HeldVolume>,
+    network: NewNetwork,
 }
 
 /// Why a start failed, with the exit code that clients are shown.
@@ -61,7 +67,7 @@ pub(crate) struct Starter {
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) lookup: StartLookup,
     pub(crate) follow_ups: FollowUps,
-    pub(crate) shim_program: Arc<SealedProgram>,
+    pub(crate) shims: Arc<ShimSource>,
     pub(crate) paths: Arc<Paths>,
 }
 
@@ -140,10 +146,10 @@ impl Starter {
     async fn run_steps(self: &Arc<Self>, container: &Arc<Container>) -> Result<(), StartFailure> {
         let record = container.record();
         let directory = self.paths.run(&record.id);
-        let held = self.write_specification(&record, container.purpose, &directory).await?;
+        let Written { held, network } =
+            self.write_specification(&record, container.purpose, &directory).await?;
         let namespaces: Vec<BorrowedFd<'_>> = held.iter().map(|held| held.namespace.as_fd()).collect();
-        let spawned =
-            fault::check("spawn").and_then(|()| Shim::spawn(&self.shim_program, &directory, &namespaces));
+        let spawned = fault::check("spawn").and_then(|()| Shim::begin(&self.shims, &directory, &namespaces));
         let (shim, mut notices) = match spawned {
             Ok(started) => started,
             Err(error) => {
@@ -157,6 +163,7 @@ impl Starter {
             return result.map(drop);
         }
         self.supervisor.supervise(Arc::clone(container), notices);
+        self.shims.note_start(network);
         Ok(())
     }
 
@@ -279,13 +286,13 @@ impl Starter {
         }
     }
 
-    /// Looks up what the container needs and writes it down; gives the mounts that its shim gets.
+    /// Looks up what the container needs and writes it down.
     async fn write_specification(
         self: &Arc<Self>,
         record: &Arc<Record>,
         purpose: Purpose,
         directory: &RunDirectory,
-    ) -> Result<Vec<HeldVolume>, StartFailure> {
+    ) -> Result<Written, StartFailure> {
         if record.damaged {
             return Err(Error::refused("its settings could not be read when the engine started").into());
         }
@@ -305,7 +312,9 @@ impl Starter {
             remove_run_directory(directory);
             file_error("write", &directory.spec())(source)
         })?;
-        Ok(held)
+        let is_new = spec.namespaces.network == Namespace::Own && spec.user_namespace.is_none();
+        let network = if is_new { NewNetwork::Made } else { NewNetwork::None };
+        Ok(Written { held, network })
     }
 }
 

@@ -13,28 +13,27 @@ mod channel;
 mod connection;
 mod process;
 mod request;
+mod source;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use shim_protocol::{
-    Answer, CONTROL_DESCRIPTOR, Envelope, Failure, FailureKind, Notice, Pieces, Received, Request,
-    RunDirectory, ShimProcesses,
+    Answer, Envelope, Failure, FailureKind, Notice, Pieces, Received, Request, RunDirectory, ShimProcesses,
 };
 use sys::bounded_read;
-use sys::program::SealedProgram;
 use tokio::sync::{mpsc, watch};
 
 use self::channel::Channel;
 use self::connection::{Connection, Pending};
 use self::process::Process;
 pub(crate) use self::request::RequestError;
+pub(crate) use self::source::{NewNetwork, ShimSource};
 use crate::error::Error;
 
 /// The longest record that a shim leaves in its run directory: a few names of cgroups.
@@ -82,25 +81,18 @@ enum State {
 }
 
 impl Shim {
-    /// Starts a shim for the container whose `spec.json` is in the run directory.
+    /// Gives a shim to the container whose `spec.json` is in the run directory.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub(crate) fn spawn(
-        program: &SealedProgram,
+    pub(crate) fn begin(
+        source: &ShimSource,
         directory: &RunDirectory,
         held_mounts: &[BorrowedFd<'_>],
     ) -> Result<(Arc<Self>, Notices), Error> {
         let failed = |source| Error::Shim { act: "start", source };
-        let (ours, theirs) = sys::seqpacket::pair().map_err(failed)?;
-        let count = held_mounts.len().to_string();
-        let arguments = [OsStr::new("berth-shim"), directory.path().as_os_str(), OsStr::new(&count)];
-        let channel = Channel::new(ours).map_err(failed)?;
-        let given: Vec<BorrowedFd<'_>> =
-            [theirs.as_fd()].into_iter().chain(held_mounts.iter().copied()).collect();
-        let pid = program.spawn(&arguments, &given, CONTROL_DESCRIPTOR).map_err(failed)?;
-        drop(theirs);
-        Ok(Self::serve(directory, Process::child(pid), Some(channel)))
+        let (process, channel) = source.obtain(directory, held_mounts).map_err(failed)?;
+        Ok(Self::serve(directory, process, Some(channel)))
     }
 
     /// Connects to a shim that an earlier daemon started.

@@ -35,6 +35,7 @@ use crate::options::{CgroupDriver, Options};
 use crate::paths::Paths;
 use crate::pods::{PodNetworks, Pods};
 use crate::realm::Realm;
+use crate::shim::ShimSource;
 use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
 use crate::usage::Usage;
@@ -101,7 +102,9 @@ impl Engine {
             tracing::warn!("{warning}");
         }
         let of_builds = builder.leftover_containers().to_vec();
-        let engine = Arc::new(low.build(Arc::new(shim_program), builder, volumes, identity));
+        let shims = ShimSource::new(shim_program, &low.paths.runs());
+        tokio::spawn(Arc::clone(&shims).keep_parked());
+        let engine = Arc::new(low.build(&shims, builder, volumes, identity));
         for realm in [&engine.docker, &engine.pods.realm] {
             tokio::spawn(Arc::clone(&realm.execs).forget_ended());
         }
@@ -130,14 +133,14 @@ impl Low {
     /// Makes all services above these.
     fn build(
         self,
-        shim_program: Arc<SealedProgram>,
+        shims: &Arc<ShimSource>,
         builder: builder::Builder,
         volumes: Vec<VolumeRow>,
         identity: String,
     ) -> Engine {
         let clients = Arc::new(ClientNumbers::default());
-        let pods = self.pods(&shim_program, &clients);
-        let docker = Arc::new(self.realm(&shim_program, volumes, &clients));
+        let pods = self.pods(shims, &clients);
+        let docker = Arc::new(self.realm(shims, volumes, &clients));
         let logs = Arc::new(self.logs());
         let streams = Arc::new(self.streams(&clients, &logs));
         let containers = Arc::clone(&docker.containers);
@@ -171,17 +174,11 @@ impl Low {
     }
 
     /// Makes the services of one world of containers, whose directory, events and networking these are.
-    fn realm(
-        &self,
-        shim_program: &Arc<SealedProgram>,
-        volumes: Vec<VolumeRow>,
-        clients: &Arc<ClientNumbers>,
-    ) -> Realm {
+    fn realm(&self, shims: &Arc<ShimSource>, volumes: Vec<VolumeRow>, clients: &Arc<ClientNumbers>) -> Realm {
         let (follow_ups, requests) = FollowUps::channel();
         let volumes = Arc::new(self.volumes(volumes));
         let supervisor = Arc::new(self.supervisor(&volumes, &follow_ups));
-        let containers =
-            Arc::new(self.containers(&volumes, &supervisor, follow_ups, Arc::clone(shim_program)));
+        let containers = Arc::new(self.containers(&volumes, &supervisor, follow_ups, Arc::clone(shims)));
         tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
         Realm {
             directory: Arc::clone(&self.directory),
@@ -197,14 +194,14 @@ impl Low {
     }
 
     /// Makes the services of pods: nothing that happens there is an event of Docker's.
-    fn pods(&self, shim_program: &Arc<SealedProgram>, clients: &Arc<ClientNumbers>) -> Pods {
+    fn pods(&self, shims: &Arc<ShimSource>, clients: &Arc<ClientNumbers>) -> Pods {
         let (directory, events) = (Arc::clone(&self.directory_of_pods), Arc::new(Events::default()));
         let networking = Networking::new(&self.registry, &events, &directory, &self.paths, &self.options);
         let low = Self { networking: Arc::new(networking), directory, events, ..self.clone() };
         let logs = Arc::new(low.logs());
         let streams = Arc::new(low.streams(clients, &logs));
         let networks = PodNetworks::new(&self.options, &self.paths, &low.directory);
-        Pods { realm: Arc::new(low.realm(shim_program, Vec::new(), clients)), streams, networks }
+        Pods { realm: Arc::new(low.realm(shims, Vec::new(), clients)), streams, networks }
     }
 
     fn logs(&self) -> Logs {
@@ -263,7 +260,7 @@ impl Low {
         volumes: &Arc<Volumes>,
         supervisor: &Arc<Supervisor>,
         follow_ups: FollowUps,
-        shim_program: Arc<SealedProgram>,
+        shims: Arc<ShimSource>,
     ) -> Containers {
         let creator = Arc::new(self.creator(volumes));
         let starter = Arc::new(Starter {
@@ -274,7 +271,7 @@ impl Low {
             supervisor: Arc::clone(supervisor),
             lookup: self.start_lookup(volumes),
             follow_ups,
-            shim_program,
+            shims,
             paths: Arc::clone(&self.paths),
         });
         let freezer =

@@ -30,8 +30,21 @@ impl Hierarchy {
     }
 }
 
-/// Reads them from the table of mounts.
-pub(crate) fn detect(host: &Host) -> Result<Vec<Hierarchy>, CgroupError> {
+/// The cgroup hierarchies of a host.
+#[derive(Debug, Clone)]
+pub struct Hierarchies(pub(super) Vec<Hierarchy>);
+
+impl Hierarchies {
+    /// Reads them from the table of mounts.
+    ///
+    /// # Errors
+    /// When the host has none mounted.
+    pub fn find(host: &Host) -> Result<Self, CgroupError> {
+        detect(host).map(Self)
+    }
+}
+
+pub(super) fn detect(host: &Host) -> Result<Vec<Hierarchy>, CgroupError> {
     let path = host.proc.join("self/mountinfo");
     let text = std::fs::read_to_string(&path)
         .map_err(|source| CgroupError::new(format!("open {}", path.display()), source))?;

@@ -8,7 +8,7 @@ mod devices;
 pub(crate) mod enter;
 mod file;
 pub(crate) mod freezer;
-mod hierarchy;
+pub(crate) mod hierarchy;
 mod huge_pages;
 mod limits;
 mod make;
@@ -24,7 +24,7 @@ use model::{CgroupParent, ContainerSpec, Resources};
 use crate::root::cgroup_view::CgroupLayout;
 use crate::root::host_devices::Node;
 use crate::{CgroupError, Host};
-use hierarchy::{Hierarchy, Kind};
+use hierarchy::{Hierarchies, Hierarchy, Kind};
 
 /// The group above containers that name none.
 const DEFAULT_PARENT: &str = "berth";
@@ -48,7 +48,12 @@ impl Cgroup {
     /// # Errors
     /// When the host has no cgroups mounted.
     pub fn of(host: &Host, spec: &ContainerSpec) -> Result<Self, CgroupError> {
-        let hierarchies = hierarchy::detect(host)?;
+        Ok(Self::within(Hierarchies::find(host)?, host, spec))
+    }
+
+    /// The same, with the host's hierarchies found already.
+    #[must_use]
+    pub fn within(Hierarchies(hierarchies): Hierarchies, host: &Host, spec: &ContainerSpec) -> Self {
         let parent = spec.cgroup_parent.as_ref().map_or(Path::new(DEFAULT_PARENT), CgroupParent::relative);
         let parent = parent.to_path_buf();
         let name = spec.scope.as_deref().unwrap_or(spec.id.as_str());
@@ -56,7 +61,7 @@ impl Cgroup {
             hierarchies.iter().map(|hierarchy| hierarchy.mount.join(&parent).join(name)).collect();
         let owns_parents = !spec.keeps_cgroup_parents && parent != Path::new(DEFAULT_PARENT);
         let (root, proc) = (host.cgroup.clone(), host.proc.clone());
-        Ok(Self { hierarchies, directories, parent, owns_parents, root, proc })
+        Self { hierarchies, directories, parent, owns_parents, root, proc }
     }
 
     /// Absolute paths of all directories.

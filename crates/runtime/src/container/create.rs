@@ -24,6 +24,9 @@ pub struct Given<'a> {
     pub stdio: Stdio,
     /// The mount namespaces that hold those of its volumes that are mounts.
     pub held_mounts: &'a [OwnedFd],
+    /// A new network namespace, which takes longer to make than all else of a clone. A container that does not need it
+    /// does without.
+    pub network: Option<OwnedFd>,
 }
 
 /// Makes a container: one clone into new namespaces. Returns while init still makes its mounts;
@@ -45,11 +48,11 @@ pub fn create(
     sysctl::check(&spec.sysctls, &spec.namespaces)?;
     label::check(spec)?;
     let stdio = given.stdio.above_standard().doing("preparing the standard streams")?;
-    let joined = Joined::open(host, spec)?;
+    let joined = Joined::open(host, spec, given.network)?;
     let devices = host_devices::collect(spec)?;
     or_remove(&cgroup, cgroup.make_unified())?;
-    let given = Given { stdio, ..given };
-    let mut created = clone_init(host, spec, given, &joined, &devices, cgroup)?;
+    let parts = Parts { stdio, held_mounts: given.held_mounts, joined: &joined, devices: &devices };
+    let mut created = clone_init(host, spec, parts, cgroup)?;
     // From here on a failure drops `created`, which undoes it.
     match complete(host, spec, (&joined, &devices), &mut created) {
         Ok(()) => Ok(created),
@@ -98,22 +101,28 @@ fn or_remove(cgroup: &Cgroup, made: Result<(), CgroupError>) -> Result<(), Start
     Ok(made?)
 }
 
+/// What init is born with.
+struct Parts<'a> {
+    stdio: Stdio,
+    held_mounts: &'a [OwnedFd],
+    joined: &'a Joined,
+    devices: &'a [host_devices::Node],
+}
+
 fn clone_init(
     host: &Host,
     spec: &ContainerSpec,
-    given: Given<'_>,
-    joined: &Joined,
-    devices: &[host_devices::Node],
+    parts: Parts<'_>,
     cgroup: Cgroup,
 ) -> Result<Created, StartError> {
+    let Parts { stdio, held_mounts, joined, devices } = parts;
     let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
     let target = cgroup.clone_target()?;
     let guard = joined.direct_children()?;
-    let cloned = sys::clone::clone(new_namespaces(spec), target.as_ref().map(AsFd::as_fd));
+    let cloned = sys::clone::clone(new_namespaces(spec, joined), target.as_ref().map(AsFd::as_fd));
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(ours);
-            let Given { stdio, held_mounts } = given;
             Birth { spec, joined, cgroup: &cgroup, devices, held_mounts, channel: &theirs }.live(stdio)
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),

@@ -151,11 +151,26 @@ impl Daemon {
     /// Starts a shim for a specification.
     pub(crate) fn spawn(place: &Place, spec: &ContainerSpec) -> Self {
         std::fs::write(place.run().spec(), serde_json::to_vec(spec).unwrap()).unwrap();
+        let run = place.run();
+        Self::spawn_with(&[OsStr::new("berth-shim"), run.path().as_os_str()])
+    }
+
+    /// Starts a shim that waits for its container.
+    pub(crate) fn park(place: &Place, kind: &str) -> Self {
+        let room = " ".repeat(place.run().path().as_os_str().len() + 1 - kind.len());
+        Self::spawn_with(&[OsStr::new("berth-shim"), OsStr::new(kind), OsStr::new(&room)])
+    }
+
+    /// Gives a shim that waits a container.
+    pub(crate) fn give(&self, place: &Place, spec: &ContainerSpec) {
+        std::fs::write(place.run().spec(), serde_json::to_vec(spec).unwrap()).unwrap();
+        self.send(place.run().path().as_os_str().as_encoded_bytes());
+    }
+
+    fn spawn_with(arguments: &[&OsStr]) -> Self {
         let program = SealedProgram::load(Path::new(env!("CARGO_BIN_EXE_berth-shim"))).unwrap();
         let (ours, theirs) = seqpacket::pair().unwrap();
-        let run = place.run();
-        let arguments = [OsStr::new("berth-shim"), run.path().as_os_str()];
-        let shim = program.spawn(&arguments, &[theirs.as_fd()], CONTROL_DESCRIPTOR).unwrap();
+        let shim = program.spawn(arguments, &[theirs.as_fd()], CONTROL_DESCRIPTOR).unwrap();
         Self { socket: ours, shim: Some(shim), next: 1, notices: VecDeque::new() }
     }
 
@@ -234,19 +249,29 @@ impl Daemon {
         exit
     }
 
+    /// Closes the connection as a daemon that ends, and waits until the shim has ended.
+    pub(crate) fn let_go(self) {
+        let shim = self.shim;
+        drop(self);
+        ended(shim);
+    }
+
     /// Waits until the shim has ended.
     pub(crate) fn gone(self) {
-        if let Some(shim) = self.shim {
-            let until = Instant::now() + TIMEOUT;
-            while std::fs::read_to_string(format!("/proc/{shim}/stat"))
-                .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
-            {
-                assert!(Instant::now() < until, "the shim does not end");
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            sys::program::reap(shim);
-        }
+        ended(self.shim);
     }
+}
+
+fn ended(shim: Option<u32>) {
+    let Some(shim) = shim else { return };
+    let until = Instant::now() + TIMEOUT;
+    while std::fs::read_to_string(format!("/proc/{shim}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
+    {
+        assert!(Instant::now() < until, "the shim does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sys::program::reap(shim);
 }
 
 fn readable(socket: &OwnedFd, until: Instant) -> bool {

@@ -1,0 +1,54 @@
+//! The arguments of the calling process as others see them, in `/proc/pid/cmdline` and in ps(1).
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Where the arguments of the calling process lie in its memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessTitle {
+    start: u64,
+    /// In bytes, with the zero behind each argument.
+    length: usize,
+}
+
+impl ProcessTitle {
+    /// Finds them: fields 48 and 49 of proc_pid_stat(5).
+    ///
+    /// # Errors
+    /// When /proc cannot be read or hides them.
+    pub fn find() -> io::Result<Self> {
+        let fields = crate::process::fields_after_name(Path::new("/proc"), std::process::id())?;
+        let mut fields = fields.split_whitespace().skip(45).map(str::parse::<u64>);
+        let (Some(Ok(start)), Some(Ok(end))) = (fields.next(), fields.next()) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let length = end.checked_sub(start).and_then(|length| usize::try_from(length).ok());
+        match length.filter(|length| start > 0 && *length > 0) {
+            Some(length) => Ok(Self { start, length }),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Shows others these arguments. They need the room of those that the process was started with: what is longer is
+    /// cut off. To be called when nobody in the process reads its arguments any more.
+    ///
+    /// # Errors
+    /// When the kernel lets nobody write to `/proc/self/mem`.
+    pub fn replace(self, arguments: &[&OsStr]) -> io::Result<()> {
+        let mut text = Vec::with_capacity(self.length);
+        for argument in arguments {
+            text.extend_from_slice(argument.as_bytes());
+            text.push(0);
+        }
+        text.resize(self.length, 0);
+        // Anything else in the last byte makes the kernel read on in the environment.
+        if let Some(last) = text.last_mut() {
+            *last = 0;
+        }
+        File::options().write(true).open("/proc/self/mem")?.write_all_at(&text, self.start)
+    }
+}

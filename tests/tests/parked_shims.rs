@@ -1,0 +1,146 @@
+//! The shim that waits for the next start: used once, replaced when it cannot be used, and never left behind.
+
+use std::collections::BTreeSet;
+
+use berth_tests::{Engine, host, merged, sh, wait};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+fn without_network(script: &str) -> Value {
+    merged(sh(script), json!({ "HostConfig": { "NetworkMode": "none" } }))
+}
+
+/// Starts a container that ends at once, until a shim is parked behind it; gives the shim's pid.
+fn park(engine: &Engine) -> u32 {
+    wait::until("a parked shim", || {
+        let id = engine.run(&without_network("true"));
+        engine.remove(&id);
+        wait_briefly(|| engine.parked_shims().into_iter().next())
+    })
+}
+
+/// What is there soon or not at all.
+fn wait_briefly<T>(ask: impl Fn() -> Option<T>) -> Option<T> {
+    (0..100).find_map(|_| {
+        let found = ask();
+        if found.is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        found
+    })
+}
+
+/// One that has waited for seconds has ended by itself.
+fn send(signal: Signal, pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    let _ = kill_process(pid, signal);
+}
+
+fn stop(pid: u32) {
+    send(Signal::STOP, pid);
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    wait::until("the stop", || (!host::runs(pid) || state().contains(") T ")).then_some(()));
+}
+
+fn gone(pid: u32) {
+    wait::until("the parked shim's end", || (!host::runs(pid)).then_some(()));
+}
+
+fn works(engine: &Engine) {
+    let id = engine.run(&without_network("echo fine"));
+    assert_eq!(engine.wait(&id), 0);
+    assert_eq!(engine.logs(&id).0, "fine\n");
+    engine.remove(&id);
+}
+
+#[test]
+fn a_start_takes_the_parked_shim_with_a_network_of_its_own() {
+    let engine = Engine::start();
+    let script = "sleep 600 & ls /sys/class/net; ip addr show lo | grep -c 127.0.0.1/8; wait";
+    // A parked shim waits for seconds only: a busy host may let one go before the next start comes.
+    let (id, shim) = wait::until("a container with the parked shim", || {
+        let _ = park(&engine);
+        let shim = park(&engine);
+        let id = engine.run(&without_network(script));
+        if engine.shims().contains(&shim) {
+            return Some((id, shim));
+        }
+        engine.remove(&id);
+        None
+    });
+    wait::until("its output", || (engine.logs(&id).0 == "lo\n1\n").then_some(()));
+    let network = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("a namespace");
+    assert_ne!(network(engine.pid(&id)), network(shim));
+    assert_eq!(network(shim), network(engine.daemon_pid()), "a shim stays in the daemon's network");
+    assert_eq!(engine.exec(&id, &["echo", "fine"]).stdout, "fine\n");
+    engine.remove(&id);
+    gone(shim);
+}
+
+#[test]
+fn a_parked_shim_serves_what_needs_none_of_what_it_made() {
+    let engine = Engine::start();
+    let holder = engine.run(&without_network("sleep 600"));
+    let network = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("a namespace");
+    for (mode, of) in
+        [("host".to_owned(), engine.daemon_pid()), (format!("container:{holder}"), engine.pid(&holder))]
+    {
+        let _ = park(&engine);
+        let _ = park(&engine);
+        let id = engine.run(&merged(sh("sleep 600"), json!({ "HostConfig": { "NetworkMode": mode } })));
+        assert_eq!(network(engine.pid(&id)), network(of), "{mode}");
+        engine.remove(&id);
+    }
+    let user = merged(sh("id -u"), json!({ "HostConfig": { "NetworkMode": "none" }, "User": "7" }));
+    let _ = park(&engine);
+    assert_eq!(engine.output(&user).stdout, "7\n");
+}
+
+#[test]
+fn a_parked_shim_that_was_killed_or_stopped_is_not_waited_for() {
+    let engine = Engine::start();
+    let killed = park(&engine);
+    send(Signal::KILL, killed);
+    gone(killed);
+    works(&engine);
+    let stopped = park(&engine);
+    stop(stopped);
+    works(&engine);
+    gone(stopped);
+    works(&engine);
+}
+
+#[test]
+fn a_parked_shim_ends_when_no_start_follows_and_with_its_daemon() {
+    let mut engine = Engine::start();
+    let parked = park(&engine);
+    gone(parked);
+    assert_eq!(engine.parked_shims(), BTreeSet::new());
+    let parked = park(&engine);
+    engine.kill_daemon();
+    gone(parked);
+    engine.start_daemon();
+    let parked = park(&engine);
+    engine.stop_daemon();
+    gone(parked);
+    engine.start_daemon();
+    works(&engine);
+}
+
+#[test]
+fn many_starts_at_once_leave_one_parked_shim_at_most() {
+    let engine = Engine::start();
+    let ids: Vec<String> = (0..12).map(|_| engine.create(&without_network("sleep 600"))).collect();
+    std::thread::scope(|scope| {
+        for id in &ids {
+            scope.spawn(|| engine.start(id));
+        }
+    });
+    assert_eq!(engine.shims().len(), ids.len());
+    assert!(engine.parked_shims().len() <= 1, "{:?}", engine.parked_shims());
+    for id in &ids {
+        engine.remove(id);
+    }
+    let none_left = || engine.shims().is_empty() && engine.parked_shims().is_empty();
+    wait::until("the shims' end", || none_left().then_some(()));
+}
