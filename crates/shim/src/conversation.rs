@@ -1,5 +1,6 @@
 //! One daemon's connection: state first, then its requests; the next one replaces it.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use shim_protocol::Notice;
@@ -16,16 +17,21 @@ impl Supervisor {
         self.shared.daemon.notify(notice, None, &self.shared.poller);
     }
 
-    pub(crate) fn report_created(&mut self) {
+    pub(crate) fn report_created(&mut self, network: Option<BorrowedFd<'_>>) {
         let Some(init) = self.processes.init else {
             return;
         };
         let notice = Notice::Created { init, cgroups: self.processes.cgroups.clone() };
+        self.shared.daemon.notify(&notice, network, &self.shared.poller);
+    }
+
+    fn report_created_again(&mut self) {
         let network = match &self.phase {
             Phase::Waiting(created) => created.network_namespace(),
             Phase::Running(_) | Phase::Over(_) => None,
         };
-        self.shared.daemon.notify(&notice, network, &self.shared.poller);
+        let network = network.and_then(|network| network.try_clone_to_owned().ok());
+        self.report_created(network.as_ref().map(AsFd::as_fd));
     }
 
     pub(crate) fn on_daemon(&mut self, event: Event) {
@@ -55,7 +61,7 @@ impl Supervisor {
     pub(crate) fn on_new_daemon(&mut self) {
         while self.shared.daemon.accept(&self.shared.poller) {
             self.shared.deserted_since = None;
-            self.report_created();
+            self.report_created_again();
             if let Some(at) = self.started_at {
                 self.notify(&Notice::Started { at });
             }

@@ -28,9 +28,8 @@ impl Supervisor {
         };
         let _ = self.shared.poller.remove(running.init());
         let finished_at = Timestamp::now();
-        // What cannot be removed now is left to the daemon, which knows the directories.
         let killed = self.memory.as_mut().and_then(|notice| notice.take().ok()).unwrap_or(0) > 0;
-        let _ = running.destroy();
+        let _ = running.end();
         self.memory = None;
         // The container's network namespace ends with it.
         self.names = None;
@@ -47,6 +46,11 @@ impl Supervisor {
         let _ = records::write_exit(&self.directory, &exit);
         let notice = Notice::Exited(exit);
         self.notify(&notice);
+        // Before the daemon is answered that it may forget the shim. What cannot be removed now is left to it: it knows
+        // the directories.
+        if let Phase::Running(running) = &self.phase {
+            let _ = running.remove_cgroup();
+        }
         self.phase = Phase::Over(notice);
     }
 

@@ -39,13 +39,17 @@ impl Supervisor {
         self.init = Session::new(options, ours, self.spec.open_stdin, log, &mut self.shared);
         let given =
             Given { stdio: theirs, held_mounts: &self.held_mounts, network: self.ahead.network.take() };
-        let created =
-            runtime::create(&host, &self.spec, cgroup, given).map_err(|error| start_failure(&error))?;
-        self.watch_memory(&created);
+        let mut created = runtime::create(&host, &self.spec, cgroup, given)
+            // What the daemon gives to systemd has its limits already.
+            .and_then(|created| if self.spec.scope.is_some() { created.limit() } else { Ok(created) })
+            .map_err(|error| start_failure(&error))?;
         self.processes.init = Some(created.init());
+        self.report_created(created.network_namespace());
+        // While the daemon makes the network.
+        created = created.limit().map_err(|error| start_failure(&error))?;
+        self.watch_memory(&created);
         self.write_processes()?;
         self.phase = Phase::Waiting(created);
-        self.report_created();
         Ok(())
     }
 

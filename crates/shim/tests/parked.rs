@@ -40,9 +40,13 @@ fn a_parked_shim_makes_the_container_that_it_gets() {
         assert_ne!(network_of(init.pid), network_of(shim));
         assert_eq!(network_of(shim), network_of(std::process::id()), "{kind}: it is where it was");
         assert_eq!(held_networks(shim), 0, "{kind}: only the container holds its network");
+        let until = std::time::Instant::now() + TIMEOUT;
+        while place.logged() != ["out:fine\n"] {
+            assert!(std::time::Instant::now() < until, "{:?}", place.logged());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         daemon.ask(Request::Signal(model::Signal::KILL), None).unwrap();
         assert_eq!(daemon.finish().code, 137);
-        assert_eq!(place.logged(), ["out:fine\n"]);
     }
 }
 

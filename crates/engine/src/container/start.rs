@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{HostSettings, Namespace, ProcessReference, Signal, Timestamp};
+use model::{ErrorKind, HostSettings, Namespace, ProcessReference, Signal, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -55,6 +55,20 @@ pub(crate) struct StartFailure {
 impl From<Error> for StartFailure {
     fn from(error: Error) -> Self {
         Self { error, exit_code: 128 }
+    }
+}
+
+impl StartFailure {
+    /// A shim that has given up refuses what it is asked: its own report says why.
+    fn or_reported(self, notices: &mut UnboundedReceiver<Incoming>) -> Self {
+        if matches!(self.error, Error::System { kind: ErrorKind::Conflict, .. }) {
+            while let Ok(incoming) = notices.try_recv() {
+                if let Err(reported) = check_failure(incoming.notice) {
+                    return reported;
+                }
+            }
+        }
+        self
     }
 }
 
@@ -157,10 +171,10 @@ impl Starter {
                 return Err(error.into());
             }
         };
-        let result = self.pass_gate(container, &shim, &mut notices).await;
-        if result.is_err() {
+        if let Err(failure) = self.pass_gate(container, &shim, &mut notices).await {
+            let failure = failure.or_reported(&mut notices);
             self.undo_start(container, &shim, &mut notices, &directory).await;
-            return result.map(drop);
+            return Err(failure);
         }
         self.supervisor.supervise(Arc::clone(container), notices);
         self.shims.note_start(network);

@@ -19,7 +19,7 @@ impl Cgroup {
         let rules = rules(spec, nodes)?;
         if let Some(directory) = self.legacy("devices") {
             file::write(directory, "devices.deny", "a")?;
-            return rules.iter().try_for_each(|rule| file::write(directory, "devices.allow", &text(rule)));
+            return file::write_each(directory, "devices.allow", rules.iter().map(text));
         }
         let Some(directory) = self.unified() else { return Ok(()) };
         let act = || format!("restricting devices in {}", directory.display());

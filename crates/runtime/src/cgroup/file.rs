@@ -8,13 +8,25 @@ use crate::CgroupError;
 
 /// Writes a value.
 pub(crate) fn write(directory: &Path, name: &str, value: &str) -> Result<(), CgroupError> {
+    write_each(directory, name, std::iter::once(value))
+}
+
+/// Writes values, each for itself.
+pub(crate) fn write_each(
+    directory: &Path,
+    name: &str,
+    values: impl Iterator<Item: AsRef<str>>,
+) -> Result<(), CgroupError> {
     let path = directory.join(name);
     let mut file = OpenOptions::new()
         .write(true)
         .open(&path)
         .map_err(|source| CgroupError::new(format!("open {}", path.display()), source))?;
-    file.write_all(value.as_bytes())
-        .map_err(|source| CgroupError::new(format!("write {}", path.display()), source))
+    for value in values {
+        file.write_all(value.as_ref().as_bytes())
+            .map_err(|source| CgroupError::new(format!("write {}", path.display()), source))?;
+    }
+    Ok(())
 }
 
 /// Reads a file whole.

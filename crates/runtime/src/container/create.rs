@@ -29,8 +29,8 @@ pub struct Given<'a> {
     pub network: Option<OwnedFd>,
 }
 
-/// Makes a container: one clone into new namespaces. Returns while init still makes its mounts;
-/// what fails there is reported by [`Created::start`].
+/// Makes a container: one clone into new namespaces. Returns while init still makes its mounts, and before its cgroup has
+/// limits; what fails there is reported by [`Created::start`].
 ///
 /// `cgroup` is what [`Cgroup::of`] names for the specification: the caller may note it down before it
 /// exists. The caller must have a single thread. Descriptors of its stdio are closed in the caller.
@@ -51,10 +51,10 @@ pub fn create(
     let joined = Joined::open(host, spec, given.network)?;
     let devices = host_devices::collect(spec)?;
     or_remove(&cgroup, cgroup.make_unified())?;
-    let parts = Parts { stdio, held_mounts: given.held_mounts, joined: &joined, devices: &devices };
+    let parts = Parts { stdio, held_mounts: given.held_mounts, joined: &joined, devices };
     let mut created = clone_init(host, spec, parts, cgroup)?;
     // From here on a failure drops `created`, which undoes it.
-    match complete(host, spec, (&joined, &devices), &mut created) {
+    match complete(host, spec, &joined, &mut created) {
         Ok(()) => Ok(created),
         Err(error) => Err(created.own_words(error)),
     }
@@ -64,7 +64,7 @@ pub fn create(
 fn complete(
     host: &Host,
     spec: &ContainerSpec,
-    (joined, devices): (&Joined, &[host_devices::Node]),
+    joined: &Joined,
     created: &mut Created,
 ) -> Result<(), StartError> {
     let pid = created.running.init.reference.pid;
@@ -88,7 +88,6 @@ fn complete(
     or_remove(cgroup, cgroup.make_legacy())?;
     // A child that has failed reports why at the start.
     let _ = created.channel.command(&Command::CgroupMade);
-    cgroup.limit(spec, devices)?;
     Ok(())
 }
 
@@ -106,7 +105,7 @@ struct Parts<'a> {
     stdio: Stdio,
     held_mounts: &'a [OwnedFd],
     joined: &'a Joined,
-    devices: &'a [host_devices::Node],
+    devices: Vec<host_devices::Node>,
 }
 
 fn clone_init(
@@ -123,7 +122,8 @@ fn clone_init(
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(ours);
-            Birth { spec, joined, cgroup: &cgroup, devices, held_mounts, channel: &theirs }.live(stdio)
+            let (cgroup, devices) = (&cgroup, devices.as_slice());
+            Birth { spec, joined, cgroup, devices, held_mounts, channel: &theirs }.live(stdio)
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {
@@ -143,7 +143,7 @@ fn clone_init(
         terminal: None,
         is_destroyed: Cell::new(false),
     };
-    Ok(Created { running, channel: ours, network_namespace: None })
+    Ok(Created { running, channel: ours, network_namespace: None, devices: Some(devices) })
 }
 
 /// Of a child that is not reaped, or of a process that is known to be the one that is meant.

@@ -8,6 +8,7 @@ use model::{ContainerSpec, Namespace, ProcessSpec, Signal, Statistics};
 use crate::cgroup::Cgroup;
 use crate::cgroup::freezer::FreezerState;
 use crate::channel::Channel;
+use crate::root::host_devices::Node;
 use crate::{CgroupError, Host, Process};
 
 /// A container whose init makes its mounts and then waits at the gate. Dropped, it is undone.
@@ -16,6 +17,8 @@ pub struct Created {
     pub(super) running: Running,
     pub(super) channel: Channel,
     pub(super) network_namespace: Option<OwnedFd>,
+    /// Nodes of the host's devices, until the cgroup allows them.
+    pub(super) devices: Option<Vec<Node>>,
 }
 
 /// A container whose init runs its program. Dropped without [`Running::destroy`], it is killed and
@@ -117,15 +120,31 @@ impl Running {
         Ok(statistics)
     }
 
-    /// Kills what is left of the container and removes its cgroup. Init must have been waited for;
-    /// call it once after that and before the exit is reported. May be called again.
+    /// Kills what is left of the container. Init must have been waited for; call it once after that and before the exit
+    /// is reported. May be called again.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be emptied.
+    pub fn end(&self) -> Result<(), CgroupError> {
+        self.is_destroyed.set(true);
+        self.cgroup.kill()
+    }
+
+    /// Removes the cgroup of a container of which nothing is left.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_cgroup(&self) -> Result<(), CgroupError> {
+        self.cgroup.remove()
+    }
+
+    /// Kills what is left of the container and removes its cgroup: [`Self::end`], then [`Self::remove_cgroup`].
     ///
     /// # Errors
     /// When the cgroup cannot be emptied or removed.
     pub fn destroy(&self) -> Result<(), CgroupError> {
-        self.is_destroyed.set(true);
-        self.cgroup.kill()?;
-        self.cgroup.remove()
+        self.end()?;
+        self.remove_cgroup()
     }
 }
 

@@ -30,20 +30,33 @@ impl Created {
         &self.running.cgroup
     }
 
+    /// Gives the container's cgroup its limits and devices, unless it has them: they are in force before the gate opens.
+    ///
+    /// # Errors
+    /// [`StartError`] when the kernel refuses one; everything made is undone then.
+    pub fn limit(mut self) -> Result<Self, StartError> {
+        let Some(devices) = self.devices.take() else { return Ok(self) };
+        match self.running.cgroup.limit(&self.running.spec, &devices) {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.own_words(error.into())),
+        }
+    }
+
     /// Opens the gate: init enters its cgroup, configures its interface, drops its privileges and executes the program.
     /// Returns when the program runs.
     ///
     /// # Errors
     /// [`StartError`] with the words for the client; everything made is undone then.
-    pub fn start(mut self, interface: Option<&InterfaceConfig>) -> Result<Running, StartError> {
+    pub fn start(self, interface: Option<&InterfaceConfig>) -> Result<Running, StartError> {
+        let mut created = self.limit()?;
         let command = Command::Start(interface.cloned());
-        if let Err(error) = self.channel.command(&command).doing("telling the child to start") {
-            return Err(self.own_words(error));
+        if let Err(error) = created.channel.command(&command).doing("telling the child to start") {
+            return Err(created.own_words(error));
         }
         let mut gifts = Gifts::default();
-        await_program(&self.channel, &mut gifts, Instant::now() + START_TIMEOUT)?;
-        self.running.terminal = gifts.terminal;
-        Ok(self.running)
+        await_program(&created.channel, &mut gifts, Instant::now() + START_TIMEOUT)?;
+        created.running.terminal = gifts.terminal;
+        Ok(created.running)
     }
 
     /// The reason why the container cannot go on: what the child has reported, since the parent's error
