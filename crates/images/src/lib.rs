@@ -72,5 +72,6 @@ pub use tree::Accounts as HostAccounts;
 pub use tree::ReservedName;
 pub use tree::TreeSize;
 pub use tree::remove as remove_tree;
+pub use tree::{KnownContent, KnownFiles, LentFile};
 pub use unpack::{Overwrite, Ownership, Reserve, Space, Unpacked, unpack};
 pub use uses::{ImageUse, ImageUsers, UseKind};

@@ -175,6 +175,7 @@ impl Store {
     pub fn size_of_images(&self, used: &HashSet<Digest>) -> ImagesSize {
         let index = self.index();
         let sum = |keys: HashSet<&LayerKey>| -> u64 {
+            let keys: HashSet<&LayerKey> = keys.into_iter().flat_map(|key| index.with_base(key)).collect();
             keys.into_iter().filter_map(|key| index.layers.get(key)).map(LayerRecord::on_disk).sum()
         };
         let images = index.images.values().filter(|image| !index.steps.contains_key(&image.id));

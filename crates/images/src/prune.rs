@@ -56,9 +56,11 @@ impl Store {
         Ok(pruned)
     }
 
+    /// The layers that may go with an image, and what each takes: its own, and those that lend them files.
     fn layer_sizes(&self, image: &Digest) -> HashMap<LayerKey, u64> {
         let index = self.index();
-        let layers = index.images.get(image).into_iter().flat_map(|image| image.layers.iter());
-        layers.filter_map(|key| Some((LayerKey::clone(key), index.layers.get(key)?.on_disk()))).collect()
+        let own = index.images.get(image).into_iter().flat_map(|image| image.layers.iter());
+        let with_base = own.flat_map(|key| index.with_base(key));
+        with_base.filter_map(|key| Some((LayerKey::clone(key), index.layers.get(key)?.on_disk()))).collect()
     }
 }

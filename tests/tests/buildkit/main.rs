@@ -24,6 +24,7 @@ mod hostile_graphs;
 mod image_builds;
 mod instructions;
 mod layouts;
+mod lending;
 mod offers;
 mod patterns;
 mod peer;

@@ -162,14 +162,25 @@ impl Build<'_> {
         let lower = if transfer.is_linked { Vec::new() } else { lower };
         let root = self.scratch_path("upper");
         let mut upper = Upper::create(root.clone(), &lower)?;
+        let copy = || format!("{:?} {} {}", transfer.from, words.sources, to.destination);
+        let lending = self.lending(tree, items, copy, &lower);
+        if let Some(lending) = &lending {
+            upper.record(lending.ledger());
+        }
         match tree {
             Some(tree) => place(&mut upper, &tree.cancellable(self), items, &placement)?,
             None => place(&mut upper, &NoTree, items, &placement)?,
         }
         let has_replaced = upper.has_replaced();
+        let ledger = upper.take_ledger();
         upper.finish()?;
         self.check_cancelled()?;
-        let layer = self.work.builder.store.adopt_layer(&root, &lower)?.finish()?;
+        let layer = match (tree, lending.zip(ledger)) {
+            (Some(tree), Some(recorded)) => {
+                self.adopt_copied(recorded, &tree.cancellable(self), &root, &lower)?
+            }
+            _ => self.work.builder.store.adopt_layer(&root, &lower)?.finish()?,
+        };
         Ok(Copied { layer, has_replaced })
     }
 

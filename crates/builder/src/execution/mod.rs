@@ -29,6 +29,8 @@ mod in_flight;
 mod judging;
 mod known_layers;
 mod layer_notes;
+mod lending;
+mod lending_layers;
 mod metadata;
 mod mounts;
 mod outline;
@@ -69,6 +71,7 @@ use cache_mounts::CacheMounts;
 use contexts::Contexts;
 use earlier::{EarlierStages, FinishedStage};
 use graph::Graph;
+use lending_layers::LendingLayers;
 use plan::Plan;
 use prepare::{Choice, prepare};
 use state::{Build, Parameters, Work};
@@ -95,7 +98,18 @@ impl Builder {
         let engine_version = engine_version.into();
         let cache = Arc::default();
         let notes_written = AtomicUsize::new(0);
-        Ok(Self { store, directory, engine_version, cache, leftover, cache_mounts, secrets, notes_written })
+        let lending = LendingLayers::default();
+        Ok(Self {
+            store,
+            directory,
+            engine_version,
+            cache,
+            leftover,
+            cache_mounts,
+            secrets,
+            notes_written,
+            lending,
+        })
     }
 
     /// The containers of builds that an earlier process was in the middle of: nobody needs them, but

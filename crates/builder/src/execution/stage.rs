@@ -141,7 +141,7 @@ impl Stage {
 
     /// The layers' directories, topmost first.
     pub(super) fn directories(&self) -> Vec<PathBuf> {
-        self.layers.iter().rev().map(Layer::directory).collect()
+        self.layers.iter().rev().flat_map(Layer::directories).collect()
     }
 
     /// The variables that words may name: ENV before ARG; in a graph the last of both.

@@ -14,6 +14,7 @@ use super::cache::Cache;
 use super::cache_mounts::CacheMounts;
 use super::contexts::Contexts;
 use super::earlier::EarlierStages;
+use super::lending_layers::LendingLayers;
 use super::stage::Stage;
 use crate::dockerfile;
 use crate::error::BuildError;
@@ -38,6 +39,8 @@ pub struct Builder {
     pub(super) secrets: PathBuf,
     /// How many notes of layers it has written.
     pub(super) notes_written: AtomicUsize,
+    /// The layers of copies that lend the next ones their files.
+    pub(super) lending: LendingLayers,
 }
 
 /// What one build works with beside its request.

@@ -72,7 +72,7 @@ impl Build<'_> {
         if let Some(NamedContext::Held(id)) = self.work.contexts.source(&from) {
             let store = &self.work.builder.store;
             let layers = store.layers(&store.image(id)?)?;
-            let tree = ImageTree::new(layers.iter().rev().map(Layer::directory).collect(), layers);
+            let tree = ImageTree::new(layers.iter().rev().flat_map(Layer::directories).collect(), layers);
             return Ok(StepTree::Image { tree, image: Some(*id) });
         }
         let from = match self.work.contexts.source(&from) {

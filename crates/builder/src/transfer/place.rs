@@ -96,6 +96,13 @@ pub(crate) fn place(
         }
         upper.forget_names();
         place_item(upper, source, item, placement)?;
+        for copied in upper.take_back() {
+            let content = match source.give(&copied.source)? {
+                Given::Bytes(bytes) => FileSource::Bytes(bytes),
+                Given::Copy(path) | Given::Link(path) => FileSource::Copy(path),
+            };
+            upper.make(copied, content);
+        }
         // What comes after it changes the times of the directories that it is put into.
         Ok(upper.set_times()?)
     })
@@ -211,7 +218,7 @@ fn place_file(
     }
     let (mut position, name) = file_place(upper, &selected.name, placement)?;
     room_for(upper, (&position, &name), &selected.node, placement)?;
-    put(upper, (&mut position, &name), selected.node.clone(), given, placement)?;
+    put(upper, (&mut position, &name), dressed(selected.node.clone(), placement), given)?;
     Ok(upper.complete()?)
 }
 
@@ -286,13 +293,21 @@ fn place_children(
             continue;
         }
         let is_file = matches!(node.kind, NodeKind::File { .. });
-        let given = is_file.then(|| source.give(&path)).transpose()?;
         let is_directory = node.is_directory();
         let room = match room {
             Room::Vacant => Room::Vacant,
             Room::Taken => room_for(upper, (position, &name), &node, placement)?,
         };
-        put(upper, (position, &name), node, given, placement)?;
+        let node = dressed(node, placement);
+        if upper.is_recorded() {
+            let content = if is_file { source.digest(&path)? } else { None };
+            if upper.leave(position, &name, &node, (content.as_ref(), &path))? {
+                path.pop();
+                continue;
+            }
+        }
+        let given = is_file.then(|| source.give(&path)).transpose()?;
+        put(upper, (position, &name), node, given)?;
         if is_directory {
             let missing = || TreeError::NotDirectory(path.clone());
             let directory = position.directory().enter(&name)?.ok_or_else(missing)?;
@@ -305,20 +320,24 @@ fn place_children(
     upper.complete()
 }
 
-/// Puts a node there; a file maybe only when the upper directory is completed.
-fn put(
-    upper: &mut Upper,
-    (position, name): (&mut Position, &OsStr),
-    mut node: Node,
-    given: Option<Given>,
-    placement: &Placement<'_>,
-) -> Result<(), TreeError> {
+/// A node of the source as it is put there.
+fn dressed(mut node: Node, placement: &Placement<'_>) -> Node {
     set_permissions(&mut node, placement);
     if placement.owner.is_some() || !placement.keeps_owners {
         let Owner { user, group } = owner(placement);
         node.metadata.user = user;
         node.metadata.group = group;
     }
+    node
+}
+
+/// Puts a node there; a file maybe only when the upper directory is completed.
+fn put(
+    upper: &mut Upper,
+    (position, name): (&mut Position, &OsStr),
+    node: Node,
+    given: Option<Given>,
+) -> Result<(), TreeError> {
     match given {
         Some(Given::Bytes(bytes)) if node.shared.is_none() => {
             upper.place_file(position, name, node, FileSource::Bytes(bytes))

@@ -12,9 +12,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use images::Space;
+use model::Digest;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::create::{Content, create, dress, remove, set_time};
+use super::ledger::{Copied, Ledger};
 use super::view::Found;
 use super::writers::{FileSource, NewFile, Writers};
 use super::{Directory, Inode, Metadata, Missing, Modified, Node, Position, TreeError, View, attributes};
@@ -31,6 +33,8 @@ pub(crate) struct Upper {
     put: HashMap<Inode, (PathBuf, u64)>,
     has_replaced: bool,
     writers: Writers,
+    /// What is put into it, where somebody wants to know.
+    ledger: Option<Ledger>,
 }
 
 impl Upper {
@@ -56,6 +60,7 @@ impl Upper {
             put: HashMap::new(),
             has_replaced: false,
             writers: Writers::default(),
+            ledger: None,
         })
     }
 
@@ -75,6 +80,55 @@ impl Upper {
     /// Has nodes that are put from now on share nothing with those before.
     pub(crate) fn forget_names(&mut self) {
         self.put.clear();
+    }
+
+    /// Has a ledger kept of what is put into it.
+    pub(crate) fn record(&mut self, ledger: Ledger) {
+        self.ledger = Some(ledger);
+    }
+
+    /// Whether a ledger is kept.
+    pub(crate) const fn is_recorded(&self) -> bool {
+        self.ledger.is_some()
+    }
+
+    /// Ends the ledger.
+    pub(crate) fn take_ledger(&mut self) -> Option<Ledger> {
+        self.ledger.take()
+    }
+
+    /// Notes what is put under a name, in the ledger; whether it is left where an earlier layer has it. `content` is a
+    /// file's, which lies at a path of its source.
+    ///
+    /// # Errors
+    /// [`TreeError::File`] when its directory cannot be made.
+    pub(crate) fn leave(
+        &mut self,
+        position: &mut Position,
+        name: &OsStr,
+        node: &Node,
+        (content, source): (Option<&Digest>, &Path),
+    ) -> Result<bool, TreeError> {
+        let Some(ledger) = &mut self.ledger else { return Ok(false) };
+        if !ledger.note(position.path().join(name), node, content, source) {
+            return Ok(false);
+        }
+        self.materialise(position)?;
+        Ok(true)
+    }
+
+    /// The files that were left where an earlier layer has them and are to be made after all.
+    pub(crate) fn take_back(&mut self) -> Vec<Copied> {
+        self.ledger.as_mut().map(Ledger::take_back).unwrap_or_default()
+    }
+
+    /// Makes such a file, now or a little later.
+    pub(crate) fn make(&mut self, copied: Copied, source: FileSource) {
+        let path = self.root.join(&copied.path);
+        self.writers.add(NewFile { path, shown: copied.path.clone(), node: copied.node.clone(), source });
+        if let Some(ledger) = &mut self.ledger {
+            ledger.note_made(copied);
+        }
     }
 
     /// Notes that a file takes the place of a directory, or the other way round.

@@ -75,7 +75,7 @@ pub(super) fn write_files(
     // Held, so that no layer goes while it is read.
     let layers = store.layers(&image)?;
     let documents = Documents::write(&files.documents, directory)?;
-    let layers = layers.iter().rev().map(images::Layer::directory);
+    let layers = layers.iter().rev().flat_map(images::Layer::directories);
     let directories: Vec<_> = documents.iter().map(|own| own.0.clone()).chain(layers).collect();
     images::export(&directories, out).map(drop)
 }

@@ -5,6 +5,8 @@
 //! layers/<key>/assembly    zstd: every byte of the tar that is not a file's content, and where those are
 //! layers/<key>/replaced/   contents that a later entry of the same tar replaced, if any
 //! ```
+//!
+//! A layer may have a base: another layer, which lends it the files that its own directory does not have.
 
 mod hash;
 mod intake;
@@ -15,6 +17,6 @@ mod replay;
 use hash::HashingChunks;
 pub(crate) use hash::HashingWriter;
 pub(crate) use intake::take;
-pub(crate) use pack::{pack, pack_tar, prepare};
+pub(crate) use pack::{Packed, pack, pack_known, pack_tar, prepare};
 pub(crate) use places::{ASSEMBLY, DIFF, REPLACED};
 pub(crate) use replay::replay;

@@ -8,7 +8,7 @@ use model::Digest;
 use super::{ASSEMBLY, DIFF, HashingWriter};
 use crate::Error;
 use crate::assembly::AssemblyWriter;
-use crate::tree::{Form, Packer, ReservedName, Stack};
+use crate::tree::{Form, KnownFiles, Packer, ReservedName, Stack};
 
 /// A layer whose tar was packed and hashed.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,16 @@ pub(crate) fn prepare(place: &Path) -> Result<(), Error> {
 /// # Errors
 /// `Internal` when it cannot be read or recorded.
 pub(crate) fn pack(place: &Path, below: Stack) -> Result<Packed, Error> {
-    pack_recorded(place, below).map_err(failed(place))
+    pack_recorded(place, below, None).map_err(failed(place))
+}
+
+/// Packs the layer at `place` as [`pack`] does, with the contents of some files taken from elsewhere, and those that another
+/// layer lends as if they were there.
+///
+/// # Errors
+/// `Internal` when it cannot be read or recorded.
+pub(crate) fn pack_known(place: &Path, below: Stack, files: KnownFiles<'_>) -> Result<Packed, Error> {
+    pack_recorded(place, below, Some(files)).map_err(failed(place))
 }
 
 /// A name that no layer can hold is the user's; whatever else fails is the store's.
@@ -45,10 +54,14 @@ fn failed(place: &Path) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-fn pack_recorded(place: &Path, below: Stack) -> io::Result<Packed> {
+fn pack_recorded(place: &Path, below: Stack, known: Option<KnownFiles<'_>>) -> io::Result<Packed> {
     let mut assembly = AssemblyWriter::create(&place.join(ASSEMBLY))?;
     let mut out = HashingWriter::new(io::sink());
-    let mut packer = Packer::new(&mut out, Form::Difference, Some(&mut assembly)).reading_ahead();
+    let packer = Packer::new(&mut out, Form::Difference, Some(&mut assembly)).reading_ahead();
+    let mut packer = match known {
+        Some(files) => packer.knowing(files),
+        None => packer,
+    };
     packer.directory(Stack::open(&[place.join(DIFF)])?, below, b"")?;
     let (size, _) = packer.finish()?;
     assembly.finish()?;
@@ -102,7 +115,7 @@ mod tests {
         let packed = pack(&place, Stack(Vec::new())).expect("a layer");
         assert_eq!((packed.diff_id, packed.tar_size), (digest_of(&plain), plain.len() as u64));
         let mut again = Vec::new();
-        crate::layer::replay(&place, &mut again).expect("its tar");
+        crate::layer::replay(&place, None, &mut again).expect("its tar");
         assert!(again == plain, "the record gives the same tar");
         fs::remove_dir_all(&place).expect("removed");
     }

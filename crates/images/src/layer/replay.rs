@@ -14,15 +14,18 @@ use crate::unpack::open_beneath;
 
 /// Contents are copied in pieces of this size.
 const PIECE: usize = 256 * 1024;
+const READING: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW);
 
-/// Writes the tar of the layer in `directory` to `out`; gives its size.
+/// Writes the tar of the layer in `directory` to `out`; gives its size. `base` is the directory of the layer that lends it
+/// files.
 ///
 /// # Errors
 /// When the layer cannot be read, is damaged, or `out` fails.
-pub(crate) fn replay(directory: &Path, out: &mut dyn Write) -> io::Result<u64> {
+pub(crate) fn replay(directory: &Path, base: Option<&Path>, out: &mut dyn Write) -> io::Result<u64> {
     let record = directory.join(ASSEMBLY);
     let mut moved = Moved::load(&record, &directory.join(REPLACED))?;
     let diff = open_directory(&directory.join(DIFF))?;
+    let base = base.map(|base| open_directory(&base.join(DIFF))).transpose()?;
     let mut assembly = AssemblyReader::open(&record)?;
     let mut buffer = vec![0; PIECE];
     let mut total = 0;
@@ -33,7 +36,12 @@ pub(crate) fn replay(directory: &Path, out: &mut dyn Write) -> io::Result<u64> {
                 total += bytes.len() as u64;
             }
             Record::Content { path, offset, length } => {
-                let file = moved.open(diff.as_fd(), &path)?;
+                let file = match (moved.open(diff.as_fd(), &path), &base) {
+                    (Err(error), Some(base)) if error.kind() == io::ErrorKind::NotFound => {
+                        File::from(open_beneath(base.as_fd(), &path, READING)?)
+                    }
+                    (opened, _) => opened?,
+                };
                 copy(&file, offset, length, &mut buffer, out)?;
                 total += length;
             }
@@ -93,7 +101,7 @@ impl Moved {
             (Some(now), Some(directory)) => (directory.as_fd(), now.as_slice()),
             _ => (diff, path),
         };
-        let file = open_beneath(root, path, OFlags::RDONLY | OFlags::NOFOLLOW)?;
+        let file = open_beneath(root, path, READING)?;
         Ok(File::from(file))
     }
 }

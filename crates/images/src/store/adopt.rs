@@ -52,10 +52,20 @@ impl Store {
         lowers: &[PathBuf],
     ) -> Result<AdoptedLayer, Error> {
         let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
-        std::fs::rename(upper, place.path.join(DIFF))
-            .map_err(Error::file("move into the image store", upper))?;
+        move_in(upper, &place)?;
         Ok(AdoptedLayer { store: self.clone(), place, below })
     }
+
+    /// Moves the directory of a layer into the store.
+    pub(super) fn take_in(&self, upper: &Path) -> Result<Place, Error> {
+        let LayerPlace(place) = self.prepare_layer()?;
+        move_in(upper, &place)?;
+        Ok(place)
+    }
+}
+
+fn move_in(upper: &Path, place: &Place) -> Result<(), Error> {
+    std::fs::rename(upper, place.path.join(DIFF)).map_err(Error::file("move into the image store", upper))
 }
 
 impl AdoptedLayer {
@@ -74,7 +84,7 @@ impl AdoptedLayer {
     pub fn finish(self) -> Result<Layer, Error> {
         let Self { store, place, below } = self;
         let packed = layer::pack(&place.path, below)?;
-        store.record_layer(place, packed.diff_id, packed.size, packed.tar_size)
+        store.record_layer(place, packed, None)
     }
 }
 

@@ -8,13 +8,15 @@ use model::{Digest, Timestamp};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row};
 
-use super::index::{ImageRecord, Index, LayerRecord};
+use super::index::{Base, ImageRecord, Index, LayerRecord};
 use super::step_use::StepUse;
 use super::target::{Target, Targets, Variant};
 use crate::Error;
 
 /// The number of this layout, in `PRAGMA user_version`.
 const VERSION: i64 = 2;
+/// The number from the first layer on that another one lends files: earlier releases would take its own files for all.
+pub(super) const LENDING_VERSION: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE documents (digest BLOB PRIMARY KEY, content BLOB NOT NULL);
@@ -106,6 +108,15 @@ const STEPS: &str = "
         BEGIN DELETE FROM build_steps WHERE image = OLD.id; END;
 ";
 
+/// Which layer lends which one files, and how many bytes these have.
+const BASES: &str = "
+    CREATE TABLE IF NOT EXISTS layer_bases (
+        layer TEXT PRIMARY KEY REFERENCES layers(key) ON DELETE CASCADE,
+        base TEXT NOT NULL REFERENCES layers(key), shared INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS layer_bases_by_base ON layer_bases(base);
+";
+
 /// Version 1 did not know which of an image's targets each tag came under. It showed and pushed by every tag what its
 /// repository calls the image by, or else what the image came under last: that the tag keeps, or the index with the most
 /// platforms, for no image may be left without a name by this.
@@ -143,8 +154,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         connection
             .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))
             .map_err(failed())?;
-    } else if version != 1 && version != VERSION {
-        let message = format!("the layout has version {version}, this program knows {VERSION}");
+    } else if !(1..=LENDING_VERSION).contains(&version) {
+        let message = format!("the layout has version {version}, this program knows {}", LENDING_VERSION);
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
     connection.execute_batch(BLOBS_GO).map_err(failed())?;
@@ -155,6 +166,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection.execute_batch(LAST_TAGGED).map_err(failed())?;
     connection.execute_batch(TARGETS).map_err(failed())?;
     connection.execute_batch(STEPS).map_err(failed())?;
+    connection.execute_batch(BASES).map_err(failed())?;
     if version == 1 {
         connection
             .execute_batch(&format!("BEGIN; {FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT;"))
@@ -231,6 +243,7 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
             diff_id: digest(row, 1)?,
             size: unsigned(row, 2)?,
             tar_size: unsigned(row, 3)?,
+            base: None,
             kept: unsigned(row, 5)?,
             references: 0,
             leases: 0,
@@ -239,6 +252,17 @@ fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
         };
         index.layer_of.insert(record.diff_id, Arc::clone(&key));
         index.layers.insert(key, record);
+    }
+    let mut statement = connection.prepare("SELECT layer, base, shared FROM layer_bases")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (key, base): (String, String) = (row.get(0)?, row.get(1)?);
+        let Some((base, _)) = index.layers.get_key_value(base.as_str()) else { continue };
+        let base = Base { key: Arc::clone(base), shared: unsigned(row, 2)? };
+        if let Some((key, mut layer)) = index.layers.remove_entry(key.as_str()) {
+            layer.base = Some(base);
+            index.insert_layer(key, layer);
+        }
     }
     let mut statement = connection.prepare(
         "SELECT id, config, legacy, parent, created_seconds, created_nanoseconds, size, virtual_size, labels,

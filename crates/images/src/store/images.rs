@@ -1,6 +1,5 @@
 //! Images of the store: made of a config document and held layers.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -277,12 +276,6 @@ impl Store {
         Ok(self.directories(&record.layers))
     }
 
-    fn directories(&self, layers: &[LayerKey]) -> Vec<PathBuf> {
-        let directory = |key: &LayerKey| self.shared.layer_path(key).join(crate::layer::DIFF);
-        let mut above = HashSet::new();
-        layers.iter().rev().filter(|key| above.insert(*key)).map(directory).collect()
-    }
-
     /// The bytes of all files of an image.
     ///
     /// # Errors
@@ -308,7 +301,7 @@ impl Image {
     }
 }
 
-/// As many layers as overlay stacks (fs/overlayfs/params.h, `OVL_MAX_STACK`).
+/// As many directories as overlay stacks (fs/overlayfs/params.h, `OVL_MAX_STACK`).
 const LAYER_LIMIT: usize = 500;
 
 /// As long the labels of one image may be: those of the largest known builders have 100 KiB.
@@ -331,7 +324,8 @@ fn check_labels(config: &ImageConfig) -> Result<u64, Inconsistency> {
 
 fn check_layers(config: &ImageConfig, layers: &[Layer]) -> Result<(), Inconsistency> {
     let expected = &config.rootfs.diff_ids;
-    if expected.len() > LAYER_LIMIT {
+    let lending = layers.iter().filter(|layer| layer.has_base()).count();
+    if expected.len().max(layers.len() + lending) > LAYER_LIMIT {
         let what = "the image".to_owned();
         return Err(Inconsistency::TooMuch { what, limit: LAYER_LIMIT as u64, unit: "layers" });
     }

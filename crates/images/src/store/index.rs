@@ -31,15 +31,25 @@ pub(crate) struct ImageRecord {
     pub(crate) sequence: u64,
 }
 
+/// The layer that lends another one files.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) key: LayerKey,
+    /// The bytes of what it lends.
+    pub(crate) shared: u64,
+}
+
 /// A layer and who needs it.
 #[derive(Debug)]
 pub(crate) struct LayerRecord {
     pub(crate) diff_id: Digest,
     pub(crate) size: u64,
     pub(crate) tar_size: u64,
+    /// The layer that lends it files.
+    pub(crate) base: Option<Base>,
     /// The bytes of the blobs that are kept beside it.
     pub(crate) kept: u64,
-    /// How often images refer to it.
+    /// How often images refer to it, and layers that it lends files.
     pub(crate) references: u32,
     /// How many hold it meanwhile.
     pub(crate) leases: u32,
@@ -78,9 +88,14 @@ pub(crate) struct Index {
 }
 
 impl LayerRecord {
-    /// The bytes that go with the layer: those of its files and of what is kept beside it.
-    pub(crate) const fn on_disk(&self) -> u64 {
-        self.size + self.kept
+    /// The bytes of its files without those that its base lends it.
+    pub(crate) fn own_size(&self) -> u64 {
+        self.size.saturating_sub(self.base.as_ref().map_or(0, |base| base.shared))
+    }
+
+    /// The bytes that go with the layer: those of its own files and of what is kept beside it.
+    pub(crate) fn on_disk(&self) -> u64 {
+        self.own_size() + self.kept
     }
 }
 
@@ -195,7 +210,8 @@ impl Index {
                 continue;
             }
             if layer.doomed {
-                self.remove_layer(key);
+                let base = self.remove_layer(key).and_then(|layer| layer.base);
+                freed.extend(base.map(|base| base.key).filter(|key| self.is_unneeded(key)));
             } else if layer.leases == 0 {
                 freed.push(Arc::clone(key));
             }
@@ -212,14 +228,42 @@ impl Index {
         }
     }
 
+    /// A layer, and the one that lends it files.
+    pub(crate) fn with_base<'a>(&'a self, key: &'a LayerKey) -> impl Iterator<Item = &'a LayerKey> {
+        let base = self.layers.get(key).and_then(|layer| layer.base.as_ref());
+        std::iter::once(key).chain(base.map(|base| &base.key))
+    }
+
+    /// Whether neither an image nor a layer refers to a layer, and nobody holds it.
+    pub(crate) fn is_unneeded(&self, key: &str) -> bool {
+        self.layers.get(key).is_some_and(|layer| layer.references == 0 && layer.leases == 0)
+    }
+
+    /// Takes a layer away. Its base may be unneeded then.
     pub(crate) fn remove_layer(&mut self, key: &str) -> Option<LayerRecord> {
         let layer = self.layers.remove(key)?;
         self.layer_of.remove(&layer.diff_id);
+        self.let_go(layer.base.as_ref());
         Some(layer)
     }
 
-    /// Adds a layer.
+    /// Notes that a layer needs its base no more.
+    pub(crate) fn forget_base(&mut self, key: &str) {
+        let base = self.layers.get_mut(key).and_then(|layer| layer.base.take());
+        self.let_go(base.as_ref());
+    }
+
+    fn let_go(&mut self, base: Option<&Base>) {
+        if let Some(base) = base.and_then(|base| self.layers.get_mut(&base.key)) {
+            base.references -= 1;
+        }
+    }
+
+    /// Adds a layer, whose base is known.
     pub(crate) fn insert_layer(&mut self, key: LayerKey, layer: LayerRecord) {
+        if let Some(base) = layer.base.as_ref().and_then(|base| self.layers.get_mut(&base.key)) {
+            base.references += 1;
+        }
         self.layer_of.insert(layer.diff_id, Arc::clone(&key));
         self.layers.insert(key, layer);
     }

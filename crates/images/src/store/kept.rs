@@ -16,7 +16,7 @@ impl Layer {
     /// The file of a blob that holds the layer, where it is kept.
     #[must_use]
     pub fn kept_blob(&self, digest: Digest) -> Option<PathBuf> {
-        self.blob_path(digest).filter(|path| path.exists())
+        Some(self.blob_path(digest)).filter(|path| path.exists())
     }
 
     /// Keeps the file of a blob that holds the layer: it is moved.
@@ -24,7 +24,7 @@ impl Layer {
     /// # Errors
     /// `Internal` when the database fails.
     pub(crate) fn keep_blob(&self, digest: Digest, size: u64, file: &Path) -> Result<(), Error> {
-        let Some(target) = self.blob_path(digest) else { return Ok(()) };
+        let target = self.blob_path(digest);
         if let Err(error) = std::fs::rename(file, &target) {
             tracing::debug!(path = %target.display(), %error, "a layer's blob is not kept");
             let _ = std::fs::remove_file(file);
@@ -38,8 +38,7 @@ impl Layer {
     /// # Errors
     /// `Internal` when the database fails.
     pub(crate) fn drop_kept_blob(&self, digest: Digest) -> Result<(), Error> {
-        let Some(path) = self.blob_path(digest) else { return Ok(()) };
-        let _ = std::fs::remove_file(&path);
+        let _ = std::fs::remove_file(self.blob_path(digest));
         self.shared.record_kept_blob(self.key(), digest, None)
     }
 
@@ -48,8 +47,8 @@ impl Layer {
         self.shared.index().layers.get(self.key()).is_some_and(|layer| layer.references > 0)
     }
 
-    fn blob_path(&self, digest: Digest) -> Option<PathBuf> {
-        Some(self.directory().parent()?.join(blob_name(digest)))
+    fn blob_path(&self, digest: Digest) -> PathBuf {
+        self.shared.layer_path(self.key()).join(blob_name(digest))
     }
 }
 

@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::Digest;
-use rusqlite::OptionalExtension;
 
-use super::database::{Stored, signed};
-use super::index::LayerRecord;
+use super::index::{Base, LayerRecord};
 use super::place::Place;
-use super::{LayerKey, Shared, Store, random_name};
+use super::{LayerKey, Shared, Store, bases, random_name};
 use crate::Error;
 use crate::budget::Budget;
 use crate::layer::{self, DIFF};
@@ -26,21 +24,10 @@ pub struct Layer {
     diff_id: Digest,
     size: u64,
     tar_size: u64,
+    /// The layer that lends it files.
+    base: Option<LayerKey>,
     /// The same files adopted from elsewhere: someone may still have them mounted.
     twin: Option<Arc<Place>>,
-}
-
-/// A blob, compressed or not, that is known to hold a layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerBlob {
-    /// Its digest in registries.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its media type.
-    pub media_type: String,
-    /// Where it was seen: a repository's familiar name, host included.
-    pub repository: String,
 }
 
 impl Layer {
@@ -68,10 +55,23 @@ impl Layer {
         self.tar_size <= END_OF_TAR
     }
 
-    /// The directory for overlay's `lowerdir`.
+    /// The directory of its own files: all of them, unless another layer lends it some.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.shared.layer_path(&self.key).join(DIFF)
+    }
+
+    /// The directories for overlay's `lowerdir`, topmost first: its own, and that of the layer which lends it files.
+    #[must_use]
+    pub fn directories(&self) -> Vec<PathBuf> {
+        let keys = std::iter::once(&self.key).chain(&self.base);
+        keys.map(|key| self.shared.layer_path(key).join(DIFF)).collect()
+    }
+
+    /// Whether another layer lends it files.
+    #[must_use]
+    pub const fn has_base(&self) -> bool {
+        self.base.is_some()
     }
 
     /// Writes the plain tar, byte for byte as it came, and gives its size.
@@ -79,7 +79,8 @@ impl Layer {
     /// # Errors
     /// [`Error::Output`] when the layer cannot be read or `out` fails.
     pub fn write_tar(&self, out: &mut dyn Write) -> Result<u64, Error> {
-        layer::replay(&self.shared.layer_path(&self.key), out).map_err(Error::Output)
+        let base = self.base.as_ref().map(|base| self.shared.layer_path(base));
+        layer::replay(&self.shared.layer_path(&self.key), base.as_deref(), out).map_err(Error::Output)
     }
 
     pub(super) const fn key(&self) -> &LayerKey {
@@ -95,6 +96,7 @@ impl Clone for Layer {
         Self {
             shared: Arc::clone(&self.shared),
             key: Arc::clone(&self.key),
+            base: self.base.clone(),
             twin: self.twin.clone(),
             ..*self
         }
@@ -140,7 +142,8 @@ impl Store {
     ) -> Result<Layer, Error> {
         let place = Place::new(&self.shared.root)?;
         let taken = layer::take(source, budget, &place.path)?;
-        self.record_layer(place, taken.diff_id, taken.unpacked.size, taken.tar_size)
+        let (size, tar_size) = (taken.unpacked.size, taken.tar_size);
+        self.record_layer(place, layer::Packed { diff_id: taken.diff_id, size, tar_size }, None)
     }
 
     /// Holds the layer with this digest, if it is there.
@@ -178,64 +181,14 @@ impl Store {
         })
     }
 
-    /// The blobs that are known to hold a layer.
-    ///
-    /// # Errors
-    /// `Internal` when the database fails.
-    pub fn layer_blobs(&self, diff_id: &Digest) -> Result<Vec<LayerBlob>, Error> {
-        let failed = || Error::database("read a layer's blobs");
-        let database = self.shared.database();
-        let mut statement = database
-            .prepare_cached("SELECT digest, size, media_type, repository FROM layer_blobs WHERE diff_id = ?")
-            .map_err(failed())?;
-        let rows = statement.query_map([Stored(*diff_id)], |row| {
-            Ok(LayerBlob {
-                digest: row.get::<_, Stored>(0)?.0,
-                size: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
-                media_type: row.get(2)?,
-                repository: row.get(3)?,
-            })
-        });
-        rows.and_then(Iterator::collect).map_err(failed())
-    }
-
-    /// Notes that a blob holds a layer.
-    ///
-    /// # Errors
-    /// `Internal` when the database fails.
-    pub fn remember_layer_blob(&self, diff_id: &Digest, blob: &LayerBlob) -> Result<(), Error> {
-        let values =
-            (Stored(*diff_id), Stored(blob.digest), signed(blob.size), &blob.media_type, &blob.repository);
-        self.shared
-            .database()
-            .execute("INSERT OR REPLACE INTO layer_blobs VALUES (?, ?, ?, ?, ?)", values)
-            .map(drop)
-            .map_err(Error::database("note a layer's blob"))
-    }
-
-    /// Holds the layer that a blob is known to hold, if both are known.
-    ///
-    /// # Errors
-    /// `Internal` when the database fails.
-    pub fn layer_of_blob(&self, blob: &Digest) -> Result<Option<Layer>, Error> {
-        let query = "SELECT diff_id FROM layer_blobs JOIN layers USING (diff_id) WHERE digest = ? LIMIT 1";
-        let found = self
-            .shared
-            .database()
-            .query_row(query, [Stored(*blob)], |row| row.get::<_, Stored>(0))
-            .optional()
-            .map_err(Error::database("look for a blob"))?;
-        Ok(found.and_then(|diff_id| self.shared.hold(&diff_id.0)))
-    }
-
-    /// Makes a layer part of the store, or holds the same one that is there.
+    /// Makes a layer part of the store, or holds the same one that is there. `base` lends it files.
     pub(super) fn record_layer(
         &self,
         mut place: Place,
-        diff_id: Digest,
-        size: u64,
-        tar_size: u64,
+        packed: layer::Packed,
+        base: Option<Base>,
     ) -> Result<Layer, Error> {
+        let layer::Packed { diff_id, size, tar_size } = packed;
         // An adopted layer lies in its place already, and someone may have mounted it there.
         let adopted = place.path.parent().is_some_and(|parent| parent.ends_with("layers"));
         let same = |place, mut layer: Layer| {
@@ -248,7 +201,7 @@ impl Store {
         let own_name = place.path.file_name().and_then(|name| name.to_str()).filter(|_| adopted);
         let key: LayerKey = own_name.map_or_else(random_name, |name| Ok(name.to_owned()))?.into();
         let target = self.shared.layer_path(&key);
-        let database = self.shared.database();
+        let mut database = self.shared.database();
         // Someone else may have stored the same layer since the first look.
         if let Some(layer) = self.shared.hold(&diff_id) {
             drop(database);
@@ -258,26 +211,23 @@ impl Store {
             std::fs::rename(&place.path, &target).map_err(Error::file("move a layer to", &target))?;
             place.path.clone_from(&target);
         }
-        database
-            .prepare_cached("INSERT INTO layers (key, diff_id, size, tar_size, boot) VALUES (?, ?, ?, ?, ?)")
-            .and_then(|mut insert| {
-                let boot = &self.shared.boot;
-                insert.execute((&*key, Stored(diff_id), signed(size), signed(tar_size), boot))
-            })
-            .map_err(Error::database("record a layer"))?;
-        place.kept = true;
         let record = LayerRecord {
             diff_id,
             size,
             tar_size,
+            base,
             kept: 0,
             references: 0,
             leases: 1,
             doomed: false,
             unsettled: true,
         };
+        bases::insert_layer(&mut database, &key, &record, &self.shared.boot)
+            .map_err(Error::database("record a layer"))?;
+        place.kept = true;
+        let base = record.base.as_ref().map(|base| Arc::clone(&base.key));
         self.shared.index_mut().insert_layer(Arc::clone(&key), record);
-        Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, twin: None })
+        Ok(Layer { shared: Arc::clone(&self.shared), key, diff_id, size, tar_size, base, twin: None })
     }
 }
 
@@ -292,7 +242,8 @@ impl Shared {
         let record = index.layers.get_mut(&key).filter(|layer| !layer.doomed)?;
         record.leases += 1;
         let (size, tar_size) = (record.size, record.tar_size);
-        Some(Layer { shared: Arc::clone(self), key, diff_id: *diff_id, size, tar_size, twin: None })
+        let base = record.base.as_ref().map(|base| Arc::clone(&base.key));
+        Some(Layer { shared: Arc::clone(self), key, diff_id: *diff_id, size, tar_size, base, twin: None })
     }
 
     /// Takes a layer away that no image refers to and nobody holds.
@@ -300,8 +251,7 @@ impl Shared {
         let database = self.database();
         let removed = {
             let mut index = self.index_mut();
-            let unneeded = |layer: &LayerRecord| layer.references == 0 && layer.leases == 0;
-            if !index.layers.get(key).is_some_and(unneeded) {
+            if !index.is_unneeded(key) {
                 return;
             }
             index.remove_layer(key)
@@ -316,6 +266,9 @@ impl Shared {
         }
         drop(database);
         self.remove_layer_files(key);
+        if let Some(base) = removed.and_then(|layer| layer.base) {
+            self.drop_if_unneeded(&base.key);
+        }
     }
 
     /// Removes a layer's files once its record is gone.

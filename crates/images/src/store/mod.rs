@@ -13,6 +13,7 @@
 //! someone holds a [`Layer`].
 
 mod adopt;
+mod bases;
 mod change;
 mod checkpoint;
 mod children;
@@ -22,6 +23,7 @@ mod handle;
 mod images;
 mod index;
 mod kept;
+mod layer_blobs;
 mod layers;
 mod log;
 mod name;
@@ -53,7 +55,8 @@ pub use handle::Store;
 pub(crate) use handle::random_name;
 pub use images::{Image, NewImage, Origin, Published};
 pub(crate) use index::{ImageRecord, Index, LayerKey, LayerRecord, names_of};
-pub use layers::{Layer, LayerBlob};
+pub use layer_blobs::LayerBlob;
+pub use layers::Layer;
 pub use log::{keep_log, release_pages};
 pub(crate) use name::{Name, NamedImage};
 pub use names::{Naming, TagPolicy};

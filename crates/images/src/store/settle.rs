@@ -111,10 +111,10 @@ impl Store {
         let place = Place::new(&self.shared.root)?;
         let (reader, writer) = std::io::pipe().map_err(Error::file("make a pipe for", &old))?;
         let taken = std::thread::scope(|scope| {
-            let source = old.clone();
+            let (source, base) = (old.clone(), self.shared.base_path(key));
             let replay = scope.spawn(move || {
                 let mut writer = writer;
-                layer::replay(&source, &mut writer)
+                layer::replay(&source, base.as_deref(), &mut writer)
             });
             let taken = layer::take(reader, &self.budget(), &place.path);
             // A record that breaks off gives a tar of another digest.
@@ -134,10 +134,14 @@ impl Store {
         rustix::fs::renameat_with(rustix::fs::CWD, &place.path, rustix::fs::CWD, &old, exchange)
             .map_err(|error| Error::file("exchange", &old)(error.into()))?;
         let database = self.shared.database();
-        database
-            .execute("UPDATE layers SET boot = ? WHERE key = ?", (&self.shared.boot, &**key))
-            .map_err(Error::database("record a layer"))?;
+        // It has all its files itself now.
+        let recorded = database.execute("DELETE FROM layer_bases WHERE layer = ?", [&**key]).and_then(|_| {
+            let boot = &self.shared.boot;
+            database.execute("UPDATE layers SET boot = ? WHERE key = ?", (boot, &**key))
+        });
+        recorded.map_err(Error::database("record a layer"))?;
         drop(database);
+        self.index_mut().forget_base(key);
         // The layer is whole without them.
         if let Err(error) = self.shared.check_kept_blobs(key) {
             tracing::warn!(%error, layer = %key, "cannot check the blobs that are kept beside a layer");

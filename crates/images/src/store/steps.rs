@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::database::{Stored, signed};
 use super::step_use::StepUse;
-use super::{ImageRecord, Index, LayerKey, Store};
+use super::{ImageRecord, Index, LayerKey, LayerRecord, Store};
 use crate::Error;
 
 /// A step of a build.
@@ -22,7 +22,7 @@ pub struct BuildStep {
     pub parent: Option<Digest>,
     /// What made it, as its history says.
     pub command: String,
-    /// The bytes of its own layers' files.
+    /// The bytes of its own layers' files, without those that other layers lend them.
     pub size: u64,
     /// When it was made.
     pub created: Timestamp,
@@ -114,11 +114,12 @@ impl Store {
                 let inherited = inherited.map_or(0, |parent| parent.layers.len());
                 let own = image.layers.iter().skip(inherited);
                 let own: Vec<&LayerKey> = own.collect();
+                let sizes = own.iter().filter_map(|key| index.layers.get(*key)).map(LayerRecord::own_size);
                 let step = BuildStep {
                     id: *id,
                     parent: image.parent.filter(|parent| index.steps.contains_key(parent)),
                     command: String::new(),
-                    size: image.size,
+                    size: sizes.sum(),
                     created: image.created,
                     used: Timestamp::from_unix(step.used, 0).ok(),
                     uses: step.uses,

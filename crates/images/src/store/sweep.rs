@@ -14,17 +14,23 @@ impl Store {
         for name in names(&temporary)? {
             remove(&temporary.join(name))?;
         }
-        let unneeded: Vec<LayerKey> = {
-            let index = self.index();
-            let layers = index.layers.iter().filter(|(_, layer)| layer.references == 0);
-            layers.map(|(key, _)| key.clone()).collect()
-        };
         let database = self.shared.database();
-        for key in unneeded {
-            database
-                .execute("DELETE FROM layers WHERE key = ?", [&*key])
-                .map_err(Error::database("sweep layers"))?;
-            self.shared.index_mut().remove_layer(&key);
+        loop {
+            let unneeded: Vec<LayerKey> = {
+                let index = self.index();
+                let layers = index.layers.iter().filter(|(_, layer)| layer.references == 0);
+                layers.map(|(key, _)| key.clone()).collect()
+            };
+            // With a layer its base may have become unneeded.
+            if unneeded.is_empty() {
+                break;
+            }
+            for key in unneeded {
+                database
+                    .execute("DELETE FROM layers WHERE key = ?", [&*key])
+                    .map_err(Error::database("sweep layers"))?;
+                self.shared.index_mut().remove_layer(&key);
+            }
         }
         database
             .execute(

@@ -3,29 +3,26 @@
 //! Walks with a stack of its own, so that no depth of directories overflows the thread's or takes the process's
 //! descriptors; opens nothing but regular files and directories, and nothing through a symlink.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use model::IdMapping;
-use rustix::fs::{self, FileType, Mode, OFlags, Stat};
+use rustix::fs::{self, FileType, Stat};
 use rustix::io::Errno;
 
 use super::accounts::Accounts;
 use super::descent::{Descent, Place as Directory};
-use super::holes::{extents, has_holes};
-use super::kernel_file;
+use super::known::{KnownFiles, KnownNames};
 use super::member::{member, named};
 use super::mount_points::serves_a_mount;
 use super::read_ahead::{ReadAhead, Ready, SmallFile};
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
 use crate::assembly::AssemblyWriter;
-use crate::tar::{Extent, Member, Writer, padding};
+use crate::tar::{Member, Writer};
 use crate::whiteout::{OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
 
 /// Contents are copied in pieces of this size.
@@ -33,22 +30,24 @@ const PIECE: usize = 256 * 1024;
 
 /// Where a tar goes, and what is noted of it.
 pub(crate) struct Packer<'a> {
-    out: &'a mut dyn Write,
+    pub(super) out: &'a mut dyn Write,
     /// Notes how to make the same tar again.
-    assembly: Option<&'a mut AssemblyWriter>,
+    pub(super) assembly: Option<&'a mut AssemblyWriter>,
     form: Form,
     accounts: Accounts,
     /// The user namespace as whose owners those of files are shown; `None` for the host's.
     user_namespace: Option<&'a IdMapping>,
     /// The first name of each file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
-    buffer: Vec<u8>,
-    size: u64,
-    written: u64,
+    pub(super) buffer: Vec<u8>,
+    pub(super) size: u64,
+    pub(super) written: u64,
     /// Paths where the engine mounts: what serves for it is left out of a difference.
     mount_points: &'a [PathBuf],
     /// Reads small files before their turn.
     read_ahead: Option<ReadAhead>,
+    /// Files whose contents are at hand.
+    pub(super) known: Option<KnownFiles<'a>>,
 }
 
 /// A file whose name would take another one away where the layer is used.
@@ -64,6 +63,8 @@ struct Level {
     names: Vec<(Vec<u8>, Option<Found>)>,
     /// The next of them, as far as they were read already.
     ready: Ready,
+    /// Those whose contents are at hand.
+    known: KnownNames,
     /// How long the name in the tar and the real path are without this directory's children.
     lengths: (usize, usize),
 }
@@ -76,11 +77,31 @@ struct Above {
 }
 
 /// Where one entry is: its directory, its name there, and its names in the tar and the layer.
-struct Place<'p> {
-    parent: &'p OwnedFd,
-    child: &'p [u8],
-    name: &'p [u8],
-    real: &'p [u8],
+pub(super) struct Place<'p> {
+    pub(super) parent: &'p OwnedFd,
+    pub(super) child: &'p [u8],
+    pub(super) name: &'p [u8],
+    pub(super) real: &'p [u8],
+}
+
+/// The files of a directory that lie elsewhere.
+fn lent(
+    known: &KnownNames,
+    directory: &OwnedFd,
+    own: &BTreeMap<Vec<u8>, Found>,
+) -> io::Result<Vec<(Vec<u8>, Option<Found>)>> {
+    let mut found = Vec::new();
+    if known.values().all(|file| file.lent.is_none()) {
+        return Ok(found);
+    }
+    let directory = fs::fstat(directory)?;
+    for (name, lent) in known.iter().filter_map(|(name, file)| Some((name, file.lent?))) {
+        if own.contains_key(name) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a lent file is there already"));
+        }
+        found.push((name.clone(), Some(Found { layer: 0, stat: lent.stat(&directory)? })));
+    }
+    Ok(found)
 }
 
 impl<'a> Packer<'a> {
@@ -98,6 +119,7 @@ impl<'a> Packer<'a> {
             written: 0,
             mount_points: &[],
             read_ahead: None,
+            known: None,
         }
     }
 
@@ -105,6 +127,13 @@ impl<'a> Packer<'a> {
     #[must_use]
     pub(crate) fn reading_ahead(mut self) -> Self {
         self.read_ahead = Some(ReadAhead::default());
+        self
+    }
+
+    /// Takes the contents of some files from elsewhere, and packs those that are lent with the others.
+    #[must_use]
+    pub(crate) fn knowing(mut self, files: KnownFiles<'a>) -> Self {
+        self.known = Some(files);
         self
     }
 
@@ -133,7 +162,7 @@ impl<'a> Packer<'a> {
         let mut name = prefix.to_vec();
         let mut real = Vec::new();
         let top = Directory { stack, below };
-        let mut levels = vec![self.level(&top, false, (name.len(), 0))?];
+        let mut levels = vec![self.level(&top, false, (name.len(), &[]))?];
         let mut descent = Descent::new(self.form, top);
         while let Some(level) = levels.last_mut() {
             name.truncate(level.lengths.0);
@@ -160,6 +189,12 @@ impl<'a> Packer<'a> {
                 ));
             }
             if !is_directory(&found.stat) {
+                if let Some(file) = level.known.remove(&child)
+                    && file.serves(&found.stat)
+                {
+                    self.known_file((&name, &real), &found.stat, &file)?;
+                    continue;
+                }
                 let parent = &place.stack.0[found.layer];
                 let ahead = self.read_ahead.as_mut();
                 let read = ahead
@@ -178,7 +213,7 @@ impl<'a> Packer<'a> {
             if descent.enter(&child, found.layer)?
                 && let Some(place) = descent.place()
             {
-                levels.push(self.begin(place, &above, &found, (&name, real.len()))?);
+                levels.push(self.begin(place, &above, &found, (&name, &real))?);
             }
         }
         Ok(())
@@ -190,7 +225,7 @@ impl<'a> Packer<'a> {
         place: &Directory,
         above: &Above,
         found: &Found,
-        (name, real_length): (&[u8], usize),
+        (name, real): (&[u8], &[u8]),
     ) -> io::Result<Level> {
         let top = &place.stack.0[0];
         let attributes = stack::attributes(top)?;
@@ -200,22 +235,29 @@ impl<'a> Packer<'a> {
         if opaque && !above.opaque && above.hides_nothing {
             self.hidden_name(&[name, OPAQUE_NAME].concat())?;
         }
-        self.level(place, opaque, (name.len(), real_length))
+        self.level(place, opaque, (name.len(), real))
     }
 
-    fn level(&self, place: &Directory, opaque: bool, lengths: (usize, usize)) -> io::Result<Level> {
+    fn level(
+        &mut self,
+        place: &Directory,
+        opaque: bool,
+        (length, real): (usize, &[u8]),
+    ) -> io::Result<Level> {
         let mut names: Vec<(Vec<u8>, Option<Found>)> = Vec::new();
         let own = place.stack.names(self.form)?;
         if opaque {
             let hidden = place.below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name));
             names.extend(hidden.map(|name| (name, None)));
         }
+        let known = self.known.as_mut().map(|known| known.take(real)).unwrap_or_default();
+        names.extend(lent(&known, &place.stack.0[0], &own)?);
         names.extend(own.into_iter().map(|(name, found)| {
             let hides = self.form == Form::Difference && is_whiteout(&found.stat);
             (name, (!hides).then_some(found))
         }));
         names.sort_by(|one, other| other.0.cmp(&one.0));
-        Ok(Level { opaque, names, ready: Ready::new(), lengths })
+        Ok(Level { opaque, names, ready: Ready::new(), known, lengths: (length, real.len()) })
     }
 
     fn whiteout(&mut self, prefix: &[u8], child: &[u8]) -> io::Result<()> {
@@ -253,7 +295,7 @@ impl<'a> Packer<'a> {
         }
         match stack::kind(stat) {
             FileType::RegularFile => match read {
-                Some(read) => self.small_file(place, &read),
+                Some(read) => self.small_file((place.name, place.real), &read),
                 None => self.file(place),
             },
             FileType::Symlink => {
@@ -280,88 +322,8 @@ impl<'a> Packer<'a> {
         self.first(stat, &Member { flag, device, ..member(place.name, stat, &attributes) })
     }
 
-    fn file(&mut self, place: &Place<'_>) -> io::Result<()> {
-        // Without blocking: what was a file may be a pipe by now.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = match fs::openat(place.parent, OsStr::from_bytes(place.child), flags, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let stat = fs::fstat(&file)?;
-        if stack::kind(&stat) != FileType::RegularFile {
-            return Ok(());
-        }
-        let attributes = stack::attributes(&file)?;
-        if let Some(content) = kernel_file::content(&file, &stat) {
-            return self.made_up(place, &stat, &content);
-        }
-        let size = u64::try_from(stat.st_size).unwrap_or_default();
-        self.size += size;
-        let extents = if has_holes(&stat, size) { extents(&file, size)? } else { None };
-        let member = Member {
-            flag: b'0',
-            size,
-            extents: extents.as_deref(),
-            ..member(place.name, &stat, &attributes)
-        };
-        self.first(&stat, &member)?;
-        let file = File::from(file);
-        let mut stored = 0;
-        for extent in extents.unwrap_or_else(|| vec![Extent { offset: 0, length: size }]) {
-            self.content(&file, extent, place.real)?;
-            stored += extent.length;
-        }
-        self.raw(&[0; crate::tar::BLOCK][..padding(stored)])
-    }
-
-    fn small_file(&mut self, place: &Place<'_>, file: &SmallFile) -> io::Result<()> {
-        let size = file.content.len() as u64;
-        self.size += size;
-        let member = Member { flag: b'0', size, ..member(place.name, &file.stat, &file.attributes) };
-        self.first(&file.stat, &member)?;
-        if let Some(assembly) = &mut self.assembly {
-            assembly.content(place.real, 0, size)?;
-        }
-        self.written += size;
-        self.out.write_all(&file.content)?;
-        self.raw(&[0; crate::tar::BLOCK][..padding(size)])
-    }
-
-    fn made_up(&mut self, place: &Place<'_>, stat: &Stat, content: &[u8]) -> io::Result<()> {
-        let size = content.len() as u64;
-        self.size += size;
-        self.first(stat, &Member { flag: b'0', size, ..member(place.name, stat, &[]) })?;
-        self.raw(content)?;
-        self.raw(&[0; crate::tar::BLOCK][..padding(size)])
-    }
-
-    fn content(&mut self, file: &File, extent: Extent, real: &[u8]) -> io::Result<()> {
-        if extent.length == 0 {
-            return Ok(());
-        }
-        if let Some(assembly) = &mut self.assembly {
-            assembly.content(real, extent.offset, extent.length)?;
-        }
-        self.written += extent.length;
-        let mut done = 0;
-        while done < extent.length {
-            let left = extent.length - done;
-            let most = usize::try_from(left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
-            let mut count = file.read_at(&mut self.buffer[..most], extent.offset + done)?;
-            if count == 0 {
-                // It shrank while a running container is read: the header's size must be kept.
-                self.buffer[..most].fill(0);
-                count = most;
-            }
-            self.out.write_all(&self.buffer[..count])?;
-            done += count as u64;
-        }
-        Ok(())
-    }
-
     /// Writes a header whose content follows: further names of the file are links to this one.
-    fn first(&mut self, stat: &Stat, member: &Member<'_>) -> io::Result<()> {
+    pub(super) fn first(&mut self, stat: &Stat, member: &Member<'_>) -> io::Result<()> {
         self.header(member)?;
         if stat.st_nlink > 1 {
             self.links.insert((stat.st_dev, stat.st_ino), member.path.to_vec());
@@ -377,7 +339,7 @@ impl<'a> Packer<'a> {
         self.raw(&header)
     }
 
-    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -393,6 +355,7 @@ impl<'a> Packer<'a> {
     /// # Errors
     /// When the receiver fails.
     pub(crate) fn finish(mut self) -> io::Result<(u64, u64)> {
+        self.known.as_ref().map_or(Ok(()), KnownFiles::finish)?;
         self.raw(&[0; 2 * crate::tar::BLOCK])?;
         self.out.flush()?;
         Ok((self.size, self.written))

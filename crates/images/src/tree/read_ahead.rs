@@ -18,7 +18,7 @@ use super::holes::has_holes;
 use super::stack::{self, Found};
 
 /// Larger files are read piece by piece.
-const SMALL: u64 = 64 * 1024;
+pub(super) const SMALL: u64 = 64 * 1024;
 /// Files that are read together, and their bytes: a bound on memory.
 const RUN: usize = 128;
 const RUN_BYTES: u64 = 2 << 20;

@@ -5,6 +5,7 @@ mod buildkit;
 mod caching;
 mod graph;
 mod hostile;
+mod lending;
 mod refusals;
 mod today;
 

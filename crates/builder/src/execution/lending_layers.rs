@@ -1,0 +1,50 @@
+//! The layers of copied files that lend the next copies what has not changed since.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::Digest;
+
+use crate::tree::Marks;
+
+/// Layers that are remembered; the one used longest ago goes.
+const LAYERS_LIMIT: usize = 8;
+/// The names in them together: some ten megabytes.
+const NAMES_LIMIT: usize = 100_000;
+
+/// The layers that lend files.
+#[derive(Debug, Default)]
+pub(super) struct LendingLayers(Mutex<Vec<Lender>>);
+
+#[derive(Debug)]
+struct Lender {
+    /// What was copied where.
+    copy: String,
+    layer: Digest,
+    marks: Arc<Marks>,
+}
+
+impl LendingLayers {
+    fn lock(&self) -> MutexGuard<'_, Vec<Lender>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The layer of an earlier copy; from now on it is the one used last.
+    pub(super) fn find(&self, copy: &str) -> Option<(Digest, Arc<Marks>)> {
+        let mut lenders = self.lock();
+        let index = lenders.iter().position(|lender| lender.copy == copy)?;
+        let lender = lenders.remove(index);
+        let found = (lender.layer, Arc::clone(&lender.marks));
+        lenders.push(lender);
+        Some(found)
+    }
+
+    pub(super) fn remember(&self, copy: String, layer: Digest, marks: Marks) {
+        let mut lenders = self.lock();
+        lenders.retain(|lender| lender.copy != copy);
+        lenders.push(Lender { copy, layer, marks: Arc::new(marks) });
+        let names = |lenders: &[Lender]| lenders.iter().map(|lender| lender.marks.len()).sum::<usize>();
+        while lenders.len() > LAYERS_LIMIT || names(&lenders) > NAMES_LIMIT {
+            lenders.remove(0);
+        }
+    }
+}

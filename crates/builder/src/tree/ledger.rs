@@ -1,0 +1,138 @@
+//! Remembers what a copy puts into a layer, so that a later copy of nearly the same files leaves those where they are that
+//! the earlier layer has.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::{Modified, Node, NodeKind};
+
+/// Fewer files are quicker made than another directory is stacked wherever the layer is used.
+const LEAST_KEPT: usize = 256;
+/// As many names are remembered of one layer.
+const NAMES_LIMIT: usize = 50_000;
+
+/// What is at each path of a layer: the digest of all that makes up a file with one name; nothing of anything else.
+pub(crate) type Marks = HashMap<Box<[u8]>, Option<[u8; 32]>>;
+
+/// The layer that may have files already.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) marks: Arc<Marks>,
+    /// Where its files are.
+    pub(crate) directory: PathBuf,
+}
+
+/// A file of a copy whose content its source gives as often as it is asked.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    /// In the layer.
+    pub(crate) path: PathBuf,
+    /// In the source.
+    pub(crate) source: PathBuf,
+    pub(crate) node: Node,
+}
+
+/// What one copy has put into a layer.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    base: Option<Base>,
+    marks: Marks,
+    /// How many names of the base are in the new layer too.
+    met: usize,
+    /// Files that were not made: the base has them.
+    kept: Vec<Copied>,
+    /// Files that were made.
+    made: Vec<Copied>,
+    /// Whether there are more names than are remembered.
+    is_full: bool,
+}
+
+impl Ledger {
+    /// A ledger of a copy that may leave to a base what that has.
+    pub(crate) fn new(base: Option<Base>) -> Self {
+        Self { base, ..Self::default() }
+    }
+
+    /// Notes what is put at a path, which the copy does once for each; whether it is left to the base.
+    pub(super) fn note(
+        &mut self,
+        path: PathBuf,
+        node: &Node,
+        content: Option<&Digest>,
+        source: &Path,
+    ) -> bool {
+        self.is_full |= self.marks.len() >= NAMES_LIMIT;
+        if self.is_full {
+            return false;
+        }
+        let mark = content.and_then(|content| mark(node, content));
+        let key: Box<[u8]> = path.as_os_str().as_bytes().into();
+        let before = self.base.as_ref().and_then(|base| base.marks.get(&key));
+        self.met += usize::from(before.is_some());
+        let is_kept = mark.is_some() && before == Some(&mark);
+        self.marks.insert(key, mark);
+        if mark.is_some() {
+            let list = if is_kept { &mut self.kept } else { &mut self.made };
+            list.push(Copied { path, source: source.to_owned(), node: node.clone() });
+        }
+        is_kept
+    }
+
+    /// The files that are to be made after all, because the base cannot lend what it has, or too little of it. They count as
+    /// made from now on.
+    pub(super) fn take_back(&mut self) -> Vec<Copied> {
+        if self.lends() { Vec::new() } else { std::mem::take(&mut self.kept) }
+    }
+
+    pub(super) fn note_made(&mut self, copied: Copied) {
+        self.made.push(copied);
+    }
+
+    /// Whether the new layer and its base are one together: nothing may show of the base that the new one does not have.
+    fn lends(&self) -> bool {
+        let (Some(base), Some(first)) = (&self.base, self.kept.first()) else { return false };
+        let is_enough = self.kept.len() >= LEAST_KEPT && self.kept.len() >= self.made.len();
+        is_enough && !self.is_full && self.met == base.marks.len() && is_there(&base.directory, first)
+    }
+
+    /// The files that the base lends, those that were made, and what to remember of the layer, where that is all of it.
+    pub(crate) fn into_parts(self) -> (Vec<Copied>, Vec<Copied>, Option<Marks>) {
+        let is_worth_it = !self.is_full && self.made.len() >= LEAST_KEPT;
+        (self.kept, self.made, is_worth_it.then_some(self.marks))
+    }
+}
+
+/// The digest of all that makes up a file; none of one that is not compared.
+fn mark(node: &Node, content: &Digest) -> Option<[u8; 32]> {
+    let metadata = &node.metadata;
+    let NodeKind::File { size } = node.kind else { return None };
+    let Modified { seconds, nanoseconds } = metadata.modified?;
+    if node.shared.is_some() || !metadata.attributes.is_empty() {
+        return None;
+    }
+    let mut state = Sha256::new();
+    state.update(content.as_bytes());
+    state.update(size.to_le_bytes());
+    state.update(seconds.to_le_bytes());
+    for number in [metadata.mode, metadata.user, metadata.group, nanoseconds] {
+        state.update(number.to_le_bytes());
+    }
+    Some(state.finalize().into())
+}
+
+/// Whether a file is in a layer as it was put there: not every file system keeps every time.
+fn is_there(directory: &Path, copied: &Copied) -> bool {
+    let metadata = &copied.node.metadata;
+    let modified = metadata.modified.map(|time| (time.seconds, i64::from(time.nanoseconds)));
+    fs::symlink_metadata(directory.join(&copied.path)).is_ok_and(|found| {
+        let owner = (found.uid(), found.gid()) == (metadata.user, metadata.group);
+        found.is_file() && owner && modified == Some((found.mtime(), found.mtime_nsec()))
+    })
+}

@@ -1,0 +1,85 @@
+//! Layers that lend others their files: a copy of nearly the same files as an earlier one need not make them again.
+//!
+//! Overlay stacks the directory of such a layer above that of its base, and the base has nothing that the layer does not: no
+//! name is missing, nothing is hidden. The base stays as long as a layer needs it, and has no base itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::database::{LENDING_VERSION, Stored, signed};
+use super::index::{Base, LayerRecord};
+use super::{Layer, LayerKey, Store};
+use crate::Error;
+use crate::layer::{self, DIFF};
+use crate::tree::{KnownFiles, Stack};
+
+impl Store {
+    /// Makes a layer of a directory of copied files, which is moved into the store. `lowers` are the directories below it,
+    /// topmost first. The contents of `files` are taken from where they are at hand; those among them that are lent lie in
+    /// `base`, which must have them as they are described, and no file or directory beside them that `upper` lacks.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be moved, read or recorded.
+    pub fn adopt_copied(
+        &self,
+        upper: &Path,
+        lowers: &[PathBuf],
+        base: Option<&Layer>,
+        files: KnownFiles<'_>,
+    ) -> Result<Layer, Error> {
+        let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
+        let base = base.map(|base| Base { key: Arc::clone(base.key()), shared: files.lent_bytes() });
+        let place = self.take_in(upper)?;
+        let packed = layer::pack_known(&place.path, below, files)?;
+        self.record_layer(place, packed, base)
+    }
+
+    /// The directories of layers, topmost first, each once.
+    pub(super) fn directories(&self, layers: &[LayerKey]) -> Vec<PathBuf> {
+        let index = self.index();
+        let mut above = std::collections::HashSet::new();
+        let mut directories = Vec::with_capacity(layers.len());
+        for key in layers.iter().rev() {
+            for key in index.with_base(key) {
+                if above.insert(key) {
+                    directories.push(self.shared.layer_path(key).join(DIFF));
+                }
+            }
+        }
+        directories
+    }
+}
+
+/// Records a layer, and which one lends it files.
+pub(super) fn insert_layer(
+    connection: &mut Connection,
+    key: &str,
+    layer: &LayerRecord,
+    boot: &str,
+) -> rusqlite::Result<()> {
+    let values = (key, Stored(layer.diff_id), signed(layer.size), signed(layer.tar_size), boot);
+    const INSERT: &str = "INSERT INTO layers (key, diff_id, size, tar_size, boot) VALUES (?, ?, ?, ?, ?)";
+    let Some(base) = &layer.base else {
+        return connection.prepare_cached(INSERT)?.execute(values).map(drop);
+    };
+    let transaction = connection.transaction()?;
+    transaction.prepare_cached(INSERT)?.execute(values)?;
+    transaction.prepare_cached("INSERT INTO layer_bases VALUES (?, ?, ?)")?.execute((
+        key,
+        &*base.key,
+        signed(base.shared),
+    ))?;
+    transaction.pragma_update(None, "user_version", LENDING_VERSION)?;
+    transaction.commit()
+}
+
+impl super::Shared {
+    /// The directory of the layer that lends another one files.
+    pub(super) fn base_path(&self, key: &str) -> Option<PathBuf> {
+        let index = self.index();
+        let base = index.layers.get(key)?.base.as_ref()?;
+        Some(self.layer_path(&base.key))
+    }
+}
