@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::builder::{ContextProvider, ContextTree, StepError};
+use model::ErrorKind;
+use tokio::task::JoinSet;
 
 use super::graph::{InlineTree, LocalSource};
 use super::policy::SessionPolicy;
 use super::remote::{Remote, cancelled};
 use crate::parts::Parts;
 use crate::session::SyncRequest;
+use crate::synced::SyncError;
 
 /// So many bytes are worth a message.
 const PIECE: u64 = 1 << 20;
@@ -71,23 +74,30 @@ impl ContextProvider for ClientContexts {
         let step = self.remote.build.progress.start(&format!("context {}", request.directory), &title);
         let part = step.part("transferring context:");
         let key = self.key.as_ref().map(|key| format!("{key}:{}", request.directory));
-        let reported = AtomicU64::new(0);
-        let progress = |bytes: u64| {
-            if bytes >= reported.load(Ordering::Relaxed) + PIECE {
-                reported.store(bytes, Ordering::Relaxed);
-                part.advance(bytes);
-            }
-        };
-        let session = self.remote.session().map_err(|status| StepError::new(status.kind(), status));
-        let session = step.conclude_failure(session)?;
-        let received = self.parts.received.receive(session, &request, key.as_deref(), &progress);
-        let received = self.remote.wait(received).ok_or_else(cancelled);
-        let received =
-            received.and_then(|received| received.map_err(|error| StepError::new(error.kind(), error)));
-        if let Ok(arrived) = &received {
+        let session = self.remote.session_handle().map_err(|status| StepError::new(status.kind(), status));
+        let (session, parts) = (step.conclude_failure(session)?, Arc::clone(&self.parts));
+        // A task of its own, that takes turns with the session's connection on one thread: each entry is a message, and to
+        // wake another thread for every one takes longer than to read them.
+        let mut receiving = JoinSet::new();
+        let receive = async move {
+            let reported = AtomicU64::new(0);
+            let progress = |bytes: u64| {
+                if bytes >= reported.load(Ordering::Relaxed) + PIECE {
+                    reported.store(bytes, Ordering::Relaxed);
+                    part.advance(bytes);
+                }
+            };
+            let arrived = parts.received.receive(&session, &request, key.as_deref(), &progress).await?;
             part.advance(arrived.sent);
             part.complete();
-        }
+            Ok::<_, SyncError>(arrived)
+        };
+        receiving.spawn_on(receive, &self.remote.runtime);
+        let received = match self.remote.wait(receiving.join_next()).flatten() {
+            None => Err(cancelled()),
+            Some(Ok(received)) => received.map_err(|error| StepError::new(error.kind(), error)),
+            Some(Err(error)) => Err(StepError::new(ErrorKind::Internal, error)),
+        };
         Ok(step.conclude(received)?.tree)
     }
 }

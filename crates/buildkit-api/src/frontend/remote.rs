@@ -25,8 +25,15 @@ impl Remote {
     /// # Errors
     /// `FailedPrecondition` where there is none.
     pub(super) fn session(&self) -> Result<&Session, Status> {
-        let missing = || Status::new(Code::FailedPrecondition, "the build has no session of its client");
-        self.session.as_deref().ok_or_else(missing)
+        self.session.as_deref().ok_or_else(no_session)
+    }
+
+    /// The session as [`Self::session`] gives it, for work that goes on by itself.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where there is none.
+    pub(super) fn session_handle(&self) -> Result<Arc<Session>, Status> {
+        self.session.clone().ok_or_else(no_session)
     }
 
     /// Waits for an answer; `None` once the build is cancelled.
@@ -47,6 +54,10 @@ impl Remote {
         let answer = self.wait(answer).ok_or_else(cancelled)?;
         answer.map_err(|status| StepError::new(status.kind(), status))
     }
+}
+
+fn no_session() -> Status {
+    Status::new(Code::FailedPrecondition, "the build has no session of its client")
 }
 
 /// The failure of work whose build was cancelled.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::images::Space;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Contents up to this size share a file.
 pub(crate) const SMALL: u64 = 64 * 1024;
@@ -168,11 +169,19 @@ impl<'a> Intake<'a> {
             if let Some(space) = &mut self.space {
                 space.write(self.block.len()).map_err(io::Error::other)?;
             }
-            pack.file.write_all_at(&self.block, self.written)?;
+            blocking(|| pack.file.write_all_at(&self.block, self.written))?;
             self.written += self.block.len() as u64;
             self.block.clear();
         }
         Ok(())
+    }
+}
+
+/// Does what may wait for the disk. Directories are received by tasks that others wait behind.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -193,7 +202,7 @@ impl Large {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.space.write(bytes.len()).map_err(io::Error::other)?;
         self.hash.update(bytes);
-        self.file.write_all(bytes)
+        blocking(|| self.file.write_all(bytes))
     }
 
     /// Ends it.

@@ -21,11 +21,11 @@ impl ContextTree for Tree {
                 Metadata { mode: 0o755, user: 0, group: 0, modified: None, attributes: Vec::new() };
             return Ok(Some(Node { kind: NodeKind::Directory, shared: None, metadata }));
         }
-        Ok(self.entries.get(path).and_then(node))
+        Ok(self.entries.get(path.as_os_str()).and_then(node))
     }
 
     fn names(&self, path: &Path) -> Result<Vec<OsString>, TreeError> {
-        let mut names = self.names.get(path).cloned().unwrap_or_default();
+        let mut names = self.names.get(path.as_os_str()).cloned().unwrap_or_default();
         names.sort();
         Ok(names)
     }

@@ -1,7 +1,8 @@
 //! A received directory: entries by path, put together in the order in which they come.
 
 use std::collections::{HashMap, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -26,19 +27,20 @@ static TREES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_
 /// A received directory.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    pub(super) entries: HashMap<PathBuf, Entry>,
+    /// By path, byte for byte: a path that is taken apart takes longer to be found.
+    pub(super) entries: HashMap<OsString, Entry>,
     /// The names in each directory; the root has an empty path.
-    pub(super) names: HashMap<PathBuf, Vec<OsString>>,
+    pub(super) names: HashMap<OsString, Vec<OsString>>,
     _weight: Reservation,
 }
 
 /// A directory that is being received.
 #[derive(Debug)]
 pub(crate) struct TreeBuilder {
-    entries: HashMap<PathBuf, Entry>,
-    names: HashMap<PathBuf, Vec<OsString>>,
+    entries: HashMap<OsString, Entry>,
+    names: HashMap<OsString, Vec<OsString>>,
     weight: Reservation,
-    last: PathBuf,
+    last: OsString,
     links: u32,
 }
 
@@ -46,9 +48,9 @@ impl TreeBuilder {
     pub(crate) fn new() -> Self {
         Self {
             entries: HashMap::new(),
-            names: HashMap::from([(PathBuf::new(), Vec::new())]),
+            names: HashMap::from([(OsString::new(), Vec::new())]),
             weight: Reservation::new(Arc::clone(&TREES)),
-            last: PathBuf::new(),
+            last: OsString::new(),
             links: 0,
         }
     }
@@ -65,14 +67,16 @@ impl TreeBuilder {
         known: Option<&Tree>,
     ) -> Result<bool, SyncError> {
         let shown = || path.display().to_string();
-        if path <= self.last.as_path() {
+        if !follows(path, &self.last) {
             return Err(SyncError::Order(shown()));
         }
-        self.last = path.to_owned();
+        path.as_os_str().clone_into(&mut self.last);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(SyncError::Path(shown()));
         };
-        let Some(siblings) = self.names.get_mut(parent) else { return Err(SyncError::Parent(shown())) };
+        let Some(siblings) = self.names.get_mut(parent.as_os_str()) else {
+            return Err(SyncError::Parent(shown()));
+        };
         if entry.kind == EntryKind::Socket {
             return Ok(false);
         }
@@ -83,23 +87,23 @@ impl TreeBuilder {
         self.weight.raise_to(size).map_err(|_| SyncError::Busy)?;
         siblings.push(name.to_owned());
         match entry.kind {
-            EntryKind::Directory => drop(self.names.insert(path.to_owned(), Vec::new())),
+            EntryKind::Directory => drop(self.names.insert(path.into(), Vec::new())),
             EntryKind::File if !entry.link.is_empty() => self.share(path, &mut entry)?,
             EntryKind::File => {
-                let before = known.and_then(|known| known.entries.get(path));
+                let before = known.and_then(|known| known.entries.get(path.as_os_str()));
                 let before = before.filter(|before| entry.is_unchanged(before));
                 entry.content = before.and_then(|before| before.content.clone());
             }
             _ => {}
         }
         let wanted = entry.needs_content();
-        self.entries.insert(path.to_owned(), entry);
+        self.entries.insert(path.into(), entry);
         Ok(wanted)
     }
 
     /// Makes an entry a further name of a file before it, whose content may still be on its way.
     fn share(&mut self, path: &Path, entry: &mut Entry) -> Result<(), SyncError> {
-        let first = self.entries.get_mut(Path::new(&*entry.link));
+        let first = self.entries.get_mut(&*entry.link);
         let first = first.filter(|first| first.kind == EntryKind::File && first.link.is_empty());
         let Some(first) = first else {
             let (path, target) = (path.display().to_string(), Path::new(&*entry.link).display().to_string());
@@ -116,7 +120,7 @@ impl TreeBuilder {
 
     /// Gives a file the content that was asked for.
     pub(crate) fn set_content(&mut self, path: &Path, content: Content) {
-        if let Some(entry) = self.entries.get_mut(path) {
+        if let Some(entry) = self.entries.get_mut(path.as_os_str()) {
             entry.set_content(content);
         }
     }
@@ -130,14 +134,14 @@ impl TreeBuilder {
 impl Tree {
     /// The entry that a path names; further names of a file lead to the first.
     pub(super) fn file(&self, path: &Path) -> Option<&Entry> {
-        let entry = self.entries.get(path).filter(|entry| entry.kind == EntryKind::File)?;
-        if entry.link.is_empty() { Some(entry) } else { self.entries.get(Path::new(&*entry.link)) }
+        let entry = self.entries.get(path.as_os_str()).filter(|entry| entry.kind == EntryKind::File)?;
+        if entry.link.is_empty() { Some(entry) } else { self.entries.get(&*entry.link) }
     }
 
     /// Whether a path is a further name of a file, whose content is the first one's.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn is_further_name(&self, path: &Path) -> bool {
-        self.entries.get(path).is_some_and(|entry| !entry.link.is_empty())
+        self.entries.get(path.as_os_str()).is_some_and(|entry| !entry.link.is_empty())
     }
 
     /// The bytes of all its contents.
@@ -156,7 +160,9 @@ impl Tree {
                 continue;
             }
             let next = reached.join(&step);
-            let Some(link) = self.entries.get(&next).filter(|entry| entry.kind == EntryKind::Symlink) else {
+            let Some(link) =
+                self.entries.get(next.as_os_str()).filter(|entry| entry.kind == EntryKind::Symlink)
+            else {
                 reached = next;
                 continue;
             };
@@ -190,6 +196,15 @@ impl Tree {
             }
         }
     }
+}
+
+/// Whether a path comes after another one in the order of a walk: a directory's names before those that follow it.
+fn follows(path: &Path, last: &OsStr) -> bool {
+    let (path, last) = (path.as_os_str().as_bytes(), last.as_bytes());
+    let same = path.iter().zip(last).take_while(|(one, other)| one == other).count();
+    // No name has a byte that comes before the end of one.
+    let rank = |byte: Option<&u8>| byte.map(|byte| if *byte == b'/' { 1 } else { 1 + u16::from(*byte) });
+    rank(path.get(same)) > rank(last.get(same))
 }
 
 /// The names of a path, `..` among them.
