@@ -11,6 +11,7 @@
 //! Everything is synchronous; a plugin that does not end is killed.
 
 mod attachment;
+mod conversation;
 mod error;
 mod network;
 mod plugins;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::network::{Network, plugin_name};
 use crate::program::{Programs, Question};
 use crate::request::{Command, of_attachment, of_network, variables};
+use crate::result::read_result;
 use crate::version::Version;
 
 /// Where everything is.
@@ -72,15 +73,16 @@ impl Plugins {
         for plugin in &attachment.network.plugins {
             let written =
                 self.ask(Command::Add, &attachment, plugin, (previous.as_ref(), Some(namespace)))?;
-            let result = serde_json::from_slice(&written).map_err(|error| Error::NoResult {
-                plugin: plugin_name(plugin).unwrap_or_default().to_owned(),
-                command: Command::Add.name(),
-                reason: error.to_string(),
-            })?;
-            previous = Some(result);
+            previous = Some(read_result(&written).map_err(|reason| no_result(plugin, reason))?);
         }
         attachment.result = previous;
-        attachment.save(&self.directories.attachments)
+        match attachment.network.plugins.last() {
+            // Nobody would reach such a pod, and it would count as well.
+            Some(last) if attachment.addresses().is_empty() => {
+                Err(no_result(last, "it has no address of the pod".to_owned()))
+            }
+            _ => attachment.save(&self.directories.attachments),
+        }
     }
 
     /// Deletes a pod's attachment, if it has one: its namespace may be gone. It is forgotten when all plugins have
@@ -210,4 +212,10 @@ impl Plugins {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(busy.entry(container.to_owned()).or_default())
     }
+}
+
+/// What a plugin returned is no result of `ADD`.
+fn no_result(plugin: &serde_json::Map<String, Value>, reason: String) -> Error {
+    let plugin = plugin_name(plugin).unwrap_or_default().to_owned();
+    Error::NoResult { plugin, command: Command::Add.name(), reason }
 }

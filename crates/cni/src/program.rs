@@ -1,25 +1,18 @@
 //! Runs one plugin: its configuration on its standard input, its result on its standard output.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
-use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde_json::{Map, Value};
-use sys::bounded_read::read_stream;
 
+use crate::conversation::{Written, converse};
 use crate::error::Error;
 use crate::request::Command;
 use crate::result::failure;
-
-/// How long a plugin may take: kubelets wait four minutes for a pod.
-const TIMEOUT: Duration = Duration::from_secs(180);
-/// Bytes of a result or a message that are read.
-const OUTPUT_LIMIT: u64 = 1 << 20;
 
 /// The plugins of the host.
 #[derive(Debug, Clone)]
@@ -45,14 +38,14 @@ impl Programs {
         let mut process = Process::new(program);
         process.env("CNI_COMMAND", command.name()).env("CNI_PATH", self.path()).envs(variables);
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        // One that outlived the daemon could add what the next daemon has deleted.
+        sys::parent_death::kill_with_thread(&mut process);
         let mut child = process.spawn().map_err(failed)?;
-        let ended = converse(&mut child, Value::Object(request).to_string().into_bytes());
-        match ended.map_err(failed)? {
-            None => {
-                Err(Error::TooLong { plugin: plugin.to_owned(), command: command.name(), limit: TIMEOUT })
-            }
-            Some(Output { status, stdout, .. }) if status.success() => Ok(stdout),
-            Some(Output { stdout, stderr, .. }) => Err(Error::Refused {
+        let limit = command.time_limit();
+        match run_to_end(&mut child, Value::Object(request).to_string().as_bytes(), limit).map_err(failed)? {
+            None => Err(Error::TooLong { plugin: plugin.to_owned(), command: command.name(), limit }),
+            Some((status, Written { stdout, .. })) if status.success() => Ok(stdout),
+            Some((_, Written { stdout, stderr })) => Err(Error::Refused {
                 plugin: plugin.to_owned(),
                 command: command.name(),
                 reason: failure(&stdout, &stderr),
@@ -72,49 +65,19 @@ impl Programs {
     }
 }
 
-struct Output {
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-}
-
-/// Gives a plugin its input and waits for its end; nothing when it was killed for taking too long.
-fn converse(child: &mut Child, input: Vec<u8>) -> io::Result<Option<Output>> {
+/// Converses with a plugin; nothing when it was killed for taking too long.
+fn run_to_end(child: &mut Child, input: &[u8], limit: Duration) -> io::Result<Option<(ExitStatus, Written)>> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let ended = thread::scope(|scope| {
-        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
-        let readers = (scope.spawn(move || read(stdout)), scope.spawn(move || read(stderr)));
-        let in_time = wait(pid);
-        if !matches!(in_time, Ok(true)) {
-            // With all that it has started: these hold its pipes.
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-        let output = (readers.0.join().unwrap_or_default(), readers.1.join().unwrap_or_default());
-        in_time.map(|in_time| (in_time, output))
-    });
-    let status = child.wait()?;
-    let (in_time, (stdout, stderr)) = ended?;
-    Ok(in_time.then_some(Output { status, stdout, stderr }))
-}
-
-/// Waits for the end of a process, so long as it may take; says whether it has ended.
-fn wait(pid: Pid) -> io::Result<bool> {
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
-    let limit = Timespec { tv_sec: i64::try_from(TIMEOUT.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
-    loop {
-        match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let conversation = pidfd_open(pid, PidfdFlags::empty())
+        .map_err(io::Error::from)
+        .and_then(|process| converse(child, process, input, limit));
+    if !matches!(conversation, Ok(Some(_))) {
+        // With all that it has started.
+        let _ = kill_process_group(pid, Signal::KILL);
     }
-}
-
-fn read(stream: Option<impl Read>) -> Vec<u8> {
-    // Output that breaks off, or has no end, is no result.
-    stream.and_then(|stream| read_stream(stream, OUTPUT_LIMIT).ok()).unwrap_or_default()
+    let status = child.wait()?;
+    Ok(conversation?.map(|written| (status, written)))
 }
 
 #[cfg(test)]
@@ -124,13 +87,18 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn run(name: &str, script: &str) -> Result<String, Error> {
+        run_with(name, script, Map::new())
+    }
+
+    fn run_with(name: &str, script: &str, more: Map<String, Value>) -> Result<String, Error> {
         let directory = std::env::temp_dir().join(format!("cni-program-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
         let file = directory.join("plugin");
         fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a file");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
         let programs = Programs(vec![directory.join("none"), directory.clone()]);
-        let request = Map::from_iter([("name".to_owned(), Value::from("net"))]);
+        let mut request = Map::from_iter([("name".to_owned(), Value::from("net"))]);
+        request.extend(more);
         let variables = vec![("CNI_IFNAME", "eth0".to_owned())];
         let question = Question { plugin: "plugin", command: Command::Add, request, variables };
         let written = programs.run(question).map(|bytes| String::from_utf8(bytes).expect("text"));
@@ -145,6 +113,26 @@ mod tests {
         assert!(written.starts_with("ADD eth0 {\"name\":\"net\"} cni-program-good-"), "{written}");
         // One that does not read its input is not harmed.
         assert_eq!(run("deaf", "echo done").expect("output"), "done\n");
+    }
+
+    #[test]
+    fn input_and_output_may_be_longer_than_pipes_hold() {
+        let long = || Map::from_iter([("long".to_owned(), Value::from("x".repeat(300_000)))]);
+        let written = run_with("echo", "cat", long()).expect("output");
+        assert!(written.len() > 300_000 && written.ends_with("\"}"), "{} bytes", written.len());
+        assert_eq!(run_with("deaf-to-much", "echo done", long()).expect("output"), "done\n");
+        // Output without an end is none.
+        assert_eq!(run("endless", "head -c 3000000 /dev/zero; exit 0").expect("an end"), "");
+    }
+
+    #[test]
+    fn what_a_plugin_leaves_running_is_not_waited_for() {
+        let directory = std::env::temp_dir().join(format!("cni-left-{}", std::process::id()));
+        let _ = fs::remove_file(&directory);
+        // It holds the output until this test has seen the result.
+        let script = format!("(while ! [ -e {} ]; do sleep 0.05; done) & echo done", directory.display());
+        assert_eq!(run("leaves", &script).expect("output"), "done\n");
+        fs::write(&directory, "").expect("a file");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a plugin gets: its configuration with what the runtime adds (section 3, "deriving request configuration").
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -26,6 +27,14 @@ impl Command {
             Self::Check => "CHECK",
             Self::Status => "STATUS",
             Self::CollectGarbage => "GC",
+        }
+    }
+
+    /// How long a plugin may take. Kubelets wait four minutes for a pod, and two for a status.
+    pub(crate) const fn time_limit(self) -> Duration {
+        match self {
+            Self::Add | Self::Delete => Duration::from_secs(180),
+            Self::Check | Self::Status | Self::CollectGarbage => Duration::from_secs(60),
         }
     }
 }

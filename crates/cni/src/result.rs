@@ -4,6 +4,19 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use crate::version::Version;
+
+/// Reads what a plugin wrote as its result; an error says what is wrong with it.
+pub(crate) fn read_result(written: &[u8]) -> Result<Value, String> {
+    let result: Value = serde_json::from_slice(written).map_err(|error| error.to_string())?;
+    if !result.is_object() {
+        return Err("it is no JSON object".to_owned());
+    }
+    let version = &result["cniVersion"];
+    let is_known = version.is_null() || Version::ALL.iter().any(|known| version == known.name());
+    if is_known { Ok(result) } else { Err(format!("it is of version {version}, which is not spoken")) }
+}
+
 /// The pod's addresses: those of its interface, or those that name none.
 pub(crate) fn addresses(result: &Value) -> Vec<IpAddr> {
     let interfaces = result["interfaces"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -49,6 +62,16 @@ mod tests {
         let own: Vec<_> = addresses(&result).iter().map(ToString::to_string).collect();
         assert_eq!(own, ["10.1.0.2", "fd00::2"]);
         assert!(addresses(&json!({})).is_empty());
+    }
+
+    #[test]
+    fn a_result_is_an_object_of_a_known_version() {
+        for good in [r#"{"cniVersion": "1.1.0", "ips": []}"#, r#"{"cniVersion": "0.3.1"}"#, "{}"] {
+            assert!(read_result(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in ["", "rubbish", "42", "null", "[]", r#"{"cniVersion": "7.0.0"}"#, r#"{"cniVersion": 1}"#] {
+            assert!(read_result(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 
     #[test]

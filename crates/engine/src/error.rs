@@ -109,7 +109,7 @@ pub enum Error {
     Image(#[source] images::Error),
     #[error("{0}")]
     Network(#[source] network::Error),
-    #[error("cannot connect the pod to its network")]
+    #[error("cannot use the network of pods")]
     Cni(#[source] cni::Error),
     #[error("cannot use systemd for the cgroups of pods")]
     Systemd(#[source] systemd::Error),

@@ -25,6 +25,7 @@ pub mod netlink;
 pub mod network_namespace;
 pub mod overlay;
 pub mod packet_info;
+pub mod parent_death;
 pub mod private;
 pub mod private_mounts;
 pub mod process;

@@ -24,11 +24,14 @@ const PLUGIN: &str = r#"#!/bin/sh
 here=$(dirname "$0"); request=$(cat)
 printf '%s\n' "{\"command\": \"$CNI_COMMAND\", \"container\": \"$CNI_CONTAINERID\", \"interface\": \"$CNI_IFNAME\", \
 \"namespace\": \"$CNI_NETNS\", \"arguments\": \"$CNI_ARGS\", \"request\": $request}" >> "$here/asked"
-[ "$CNI_COMMAND" = "$(cat "$here/waits" 2> /dev/null)" ] && { : > "$here/waiting"; while [ -s "$here/waits" ]; do sleep 0.1; done; exit 1; }
+[ "$CNI_COMMAND" = "$(cat "$here/waits" 2> /dev/null)" ] && { echo $$ > "$here/waiting"; while [ -s "$here/waits" ]; do sleep 0.1; done; exit 1; }
 [ "$CNI_COMMAND" = "$(cat "$here/fails" 2> /dev/null)" ] && { echo '{"code": 11, "msg": "the plugin is full"}'; exit 1; }
 case $CNI_COMMAND in
 ADD)
     set -e
+    # It holds this plugin's output for as long as the file is there.
+    [ -e "$here/leaves" ] && { while [ -e "$here/leaves" ]; do sleep 0.1; done & }
+    [ -s "$here/writes" ] && { cat "$here/writes"; exit 0; }
     nsenter --net="$CNI_NETNS" ip link add eth0 type veth peer name peer
     nsenter --net="$CNI_NETNS" ip address add 10.77.0.2/24 dev eth0
     nsenter --net="$CNI_NETNS" ip link set eth0 up
@@ -99,8 +102,10 @@ impl Host {
         self.asked().iter().map(word).filter(|command| command != "STATUS" && command != "GC").collect()
     }
 
-    fn is_waiting(&self) -> bool {
-        self.directory.join("plugins/waiting").exists()
+    /// The process of the plugin that waits, once there is one.
+    fn waiting(&self) -> Option<u32> {
+        let written = fs::read_to_string(self.directory.join("plugins/waiting")).ok()?;
+        written.strip_suffix('\n')?.parse().ok()
     }
 }
 
@@ -215,6 +220,40 @@ fn a_pod_that_a_plugin_refuses_is_undone_and_one_that_is_not_deleted_stays() {
 }
 
 #[test]
+fn a_pod_needs_a_result_with_an_address() {
+    let host = Host::new("results");
+    host.configure();
+    let engine = host.engine();
+    let cri = Cri::of(&engine);
+    for (written, why) in [
+        ("42", "it is no JSON object"),
+        ("no JSON", "expected"),
+        (r#"{"cniVersion": "7.0.0", "ips": [{"address": "10.77.0.2/24"}]}"#, "version"),
+        (r#"{"cniVersion": "1.1.0"}"#, "it has no address of the pod"),
+        (r#"{"cniVersion": "1.1.0", "ips": [{"address": "nowhere"}]}"#, "it has no address of the pod"),
+    ] {
+        host.let_it("writes", written);
+        let refusal = run(&cri, pod(&engine, "refused")).expect_err("a result that is none");
+        assert!(refusal.message().contains(why), "{written}: {refusal}");
+        assert_eq!(host.commands(), ["ADD", "DEL"], "{written}");
+        assert_eq!(sandboxes(&cri), 0);
+    }
+}
+
+#[test]
+fn what_a_plugin_leaves_running_is_not_waited_for() {
+    let host = Host::new("leaves");
+    host.configure();
+    let engine = host.engine();
+    let cri = Cri::of(&engine);
+    host.let_it("leaves", "");
+    let id = run(&cri, pod(&engine, "pod")).expect("a pod");
+    assert_eq!(status(&cri, &id).expect("a status").network.expect("a network").ip, "10.77.0.2");
+    fs::remove_file(host.directory.join("plugins/leaves")).expect("removed");
+    remove(&cri, &id);
+}
+
+#[test]
 fn pods_are_deleted_from_their_network_after_a_crash() {
     let host = Host::new("crash");
     host.configure();
@@ -227,8 +266,10 @@ fn pods_are_deleted_from_their_network_after_a_crash() {
     host.let_it("waits", "ADD");
     let (config, connection) = (pod(&engine, "half-made"), Cri::of(&engine));
     let running = std::thread::spawn(move || run(&connection, config));
-    wait::until("the plugin", || host.is_waiting().then_some(()));
+    let plugin = wait::until("the plugin", || host.waiting());
     engine.kill_daemon();
+    // It cannot add what the next daemon has deleted.
+    wait::until("the plugin's end", || (!berth_tests::host::runs(plugin)).then_some(()));
     let _ = running.join().expect("a thread").expect_err("the daemon is gone");
     host.let_it("waits", "");
     for pid in shim {
