@@ -136,6 +136,9 @@ fn the_reason_says_how_a_container_ended() {
         assert!(error.message().ends_with(cause) && !error.message().contains("System error"), "{error}");
         let status = container(cri, &id).expect("it is there");
         assert_eq!((status.reason.as_str(), status.message.as_str()), ("StartError", cause));
+        // By which the kubelet delays the next one.
+        assert!(status.finished_at >= status.created_at, "{status:?}");
+        assert_eq!(status.started_at, 0);
     });
 }
 

@@ -279,6 +279,10 @@ impl Starter {
                 record.started_at = now;
                 record.finished_at = now;
             }
+            // Kubelets count the delay until the next start from the end, of one that never ran too.
+            if record.pod.is_some() {
+                record.finished_at = now;
+            }
             record.exits += 1;
             record.failed_starts += 1;
             record.clear_endpoints();
