@@ -30,7 +30,7 @@ const TESTS: [&str; 8] = [
 ];
 
 /// The modules that the daemon's work needs; those they depend on come by themselves.
-const MODULES: [&str; 22] = [
+const MODULES: [&str; 23] = [
     "virtio_pci",
     "virtio_blk",
     "quota_v2",
@@ -48,6 +48,7 @@ const MODULES: [&str; 22] = [
     "nft_fib",
     "nft_fib_inet",
     "nf_conntrack",
+    "nf_conntrack_netlink",
     "xt_addrtype",
     "dummy",
     "8021q",

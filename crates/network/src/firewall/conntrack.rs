@@ -88,7 +88,10 @@ fn forget(
     filter: impl Fn(Message) -> Message,
 ) -> Result<(), RequestError> {
     match socket.request(&[filter(message(family, DELETE, netlink::ACKNOWLEDGE))]) {
-        Err(error) if error.is(Errno::OPNOTSUPP) => forget_each(socket, family, filter),
+        // It takes the parts of a tuple for one that is not whole.
+        Err(error) if error.is(Errno::OPNOTSUPP) || error.is(Errno::INVAL) => {
+            forget_each(socket, family, filter)
+        }
         // Nothing was selected.
         Err(error) if error.is(Errno::NOENT) => Ok(()),
         result => result.map(drop),
