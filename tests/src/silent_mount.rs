@@ -13,6 +13,7 @@ use crate::wait;
 
 /// The opcodes of linux/fuse.h by which the kernel looks at a file, and its first one.
 const GETATTR: u32 = 3;
+const OPENDIR: u32 = 27;
 const STATX: u32 = 52;
 const INIT: u32 = 26;
 
@@ -78,7 +79,7 @@ impl SilentMount {
             loop {
                 let request = self.request();
                 let (opcode, _) = request.unwrap_or_else(|| panic!("{number} of {count} have come"));
-                if matches!(opcode, GETATTR | STATX) {
+                if matches!(opcode, GETATTR | OPENDIR | STATX) {
                     break;
                 }
             }

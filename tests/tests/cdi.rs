@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use berth_tests::silent_mount::SilentMount;
 use berth_tests::{Engine, merged, sh};
 use serde_json::{Value, json};
 
@@ -219,4 +220,34 @@ fn requests_for_gpus_mean_devices_of_their_vendor() {
         message.ends_with("3 devices of the kind nvidia.com/gpu are asked for, there are 2"),
         "{message}"
     );
+}
+
+#[test]
+fn specifications_that_do_not_answer_hold_up_none_but_those_that_need_them() {
+    // More than the daemon has threads for the requests of all.
+    const COUNT: usize = 6;
+    let mut silent = SilentMount::new("silent-cdi");
+    let engine = &Engine::start_with_flags(&[&format!("--cdi-spec-dir={}", silent.path().display())]);
+    let create = |_| engine.at("1.55").create(&with_devices("true", &cdi(&["vendor.com/board=one"])));
+    let ids: Vec<String> = (0..COUNT).map(create).collect();
+    std::thread::scope(|scope| {
+        let starts: Vec<_> = ids
+            .iter()
+            .map(|id| scope.spawn(move || engine.at("1.55").post(&format!("/containers/{id}/start"))))
+            .collect();
+        silent.await_looks(COUNT);
+        let _ = engine.get("/version").expect(200);
+        let infos: Vec<_> = (0..COUNT).map(|_| scope.spawn(move || engine.at("1.55").get("/info"))).collect();
+        silent.await_looks(COUNT);
+        let _ = engine.get("/version").expect(200);
+        drop(silent);
+        for start in starts {
+            let message = start.join().expect("a client").expect(400).message();
+            assert!(message.contains("vendor.com/board=one"), "{message}");
+        }
+        for info in infos {
+            let _ = info.join().expect("a client").expect(200);
+        }
+    });
+    ids.iter().for_each(|id| engine.remove(id));
 }

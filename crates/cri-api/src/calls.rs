@@ -72,7 +72,9 @@ impl Api {
             "RemovePodSandbox" => {
                 unary(request, |asked| async move { service.remove_sandbox(asked).await }).await
             }
-            "PodSandboxStatus" => unary(request, |asked| async move { service.sandbox_status(&asked) }).await,
+            "PodSandboxStatus" => {
+                unary(request, |asked| async move { service.sandbox_status(asked).await }).await
+            }
             "ListPodSandbox" => {
                 unary(request, |asked| async move { Ok(service.list_sandboxes(&asked)) }).await
             }
@@ -95,7 +97,7 @@ impl Api {
                 unary(request, |asked| async move { Ok(service.list_containers(&asked)) }).await
             }
             "ContainerStatus" => {
-                unary(request, |asked| async move { service.container_status(&asked) }).await
+                unary(request, |asked| async move { service.container_status(asked).await }).await
             }
             "UpdateContainerResources" => {
                 unary(request, |asked| async move { service.update_resources(asked).await }).await

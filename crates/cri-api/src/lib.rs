@@ -3,6 +3,7 @@
 //! [`Api`] answers the calls of `runtime.v1`, [`serve`] carries one connection. A call that is not served
 //! answers `UNIMPLEMENTED`.
 
+mod blocking;
 mod calls;
 mod connection;
 mod description;

@@ -1,6 +1,5 @@
 //! `ImageService`: images of the engine's store. An image's `image_ref` is its id, everywhere.
 
-mod blocking;
 mod disk_usage;
 mod names;
 mod pinned;
@@ -15,6 +14,7 @@ use engine::images::{ImageDetails, ListFilter, RemoveOptions, Store};
 use model::{ErrorKind, ImageReference};
 use tonic::Status;
 
+use crate::blocking::apart;
 use crate::status::{invalid, of_engine, of_images};
 use crate::wire::image::{
     Image, ImageFsInfoRequest, ImageFsInfoResponse, ImageStatusRequest, ImageStatusResponse,
@@ -22,7 +22,6 @@ use crate::wire::image::{
     RemoveImageResponse,
 };
 use crate::wire::value::ImageSpec;
-use blocking::apart;
 use disk_usage::DiskUsage;
 use pinned::Pinned;
 

@@ -9,7 +9,7 @@ use engine::images::registry::{Cancellation, Credentials, PullRequest, PulledNam
 use model::{Digest, ImageReference};
 use tonic::Status;
 
-use super::blocking::apart;
+use crate::blocking::apart;
 use crate::status::{invalid, of_registry};
 use crate::wire::image::AuthConfig;
 

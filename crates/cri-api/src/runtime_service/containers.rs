@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::RuntimeService;
 use super::status_of_container::{info, is_wanted, item, status};
+use crate::blocking::apart;
 use crate::description;
 use crate::settings::{Pod, of_container, of_resources};
 use crate::status::{invalid, of_engine};
@@ -34,12 +35,20 @@ impl RuntimeService {
         }
         let config = asked.config.ok_or_else(|| invalid("the container has no configuration"))?;
         let user_namespace = sandbox.pod.as_ref().and_then(|pod| pod.user_namespace.clone());
-        let of_sandbox = Pod {
-            sandbox: sandbox.id.as_str(),
-            host: &sandbox.settings.host,
-            user_namespace: user_namespace.as_ref(),
+        let settings = {
+            let (config, sandbox, user_namespace) =
+                (config.clone(), Arc::clone(&sandbox), user_namespace.clone());
+            // A profile of seccomp is read.
+            apart(move || {
+                let of_sandbox = Pod {
+                    sandbox: sandbox.id.as_str(),
+                    host: &sandbox.settings.host,
+                    user_namespace: user_namespace.as_ref(),
+                };
+                of_container(&config, &of_sandbox)
+            })
+            .await?
         };
-        let settings = of_container(&config, &of_sandbox)?;
         let of_pod: PodSandboxConfig = description::read(&sandbox);
         let log = (!of_pod.log_directory.is_empty() && !config.log_path.is_empty())
             .then(|| Path::new(&of_pod.log_directory).join(&config.log_path));
@@ -89,14 +98,15 @@ impl RuntimeService {
     }
 
     /// `ContainerStatus`
-    pub(crate) fn container_status(
-        &self,
-        asked: &ContainerStatusRequest,
+    pub(crate) async fn container_status(
+        self: Arc<Self>,
+        asked: ContainerStatusRequest,
     ) -> Result<ContainerStatusResponse, Status> {
         let record = self.engine.pods.container(&asked.container_id).map_err(|error| of_engine(&error))?;
         let info = if asked.verbose { info(&record) } else { Default::default() };
-        let identity = self.engine.pods.identity(&record);
-        Ok(ContainerStatusResponse { status: Some(status(&record, identity)), info })
+        // Files of the container are read.
+        let shown = apart(move || Ok(status(&record, self.engine.pods.identity(&record))));
+        Ok(ContainerStatusResponse { status: Some(shown.await?), info })
     }
 
     /// `ListContainers`

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::RuntimeService;
 use super::{sandboxes, status_of_container};
+use crate::blocking::apart;
 use crate::time::nanoseconds;
 use crate::wire::container::ContainerStatus;
 use crate::wire::event::{ContainerEventResponse, ContainerEventType};
@@ -68,7 +69,7 @@ impl Listening {
             event = self.events.next() => event,
         };
         Some(match event {
-            Ok(event) => Ok(self.answer(&event)),
+            Ok(event) => self.answer(&event).await,
             Err(_) => {
                 self.is_over = true;
                 Err(Status::data_loss("events were missed: the lists have to be read again"))
@@ -76,21 +77,23 @@ impl Listening {
         })
     }
 
-    fn answer(&self, event: &PodEvent) -> ContainerEventResponse {
+    async fn answer(&self, event: &PodEvent) -> Result<ContainerEventResponse, Status> {
         let kind = match event.change {
             PodChange::Created => ContainerEventType::ContainerCreatedEvent,
             PodChange::Started => ContainerEventType::ContainerStartedEvent,
             PodChange::Stopped => ContainerEventType::ContainerStoppedEvent,
             PodChange::Deleted => ContainerEventType::ContainerDeletedEvent,
         };
-        let pod = self.events.sandbox_of(&event.part).map(|sandbox| self.service.pod(&sandbox));
-        let pod = pod.unwrap_or_default();
-        ContainerEventResponse {
+        let (sandbox, service) = (self.events.sandbox_of(&event.part), Arc::clone(&self.service));
+        // Files of the pod's containers are read.
+        let pod = apart(move || Ok(sandbox.map(|sandbox| service.pod(&sandbox)).unwrap_or_default()));
+        let pod = pod.await?;
+        Ok(ContainerEventResponse {
             container_id: event.part.id.to_string(),
             container_event_type: kind.into(),
             created_at: nanoseconds(event.time),
             pod_sandbox_status: pod.status,
             containers_statuses: pod.containers_statuses,
-        }
+        })
     }
 }

@@ -9,6 +9,7 @@ use model::{ErrorKind, IpcMode, NetworkMode, PidMode};
 use tonic::Status;
 
 use super::{RuntimeService, has_labels};
+use crate::blocking::apart;
 use crate::description;
 use crate::settings::{Sandbox, of_pod_network, of_resources, of_sandbox};
 use crate::status::{invalid, of_engine};
@@ -67,13 +68,15 @@ impl RuntimeService {
     }
 
     /// `PodSandboxStatus`
-    pub(crate) fn sandbox_status(
-        &self,
-        asked: &PodSandboxStatusRequest,
+    pub(crate) async fn sandbox_status(
+        self: Arc<Self>,
+        asked: PodSandboxStatusRequest,
     ) -> Result<PodSandboxStatusResponse, Status> {
         let record = self.engine.pods.sandbox(&asked.pod_sandbox_id).map_err(|error| of_engine(&error))?;
         let info = if asked.verbose { info(&record) } else { BTreeMap::new() };
-        Ok(PodSandboxStatusResponse { info, ..self.pod(&record) })
+        // Files of the pod's containers are read.
+        let pod = apart(move || Ok(self.pod(&record))).await?;
+        Ok(PodSandboxStatusResponse { info, ..pod })
     }
 
     /// `UpdatePodSandboxResources`: the kubelet has changed the pod's cgroup itself; what it says of it is kept and shown.

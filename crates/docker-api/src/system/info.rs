@@ -12,7 +12,7 @@ use super::registries::RegistryConfig;
 use super::version_answer::{COMMIT, VERSION};
 use super::{host, warnings};
 use crate::version::{ApiVersion, Ranged, Since, Until};
-use crate::{Call, Handled, Reply};
+use crate::{ApiError, Call, Handled, Reply};
 
 const INDEX: &str = "https://index.docker.io/v1/";
 /// The runtime of all containers, and the name of its program.
@@ -214,7 +214,8 @@ fn driver_status(call: &Call<'_>) -> Vec<[String; 2]> {
     all
 }
 
-pub(super) fn info(call: &Call<'_>) -> Handled {
+pub(super) async fn info(call: &Call<'_>) -> Handled {
+    let devices = discovered(call).await?;
     let (engine, options) = (call.engine, call.engine.options());
     let version = call.version;
     let (limits, names, settings) = (Limits::of_host(), host::names(), call.settings.values());
@@ -256,7 +257,7 @@ pub(super) fn info(call: &Call<'_>) -> Handled {
         labels: Some(settings.labels).filter(|labels| !labels.is_empty() || version.info_has_empty_lists()),
         experimental_build: false,
         newer,
-        latest: latest(call, &limits),
+        latest: latest(call, &limits, devices),
     };
     Reply::json(StatusCode::OK, &answer)
 }
@@ -305,7 +306,7 @@ fn security_options(call: &Call<'_>) -> Vec<&'static str> {
     [Some(seccomp), has_users.then_some(users)].into_iter().flatten().collect()
 }
 
-fn latest(call: &Call<'_>, limits: &Limits) -> LatestInfo {
+fn latest(call: &Call<'_>, limits: &Limits, devices: Vec<DeviceInfo>) -> LatestInfo {
     let version = call.version;
     let commit = |id| Commit { id, expected: Ranged::at(version, || id) };
     LatestInfo {
@@ -325,10 +326,7 @@ fn latest(call: &Call<'_>, limits: &Limits) -> LatestInfo {
             .info_has_address_pools()
             .then(|| address_pools(&call.engine.options().address_pools))
             .filter(|pools| !pools.is_empty()),
-        discovered_devices: version
-            .info_has_devices()
-            .then(|| discovered(call))
-            .filter(|all| !all.is_empty()),
+        discovered_devices: Some(devices).filter(|all| !all.is_empty()),
         firewall_backend: Ranged::at(version, || {
             call.engine.options().network.firewall.then_some(FirewallBackend { driver: "nftables" })
         }),
@@ -347,10 +345,13 @@ fn address_pools(pools: &AddressPools) -> Vec<DefaultAddressPool> {
     ipv4.chain(ipv6).collect()
 }
 
-/// The devices that the host's specifications name.
-fn discovered(call: &Call<'_>) -> Vec<DeviceInfo> {
-    let names = engine::discovered_devices(&call.engine.options().cdi_directories);
-    names.into_iter().map(|id| DeviceInfo { source: "cdi", id }).collect()
+/// The devices that the host's specifications name; none for clients of versions that do not know them.
+async fn discovered(call: &Call<'_>) -> Result<Vec<DeviceInfo>, ApiError> {
+    if !call.version.info_has_devices() {
+        return Ok(Vec::new());
+    }
+    let names = engine::discovered_devices(&call.engine.options().cdi_directories).await?;
+    Ok(names.into_iter().map(|id| DeviceInfo { source: "cdi", id }).collect())
 }
 
 /// The drivers, in the order of names where clients expect it.

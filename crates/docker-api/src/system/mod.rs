@@ -24,7 +24,7 @@ use crate::{Call, Handled};
 pub(crate) const ROUTES: &[Route] = &[
     get("/_ping", handler!(call => ping::answer(&call))),
     head("/_ping", handler!(call => ping::answer(&call))),
-    get("/info", handler!(call => info::info(&call))),
+    get("/info", handler!(call => info::info(&call).await)),
     get("/system/df", handler!(call => df::disk_usage(&call).await)).since(25),
     get("/version", handler!(call => version_answer::answer(&call))),
     post("/auth", handler!(call => crate::auth::check(call).await)),

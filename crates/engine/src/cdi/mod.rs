@@ -9,6 +9,9 @@ use std::path::PathBuf;
 
 use model::DriverDeviceRequest;
 
+use crate::error::Error;
+use crate::outcome::joined;
+
 pub(crate) use catalog::Catalog;
 pub(crate) use edits::DeviceEdits;
 
@@ -24,10 +27,15 @@ pub fn default_directories() -> Vec<PathBuf> {
     vec!["/etc/cdi".into(), "/var/run/cdi".into()]
 }
 
-/// The devices that specifications name now, by their full names.
-#[must_use]
-pub fn discovered(directories: &[PathBuf]) -> Vec<String> {
-    Catalog::read(directories).names().map(str::to_owned).collect()
+/// The devices that specifications name now, by their full names. They are read on a thread that may wait for file systems
+/// which do not answer.
+///
+/// # Errors
+/// None of the specifications': those that cannot be read name nothing.
+pub async fn discovered(directories: &[PathBuf]) -> Result<Vec<String>, Error> {
+    let directories = directories.to_vec();
+    let read = move || Catalog::read(&directories).names().map(str::to_owned).collect();
+    joined(tokio::task::spawn_blocking(read).await)
 }
 
 /// Checks what needs no look at the host.
@@ -51,7 +59,7 @@ pub(crate) fn check(requests: &[DriverDeviceRequest]) -> Result<(), String> {
     Ok(())
 }
 
-/// What a container gets of its requests.
+/// What a container gets of its requests. Reads the specifications, and may wait for file systems which do not answer.
 ///
 /// # Errors
 /// A text that says which device is not there, or why it cannot be used.

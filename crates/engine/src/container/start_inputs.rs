@@ -10,7 +10,7 @@ use model::{
     Namespace, Owners, Propagation, Submounts, kernel_words,
 };
 
-use crate::cdi;
+use crate::cdi::{self, DeviceEdits};
 use crate::container::mounts::clean;
 use crate::container::specification::{StartInputs, full_hostname, own_namespaces};
 use crate::container::{Container, Purpose, Record, devices, scope, user_namespace};
@@ -93,11 +93,7 @@ impl StartLookup {
             link_environment: self.networking.link_environment(record),
             log: self.log_spec(record).await?,
             default_limits: self.options.ulimits.clone(),
-            device_edits: cdi::resolve(
-                host.device_requests.as_deref().unwrap_or_default(),
-                &self.options.cdi_directories,
-            )
-            .map_err(Error::refused)?,
+            device_edits: on_host.device_edits,
             user_namespace: match &record.pod {
                 Some(pod) => pod.user_namespace.clone(),
                 None => user_namespace::mapping(host, self.options.user_mapping.as_ref())?.cloned(),
@@ -113,14 +109,20 @@ impl StartLookup {
     /// Most containers name nothing, and wait for nothing here.
     async fn look_at_host(&self, record: &Arc<Record>) -> Result<OnHost, Error> {
         let host = &record.settings.host;
-        if record.mounts.is_empty() && host.devices.as_ref().is_none_or(Vec::is_empty) {
+        let names_no_device = host.devices.as_ref().is_none_or(Vec::is_empty)
+            && host.device_requests.as_ref().is_none_or(Vec::is_empty);
+        if record.mounts.is_empty() && names_no_device {
             return Ok(OnHost::default());
         }
-        let (volumes, record) = (Arc::clone(&self.volumes), Arc::clone(record));
+        let (volumes, record, options) =
+            (Arc::clone(&self.volumes), Arc::clone(record), Arc::clone(&self.options));
         let looked = tokio::task::spawn_blocking(move || {
             make_sources(&volumes, &record)?;
-            let devices = devices::shown(&record.settings.host)?;
-            Ok(OnHost { devices, held: volumes.hold(&record)? })
+            let host = &record.settings.host;
+            let devices = devices::shown(host)?;
+            let requests = host.device_requests.as_deref().unwrap_or_default();
+            let device_edits = cdi::resolve(requests, &options.cdi_directories).map_err(Error::refused)?;
+            Ok(OnHost { devices, device_edits, held: volumes.hold(&record)? })
         });
         joined(looked.await)?
     }
@@ -210,6 +212,7 @@ impl StartLookup {
 #[derive(Default)]
 struct OnHost {
     devices: Vec<Device>,
+    device_edits: DeviceEdits,
     held: Vec<HeldVolume>,
 }
 

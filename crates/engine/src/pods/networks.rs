@@ -55,11 +55,10 @@ impl PodNetworks {
     }
 
     /// The network of plugins that pods get now; `None` is the engine's own.
-    pub(super) fn present(&self) -> Result<Option<Network>, Error> {
-        match &self.plugins {
-            Some(plugins) => plugins.network().map_err(Error::Cni),
-            None => Ok(None),
-        }
+    pub(super) async fn present(&self) -> Result<Option<Network>, Error> {
+        let Some(plugins) = self.plugins.clone() else { return Ok(None) };
+        let read = tokio::task::spawn_blocking(move || plugins.network()).await;
+        crate::outcome::joined(read)?.map_err(Error::Cni)
     }
 
     /// Whether pods can be connected.

@@ -83,7 +83,7 @@ impl Pods {
     pub async fn run_sandbox(&self, new: NewSandbox) -> Result<ContainerId, Error> {
         let NewSandbox { mut settings, network: asked, user_namespace, description } = new;
         let network = match settings.host.network_mode {
-            NetworkMode::Networks(_) => self.networks.present()?,
+            NetworkMode::Networks(_) => self.networks.present().await?,
             NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => None,
         };
         if network.is_some() {
