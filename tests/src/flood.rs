@@ -4,16 +4,12 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use rustix::net::sockopt::set_socket_linger;
-
 /// A peer that takes nothing for so long takes no more.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sends a frame over and over, until so many bytes are sent or the peer takes no more; gives the bytes that it took.
 pub(crate) fn flood(connection: &mut TcpStream, frame: &[u8], most: usize) -> usize {
     connection.set_write_timeout(Some(PATIENCE)).expect("a socket");
-    // It ends with a reset: an end behind bytes that are not taken would not be seen.
-    set_socket_linger(&*connection, Some(Duration::ZERO)).expect("a socket");
     let mut sent = 0;
     while sent < most {
         match connection.write(&frame[sent % frame.len()..]) {

@@ -38,6 +38,7 @@ pub mod reserve;
 pub mod seqpacket;
 pub mod signal;
 pub mod stream;
+pub mod tcp_peer;
 pub mod unread;
 pub mod user_namespace;
 pub mod writeback;

@@ -4,12 +4,17 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use engine::sys::tcp_peer::{has_closed, ipv4_pair};
 use rustix::net::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::stream::LAST_WORDS;
+
+/// How often a client that sends more than is taken is looked for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A connection.
 #[derive(Debug)]
@@ -35,8 +40,31 @@ impl ClientWatch {
     /// Waits until the client has left and the container had time to take what it sent.
     pub(super) async fn gone(self) {
         // Alone of all interests it ends at the client's end and not when there is something to read.
-        let _ = self.0.ready(Interest::PRIORITY).await;
+        let arrived = async { drop(self.0.ready(Interest::PRIORITY).await) };
+        tokio::select! {
+            () = arrived => {}
+            () = self.closed_behind_window() => {}
+        }
         tokio::time::sleep(LAST_WORDS).await;
+    }
+
+    /// Waits for an end that does not arrive, because nobody takes what the client sent before it. The client is on this
+    /// host: the server listens on the loopback interface.
+    async fn closed_behind_window(&self) {
+        let addresses = (self.0.local_addr(), self.0.peer_addr());
+        let (Ok(local), Ok(peer)) = addresses else { return };
+        let Some((local, peer)) = ipv4_pair(local, peer) else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            match has_closed(local, peer) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::debug!("the client of a stream cannot be looked for: {error}");
+                    return std::future::pending().await;
+                }
+            }
+        }
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Protocol {
     Route,
     /// nf_tables and connection tracking: nfnetlink.
     Netfilter,
+    /// Sockets: sock_diag(7).
+    SocketDiagnosis,
 }
 
 pub(super) const HEADER_LENGTH: usize = 16;
@@ -25,6 +27,7 @@ pub(super) fn bound(protocol: Protocol, groups: u32) -> io::Result<OwnedFd> {
         // NETLINK_ROUTE is number 0, which is also what no number means.
         Protocol::Route => None,
         Protocol::Netfilter => Some(netlink::NETFILTER),
+        Protocol::SocketDiagnosis => Some(netlink::SOCK_DIAG),
     };
     let descriptor =
         rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
