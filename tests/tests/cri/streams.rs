@@ -184,6 +184,15 @@ fn ports_of_a_pod_are_reached_and_closed_ones_are_named() {
         let failure = String::from_utf8(connection.all_of(error)).expect("text");
         (answer == b"hello" && failure.is_empty()).then_some(())
     });
+    // A server that listens at the loopback address of IPv6 alone.
+    let _ = started(&cri, &sandbox, shell("six", "exec busybox httpd -f -p '[::1]:7200'"));
+    wait::until("the port of IPv6", || {
+        let [error, data] = pair(&mut connection, "7200");
+        connection.send(data, b"GET / HTTP/1.0\r\n\r\n");
+        let answer = connection.all_of(data);
+        let _ = connection.all_of(error);
+        answer.starts_with(b"HTTP/1.").then_some(())
+    });
     let [error, data] = pair(&mut connection, "7999");
     assert_eq!(connection.all_of(data), b"");
     let failure = String::from_utf8(connection.all_of(error)).expect("text");

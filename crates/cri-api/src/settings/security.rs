@@ -12,8 +12,7 @@ use super::refusal::{choice, unsupported};
 use super::user_namespace;
 use crate::status::invalid;
 use crate::wire::security::{
-    LinuxContainerSecurityContext, NamespaceMode, ProfileType, SELinuxOption, SecurityProfile,
-    SupplementalGroupsPolicy,
+    LinuxContainerSecurityContext, NamespaceMode, ProfileType, SELinuxOption, SupplementalGroupsPolicy,
 };
 
 /// Bytes of a profile; real ones are a tenth of it.
@@ -144,8 +143,10 @@ fn localhost(path: &str) -> Result<SeccompPolicy, Status> {
 /// The AppArmor profile by its name; `None` for the runtime's default, as the engine's containers have it.
 fn apparmor(context: &LinuxContainerSecurityContext) -> Result<Option<String>, Status> {
     let named = match &context.apparmor {
-        Some(SecurityProfile { localhost_ref, .. }) if !localhost_ref.is_empty() => localhost_ref.as_str(),
-        Some(_) => return Ok(None),
+        Some(profile) => match profile.profile_type() {
+            ProfileType::Localhost => profile.localhost_ref.as_str(),
+            ProfileType::RuntimeDefault | ProfileType::Unconfined => return Ok(None),
+        },
         None => match context.apparmor_profile.as_str() {
             "" | "unconfined" | "runtime/default" => return Ok(None),
             profile => profile,
@@ -177,7 +178,7 @@ fn selinux(options: Option<&SELinuxOption>) -> Vec<SecurityOption> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::security::NamespaceOption;
+    use crate::wire::security::{NamespaceOption, SecurityProfile};
     use crate::wire::value::Int64Value;
 
     fn context() -> LinuxContainerSecurityContext {
@@ -211,6 +212,18 @@ mod tests {
         let old =
             LinuxContainerSecurityContext { seccomp_profile_path: "docker/default".to_owned(), ..context() };
         assert_eq!(seccomp(&old).expect("it"), SeccompPolicy::Default);
+    }
+
+    #[test]
+    fn a_profile_of_the_host_needs_a_name() {
+        let of = |profile_type: ProfileType, name: &str| {
+            let profile =
+                SecurityProfile { profile_type: profile_type.into(), localhost_ref: name.to_owned() };
+            apparmor(&LinuxContainerSecurityContext { apparmor: Some(profile), ..context() })
+        };
+        assert_eq!(of(ProfileType::Localhost, "mine").expect("a profile"), Some("mine".to_owned()));
+        assert!(of(ProfileType::Localhost, "").is_err());
+        assert_eq!(of(ProfileType::RuntimeDefault, "").expect("the default"), None);
     }
 
     #[test]

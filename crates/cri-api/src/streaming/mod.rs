@@ -12,6 +12,7 @@ mod port_forward;
 mod server;
 mod spdy;
 mod stream;
+mod tunnel;
 mod upgrade;
 mod websocket;
 

@@ -20,6 +20,7 @@ use super::connection::{ClientConnection, ClientWatch};
 use super::exchange::Wanted;
 use super::offers::{Offers, Session};
 use super::stream::Accepted;
+use super::tunnel::Tunnel;
 use super::upgrade::{self, Carrier};
 use super::{command, port_forward, spdy, websocket};
 
@@ -126,6 +127,7 @@ fn answer(
                 let streams = match carrier {
                     Carrier::Spdy => spdy::accept(TokioIo::new(connection), gone),
                     Carrier::Websocket => websocket::accept(TokioIo::new(connection), gone, &kinds(&session)),
+                    Carrier::Tunnel => spdy::accept(Tunnel::new(TokioIo::new(connection)).await, gone),
                 };
                 run(session, engine, streams).await;
             }
@@ -140,7 +142,7 @@ fn kinds(session: &Session) -> Vec<&'static str> {
     match session {
         Session::Exec(asked) => Wanted::of_exec(asked).kinds(),
         Session::Attach(asked) => Wanted::of_attach(asked).kinds(),
-        // Ports are not carried by websockets.
+        // Ports come over SPDY, also within a websocket.
         Session::PortForward(_) => Vec::new(),
     }
 }

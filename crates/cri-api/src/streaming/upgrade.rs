@@ -11,6 +11,8 @@ const SPDY: &str = "SPDY/3.1";
 const COMMANDS: &str = "v4.channel.k8s.io";
 /// The protocol of the streams of ports.
 const PORTS: &str = "portforward.k8s.io";
+/// The protocol of ports whose connection of SPDY comes in a websocket's messages.
+const TUNNELLED_PORTS: &str = "SPDY/3.1+portforward.k8s.io";
 /// Which protocols of streams a client speaks over SPDY, and which one is spoken.
 const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
 
@@ -19,6 +21,8 @@ const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-v
 pub(super) enum Carrier {
     Spdy,
     Websocket,
+    /// SPDY in the messages of a websocket.
+    Tunnel,
 }
 
 /// Agrees on a carrier and a protocol; gives the answer that upgrades, or the status of the refusal.
@@ -27,7 +31,8 @@ pub(super) fn agree<B>(request: &Request<B>) -> Result<(Carrier, Response<()>), 
     match upgrade {
         Some(name) if name.eq_ignore_ascii_case(SPDY) => spdy(request).map(|answer| (Carrier::Spdy, answer)),
         Some(name) if name.eq_ignore_ascii_case("websocket") => {
-            websocket(request).map(|answer| (Carrier::Websocket, answer))
+            let carrier = if are_ports(request) { Carrier::Tunnel } else { Carrier::Websocket };
+            websocket(request).map(|answer| (carrier, answer))
         }
         _ => Err(StatusCode::BAD_REQUEST),
     }
@@ -53,10 +58,9 @@ fn websocket<B>(request: &Request<B>) -> Result<Response<()>, StatusCode> {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     let key = request.headers().get(header::SEC_WEBSOCKET_KEY).ok_or(StatusCode::BAD_REQUEST)?;
-    let known =
-        |protocol: &&str| names(request, &header::SEC_WEBSOCKET_PROTOCOL).any(|name| name == *protocol);
-    let protocol = websocket::PROTOCOLS.into_iter().find(known);
-    let protocol = protocol.filter(|_| !are_ports(request)).ok_or(StatusCode::FORBIDDEN)?;
+    let known = |protocol: &str| names(request, &header::SEC_WEBSOCKET_PROTOCOL).any(|name| name == protocol);
+    let spoken: &[&str] = if are_ports(request) { &[TUNNELLED_PORTS] } else { &websocket::PROTOCOLS };
+    let protocol = *spoken.iter().find(|protocol| known(protocol)).ok_or(StatusCode::FORBIDDEN)?;
     let accepted = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
     let accepted = accepted.map_err(|_| StatusCode::BAD_REQUEST)?;
     let headers = [
@@ -109,6 +113,14 @@ mod tests {
         let (carrier, answer) = ask("/exec/x", &[("Upgrade", "websocket"), key, both]).expect("an upgrade");
         assert_eq!(carrier, Carrier::Websocket);
         assert_eq!(answer.headers()["sec-websocket-protocol"], "v5.channel.k8s.io");
+        let tunnelled = ("Sec-WebSocket-Protocol", TUNNELLED_PORTS);
+        let (carrier, answer) =
+            ask("/portforward/x", &[("Upgrade", "websocket"), key, tunnelled]).expect("an upgrade");
+        assert_eq!(carrier, Carrier::Tunnel);
+        assert_eq!(answer.headers()["sec-websocket-protocol"], TUNNELLED_PORTS);
+        assert!(ask("/exec/x", &[("Upgrade", "websocket"), key, tunnelled]).is_err());
+        assert!(ask("/portforward/x", &[("Upgrade", "websocket"), key, both]).is_err());
+        let (_, answer) = ask("/exec/x", &[("Upgrade", "websocket"), key, both]).expect("an upgrade");
         // RFC 6455, 1.3.
         assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }

@@ -27,7 +27,7 @@ const CHANNELS: [&str; 5] = ["stdin", "stdout", "stderr", "error", "resize"];
 /// The channel of ends.
 const CLOSE: u8 = 255;
 /// Largest message and frame that a client may send.
-const MAXIMUM_MESSAGE: usize = 4 << 20;
+pub(super) const MAXIMUM_MESSAGE: usize = 4 << 20;
 /// How long a client may take to take the goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
 

@@ -1,7 +1,7 @@
 //! Streams of pods: commands and attachments over a connection, and ports.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl Pods {
         self.streams.resize(record.id.as_str(), height, width).await
     }
 
-    /// Connects to a port of a pod, at the loopback address of its network.
+    /// Connects to a port of a pod, at the loopback addresses of its network: that of IPv4, then that of IPv6.
     ///
     /// # Errors
     /// Unknown sandbox, one that does not run, or a port at which nobody listens.
@@ -108,7 +108,10 @@ impl Pods {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let failed = |source| Error::refused(format!("cannot connect to {address} in the pod: {source}"));
             let connected = sys::network_namespace::within(namespace.as_fd(), home.as_fd(), || {
-                std::net::TcpStream::connect_timeout(&address, TIMEOUT)
+                let connect = |address| std::net::TcpStream::connect_timeout(&address, TIMEOUT);
+                // A server may listen at one of the two alone.
+                connect(address)
+                    .or_else(|error| connect((Ipv6Addr::LOCALHOST, port).into()).map_err(|_| error))
             });
             let connection = connected.and_then(|connected| connected).map_err(failed)?;
             connection.set_nonblocking(true).map_err(failed)?;
