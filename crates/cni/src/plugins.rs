@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::network::{Network, plugin_name};
 use crate::program::{Programs, Question};
 use crate::request::{Command, of_attachment, of_network, variables};
-use crate::result::read_result;
+use crate::result::{in_namespace, read_result};
 use crate::version::Version;
 
 /// Where everything is.
@@ -103,9 +103,11 @@ impl Plugins {
 
     fn delete_locked(&self, container: &str, namespace: Option<&Path>) -> Result<(), Error> {
         let Some(attachment) = self.attachment(container)? else { return Ok(()) };
+        let result = attachment.result.as_ref();
+        let result =
+            result.map(|result| namespace.map_or_else(|| result.clone(), |path| in_namespace(result, path)));
         for plugin in attachment.network.plugins.iter().rev() {
-            let _ =
-                self.ask(Command::Delete, &attachment, plugin, (attachment.result.as_ref(), namespace))?;
+            let _ = self.ask(Command::Delete, &attachment, plugin, (result.as_ref(), namespace))?;
         }
         attachment.forget(&self.directories.attachments)
     }
@@ -121,9 +123,9 @@ impl Plugins {
         if !attachment.network.allows_check || attachment.network.version < Version::V0_4_0 {
             return Ok(());
         }
+        let result = attachment.result.as_ref().map(|result| in_namespace(result, namespace));
         for plugin in &attachment.network.plugins {
-            let _ =
-                self.ask(Command::Check, &attachment, plugin, (attachment.result.as_ref(), Some(namespace)))?;
+            let _ = self.ask(Command::Check, &attachment, plugin, (result.as_ref(), Some(namespace)))?;
         }
         Ok(())
     }

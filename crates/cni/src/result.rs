@@ -1,6 +1,7 @@
 //! Results of plugins (section 5 of the specification), as far as they are looked into.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -15,6 +16,21 @@ pub(crate) fn read_result(written: &[u8]) -> Result<Value, String> {
     let version = &result["cniVersion"];
     let is_known = version.is_null() || Version::ALL.iter().any(|known| version == known.name());
     if is_known { Ok(result) } else { Err(format!("it is of version {version}, which is not spoken")) }
+}
+
+/// A result that names the pod's namespace as it is called now: plugins compare it with `CNI_NETNS`, and each daemon has
+/// another path for it.
+pub(crate) fn in_namespace(result: &Value, namespace: &Path) -> Value {
+    let mut result = result.clone();
+    for interface in result.get_mut("interfaces").and_then(Value::as_array_mut).into_iter().flatten() {
+        // An interface without a sandbox is the host's.
+        if let Some(Value::String(sandbox)) = interface.get_mut("sandbox")
+            && !sandbox.is_empty()
+        {
+            *sandbox = namespace.display().to_string();
+        }
+    }
+    result
 }
 
 /// The pod's addresses: those of its interface, or those that name none.
@@ -72,6 +88,15 @@ mod tests {
         for bad in ["", "rubbish", "42", "null", "[]", r#"{"cniVersion": "7.0.0"}"#, r#"{"cniVersion": 1}"#] {
             assert!(read_result(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_pods_interfaces_are_in_its_present_namespace() {
+        let interfaces = |path: &str| json!([{ "name": "br" }, { "name": "v", "sandbox": "" }, { "name": "eth0", "sandbox": path }]);
+        let result = json!({ "interfaces": interfaces("/proc/1/fd/2"), "ips": [] });
+        let present = in_namespace(&result, Path::new("/proc/7/fd/9"));
+        assert_eq!(present, json!({ "interfaces": interfaces("/proc/7/fd/9"), "ips": [] }));
+        assert_eq!(in_namespace(&json!({}), Path::new("/")), json!({}));
     }
 
     #[test]

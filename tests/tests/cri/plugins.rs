@@ -23,7 +23,7 @@ use crate::pod::{exec, logs, pod, remove, run, shell, started, status, stop};
 const PLUGIN: &str = r#"#!/bin/sh
 here=$(dirname "$0"); request=$(cat)
 printf '%s\n' "{\"command\": \"$CNI_COMMAND\", \"container\": \"$CNI_CONTAINERID\", \"interface\": \"$CNI_IFNAME\", \
-\"namespace\": \"$CNI_NETNS\", \"arguments\": \"$CNI_ARGS\", \"request\": $request}" >> "$here/asked"
+\"namespace\": \"$CNI_NETNS\", \"opened\": \"$(readlink "$CNI_NETNS")\", \"arguments\": \"$CNI_ARGS\", \"request\": $request}" >> "$here/asked"
 [ "$CNI_COMMAND" = "$(cat "$here/waits" 2> /dev/null)" ] && { echo $$ > "$here/waiting"; while [ -s "$here/waits" ]; do sleep 0.1; done; exit 1; }
 [ "$CNI_COMMAND" = "$(cat "$here/fails" 2> /dev/null)" ] && { echo '{"code": 11, "msg": "the plugin is full"}'; exit 1; }
 case $CNI_COMMAND in
@@ -254,6 +254,24 @@ fn what_a_plugin_leaves_running_is_not_waited_for() {
 }
 
 #[test]
+fn a_pod_is_deleted_in_the_namespace_in_which_it_was_added() {
+    let host = Host::new("namespaces");
+    host.configure();
+    let engine = host.engine();
+    let cri = Cri::of(&engine);
+    let id = run(&cri, pod(&engine, "pod")).expect("a pod");
+    stop(&cri, &id);
+    let asked = host.asked();
+    let opened = |command: &str| {
+        let asked = asked.iter().find(|one| one["command"] == command).expect("the command");
+        asked["opened"].as_str().expect("a text").to_owned()
+    };
+    assert!(opened("ADD").starts_with("net:["), "{}", opened("ADD"));
+    assert_eq!(opened("DEL"), opened("ADD"));
+    remove(&cri, &id);
+}
+
+#[test]
 fn pods_are_deleted_from_their_network_after_a_crash() {
     let host = Host::new("crash");
     host.configure();
@@ -296,6 +314,8 @@ fn pods_are_deleted_from_their_network_after_a_crash() {
     expected.sort_unstable();
     assert_eq!(deleted, expected);
     assert_eq!(of("CHECK"), [survivor.as_str()]);
+    let check = asked.iter().find(|one| one["command"] == "CHECK").expect("CHECK");
+    assert_eq!(check["request"]["prevResult"]["interfaces"][0]["sandbox"], check["namespace"]);
     let collected = asked.iter().find(|one| one["command"] == "GC").expect("GC");
     assert_eq!(
         collected["request"]["cni.dev/valid-attachments"],

@@ -95,7 +95,12 @@ impl PodNetworks {
     pub(super) async fn delete(&self, id: &ContainerId) -> Result<(), Error> {
         let namespace = self.namespace(id)?;
         let id = id.to_string();
-        self.apart(move |plugins| plugins.delete(&id, namespace.map(|open| open.path()).as_deref())).await
+        let delete = move |plugins: &Plugins| {
+            // Held until the last plugin has ended: its number could be another pod's namespace by then.
+            let path = namespace.as_ref().map(Namespace::path);
+            plugins.delete(&id, path.as_deref())
+        };
+        self.apart(delete).await
     }
 
     /// The addresses that plugins gave to a sandbox.
