@@ -1,19 +1,20 @@
 //! The connection to systemd's manager. Each operation has one of its own: the bus may be restarted between two.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
-use crate::connection::Connection;
-use crate::message::{Message, Object};
-use crate::value::Body;
-use crate::{BusError, Error};
+use serde::Serialize;
+use zbus::export::futures_core::Stream;
+use zbus::zvariant::{DynamicType, OwnedObjectPath};
+use zbus::{Connection, MatchRule, Message, MessageStream};
 
-/// The manager, org.freedesktop.systemd1(5).
-const MANAGER: Object = Object {
-    name: "org.freedesktop.systemd1",
-    path: "/org/freedesktop/systemd1",
-    interface: "org.freedesktop.systemd1.Manager",
-};
+use crate::Error;
+
+/// The manager's name, object and interface, org.freedesktop.systemd1(5).
+const NAME: &str = "org.freedesktop.systemd1";
+const PATH: &str = "/org/freedesktop/systemd1";
+const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 
 /// The system's bus. The specification of D-Bus has `/var/run`, which need not lead to `/run` everywhere.
 const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
@@ -24,9 +25,11 @@ const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 /// How long an operation may take with its job.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The signal that a job has ended: its number, its path, its unit, its result.
-const JOB_REMOVED: &str = "JobRemoved";
-const JOB_REMOVED_TYPES: &str = "uoss";
+/// How many ends of jobs of one unit may wait to be read. zbus stops reading when they are more.
+const QUEUE: usize = 16;
+
+/// Where the unit of a signal `JobRemoved` is: number, job, unit, result.
+const UNIT_ARGUMENT: u8 = 2;
 
 /// The service manager that a bus leads to.
 #[derive(Debug, Clone)]
@@ -65,7 +68,11 @@ impl Systemd {
 
     /// Opens a connection to the manager's bus.
     pub(crate) async fn connect(&self) -> Result<Manager, Error> {
-        Connection::open(&self.address).await.map(Manager).map_err(Error::Bus)
+        let connected = match zbus::connection::Builder::address(self.address.as_str()) {
+            Ok(builder) => builder.method_timeout(self.timeout).build().await,
+            Err(error) => Err(error),
+        };
+        connected.map(Manager).map_err(|source| Error::Bus(Box::new(source)))
     }
 }
 
@@ -77,15 +84,17 @@ pub(crate) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    pub(crate) fn failed(&self, source: BusError) -> Error {
-        Error::Unit { act: self.verb, unit: self.unit.to_owned(), source }
+    pub(crate) fn failed(&self, source: zbus::Error) -> Error {
+        Error::Unit { act: self.verb, unit: self.unit.to_owned(), source: Box::new(source) }
     }
 }
 
 /// Takes a unit that does not exist for success.
 pub(crate) fn unless_gone(result: Result<(), Error>) -> Result<(), Error> {
     match result {
-        Err(Error::Unit { source: BusError::Refused { name, .. }, .. }) if name == NO_SUCH_UNIT => Ok(()),
+        Err(Error::Unit { source, .. }) if matches!(&*source, zbus::Error::MethodError(name, ..) if name.as_str() == NO_SUCH_UNIT) => {
+            Ok(())
+        }
         other => other,
     }
 }
@@ -95,51 +104,59 @@ pub(crate) struct Manager(Connection);
 
 impl Manager {
     /// Calls a method of the manager.
-    pub(crate) async fn call(&mut self, method: &str, body: &Body) -> Result<Message, BusError> {
-        self.0.call(MANAGER, method, body).await
+    pub(crate) async fn call<B>(&self, method: &'static str, body: &B) -> Result<Message, zbus::Error>
+    where
+        B: Serialize + DynamicType,
+    {
+        self.0.call_method(Some(NAME), PATH, Some(INTERFACE), method, body).await
     }
 
     /// Makes a call that is answered with a job of the unit, and waits for the job's end.
-    pub(crate) async fn run_job(
-        &mut self,
+    pub(crate) async fn run_job<B>(
+        &self,
         operation: Operation<'_>,
-        method: &str,
-        body: &Body,
-    ) -> Result<(), Error> {
-        let result = self.result_of_job(operation.unit, method, body).await;
-        match result.map_err(|source| operation.failed(source))?.as_str() {
-            "done" => Ok(()),
-            result => Err(Error::Job {
-                act: operation.verb,
-                unit: operation.unit.to_owned(),
-                result: result.to_owned(),
-            }),
+        method: &'static str,
+        body: &B,
+    ) -> Result<(), Error>
+    where
+        B: Serialize + DynamicType,
+    {
+        let failed = |source| operation.failed(source);
+        // Subscribed to before there is a job: its end may be sent before the call is answered.
+        let mut ends = self.job_ends(operation.unit).await.map_err(failed)?;
+        let answer = self.call(method, body).await.map_err(failed)?;
+        let job: OwnedObjectPath = answer.body().deserialize().map_err(failed)?;
+        loop {
+            let next = std::future::poll_fn(|context| Pin::new(&mut ends).poll_next(context)).await;
+            let message = next.unwrap_or_else(|| Err(connection_lost())).map_err(failed)?;
+            let body = message.body();
+            let end: (u32, OwnedObjectPath, String, String) = body.deserialize().map_err(failed)?;
+            let (_, ended, _, result) = end;
+            if ended != job {
+                continue;
+            }
+            return match result.as_str() {
+                "done" => Ok(()),
+                _ => Err(Error::Job { act: operation.verb, unit: operation.unit.to_owned(), result }),
+            };
         }
     }
 
-    async fn result_of_job(&mut self, unit: &str, method: &str, body: &Body) -> Result<String, BusError> {
-        // Subscribed to before there is a job: its end may be sent before the call is answered. The bus keeps the ends of
-        // others' jobs to itself.
-        let Object { name, interface, .. } = MANAGER;
-        let rule = format!(
-            "type='signal',sender='{name}',interface='{interface}',member='{JOB_REMOVED}',arg2='{unit}'"
-        );
-        self.0.subscribe(&rule).await?;
-        self.call("Subscribe", &Body::default()).await?;
-        let answer = self.call(method, body).await?;
-        let job = answer.body("o")?.text()?;
-        loop {
-            let signal = self.0.next_signal().await?;
-            // Whoever may send to this connection could send a signal of that name.
-            if signal.sender != answer.sender || signal.member != JOB_REMOVED {
-                continue;
-            }
-            let mut end = signal.body(JOB_REMOVED_TYPES)?;
-            let _number = end.number()?;
-            let (ended, _unit, result) = (end.text()?, end.text()?, end.text()?);
-            if ended == job {
-                return Ok(result.to_owned());
-            }
-        }
+    /// The ends of a unit's jobs; the bus keeps those of others to itself.
+    async fn job_ends(&self, unit: &str) -> Result<MessageStream, zbus::Error> {
+        let rule = MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .sender(NAME)?
+            .interface(INTERFACE)?
+            .member("JobRemoved")?
+            .arg(UNIT_ARGUMENT, unit)?
+            .build();
+        let ends = MessageStream::for_match_rule(rule, &self.0, Some(QUEUE)).await?;
+        self.call("Subscribe", &()).await?;
+        Ok(ends)
     }
+}
+
+fn connection_lost() -> zbus::Error {
+    zbus::Error::InputOutput(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into())
 }

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::BusError;
-
 /// Why a unit of systemd is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -16,7 +14,7 @@ pub enum Error {
     },
     /// No bus.
     #[error("cannot connect to the bus of systemd")]
-    Bus(#[source] BusError),
+    Bus(#[source] Box<zbus::Error>),
     /// A call that systemd refuses.
     #[error("cannot {act} the unit {unit}")]
     Unit {
@@ -25,7 +23,7 @@ pub enum Error {
         /// The unit's name.
         unit: String,
         /// What it answers.
-        source: BusError,
+        source: Box<zbus::Error>,
     },
     /// A job that did not come to its end.
     #[error("cannot {act} the unit {unit}: systemd's job ended with {result:?}")]

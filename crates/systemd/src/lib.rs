@@ -6,17 +6,12 @@
 //! ```
 
 mod bus;
-mod bus_error;
-mod connection;
 mod error;
-mod message;
 mod properties;
 mod scope;
 mod slice;
-mod value;
 
 pub use bus::Systemd;
-pub use bus_error::BusError;
 pub use error::Error;
 pub use scope::Scope;
 pub use slice::Slice;

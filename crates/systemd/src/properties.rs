@@ -1,8 +1,10 @@
 //! Limits as properties of a unit, systemd.resource-control(5) and org.freedesktop.systemd1(5).
 
 use model::{CpuSet, Resources};
+use zbus::zvariant::Value;
 
-use crate::value::{Property, Value};
+/// A property by its name.
+pub(crate) type Property = (&'static str, Value<'static>);
 
 /// systemd's number for no limit.
 const INFINITY: u64 = u64::MAX;
@@ -35,14 +37,14 @@ pub(crate) fn of_resources(resources: &Resources) -> Vec<Property> {
         ("TasksMax", resources.pids_limit),
     ];
     let mut properties: Vec<Property> =
-        numbers.into_iter().filter_map(|(name, value)| Some((name, Value::Number(value?)))).collect();
+        numbers.into_iter().filter_map(|(name, value)| Some((name, Value::from(value?)))).collect();
     if resources.cpu_quota.is_some() || resources.cpu_period.is_some() {
         let quota = resources.cpu_quota.and_then(|quota| u64::try_from(quota).ok());
         properties.extend(quota_of(quota.filter(|quota| *quota > 0), resources.cpu_period));
     }
     let sets = [("AllowedCPUs", &resources.cpuset_cpus), ("AllowedMemoryNodes", &resources.cpuset_mems)];
     properties
-        .extend(sets.into_iter().filter_map(|(name, set)| Some((name, Value::Bits(bits(set.as_ref()?))))));
+        .extend(sets.into_iter().filter_map(|(name, set)| Some((name, Value::from(bits(set.as_ref()?))))));
     properties.extend(resources.unified.iter().flat_map(|(file, value)| of_file(file, value.trim())));
     properties
 }
@@ -55,13 +57,13 @@ fn quota_of(quota: Option<u64>, period: Option<u64>) -> [Property; 2] {
         let exact = quota.saturating_mul(1_000_000) / period.max(1);
         exact.div_ceil(PERCENT).max(1).saturating_mul(PERCENT)
     });
-    [("CPUQuotaPerSecUSec", Value::Number(per_second)), ("CPUQuotaPeriodUSec", Value::Number(period))]
+    [("CPUQuotaPerSecUSec", Value::from(per_second)), ("CPUQuotaPeriodUSec", Value::from(period))]
 }
 
 /// A file of cgroup version 2 as the properties that it is; systemd knows none for some others, which stay files alone.
 fn of_file(file: &str, value: &str) -> Vec<Property> {
     let number = |text: &str| if text == "max" { Some(INFINITY) } else { text.parse().ok() };
-    let set = |property| Some(vec![(property, Value::Bits(bits(&value.parse().ok()?)))]);
+    let set = |property| Some(vec![(property, Value::from(bits(&value.parse().ok()?)))]);
     let properties = match file {
         "cpu.max" => {
             let (quota, period) = value.split_once(' ').unwrap_or((value, ""));
@@ -74,7 +76,7 @@ fn of_file(file: &str, value: &str) -> Vec<Property> {
             let property = FILES.iter().find(|(name, _)| *name == file);
             // The weight of all devices that have none of their own.
             let text = if file == "io.weight" { value.trim_start_matches("default ") } else { value };
-            property.and_then(|(_, property)| Some(vec![(*property, Value::Number(number(text)?))]))
+            property.and_then(|(_, property)| Some(vec![(*property, Value::from(number(text)?))]))
         }
     };
     properties.unwrap_or_default()
@@ -97,7 +99,7 @@ fn bits(set: &CpuSet) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn value(resources: &Resources, name: &str) -> Option<Value> {
+    fn value(resources: &Resources, name: &str) -> Option<Value<'static>> {
         of_resources(resources).into_iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
@@ -114,16 +116,13 @@ mod tests {
             pids_limit: Some(u64::MAX),
             ..Resources::default()
         };
-        let number = |name| match value(&resources, name) {
-            Some(Value::Number(number)) => Some(number),
-            _ => None,
-        };
+        let number = |name| value(&resources, name).and_then(|value| u64::try_from(value).ok());
         assert_eq!(number("MemoryMax"), Some(64 << 20));
         assert_eq!(number("MemorySwapMax"), Some(32 << 20), "systemd counts swap alone");
         assert_eq!((number("CPUWeight"), number("TasksMax")), (Some(1), Some(INFINITY)));
         assert_eq!(number("CPUQuotaPerSecUSec"), Some(250_000), "a quarter of each second");
         assert_eq!(number("CPUQuotaPeriodUSec"), Some(200_000));
-        assert_eq!(value(&resources, "AllowedCPUs"), Some(Value::Bits(vec![1, 2])));
+        assert_eq!(value(&resources, "AllowedCPUs"), Some(Value::from(vec![1_u8, 2])));
         assert_eq!(value(&resources, "AllowedMemoryNodes"), None);
     }
 
@@ -132,22 +131,19 @@ mod tests {
         let unified = [("memory.high", "4096"), ("memory.min", "max"), ("memory.oom.group", "1")];
         let unified = unified.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let resources = Resources { unified, ..Resources::default() };
-        let expected = [("MemoryHigh", Value::Number(4096)), ("MemoryMin", Value::Number(INFINITY))];
+        let expected = [("MemoryHigh", Value::from(4096_u64)), ("MemoryMin", Value::from(INFINITY))];
         assert_eq!(of_resources(&resources), expected);
         let of = |file: &str, value: &str| of_file(file, value);
         let quota = |per_second: u64, period: u64| {
-            vec![
-                ("CPUQuotaPerSecUSec", Value::Number(per_second)),
-                ("CPUQuotaPeriodUSec", Value::Number(period)),
-            ]
+            vec![("CPUQuotaPerSecUSec", Value::from(per_second)), ("CPUQuotaPeriodUSec", Value::from(period))]
         };
         assert_eq!(of("cpu.max", "50000 200000"), quota(250_000, 200_000));
         assert_eq!(of("cpu.max", "50000"), quota(500_000, 100_000));
         assert_eq!(of("cpu.max", "max 50000"), quota(INFINITY, 50_000));
-        assert_eq!(of("cpuset.cpus", "0-1,9"), [("AllowedCPUs", Value::Bits(vec![3, 2]))]);
-        assert_eq!(of("cpuset.mems", "0"), [("AllowedMemoryNodes", Value::Bits(vec![1]))]);
+        assert_eq!(of("cpuset.cpus", "0-1,9"), [("AllowedCPUs", Value::from(vec![3_u8, 2]))]);
+        assert_eq!(of("cpuset.mems", "0"), [("AllowedMemoryNodes", Value::from(vec![1_u8]))]);
         for weight in ["250", "default 250"] {
-            assert_eq!(of("io.weight", weight), [("IOWeight", Value::Number(250))]);
+            assert_eq!(of("io.weight", weight), [("IOWeight", Value::from(250_u64))]);
         }
         for (file, value) in [("io.weight", "8:0 250"), ("cpu.max", "much"), ("cpuset.cpus", "x")] {
             assert!(of(file, value).is_empty(), "{file}: {value}");
@@ -158,13 +154,17 @@ mod tests {
     fn a_quota_is_whole_percents_that_systemd_can_read_again() {
         for (quota, per_second) in [(33_300, 340_000), (1_500, 20_000), (1_000, 10_000), (100, 10_000)] {
             let resources = Resources { cpu_quota: Some(quota), ..Resources::default() };
-            assert_eq!(value(&resources, "CPUQuotaPerSecUSec"), Some(Value::Number(per_second)), "{quota}");
+            assert_eq!(
+                value(&resources, "CPUQuotaPerSecUSec"),
+                Some(Value::from(per_second as u64)),
+                "{quota}"
+            );
         }
     }
 
     #[test]
     fn a_quota_that_is_taken_away_is_infinite() {
         let resources = Resources { cpu_quota: Some(-1), ..Resources::default() };
-        assert_eq!(value(&resources, "CPUQuotaPerSecUSec"), Some(Value::Number(INFINITY)));
+        assert_eq!(value(&resources, "CPUQuotaPerSecUSec"), Some(Value::from(INFINITY)));
     }
 }

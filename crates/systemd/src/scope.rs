@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use model::Resources;
+use zbus::zvariant::Value;
 
 use crate::bus::{Operation, Systemd, unless_gone};
-use crate::properties;
-use crate::value::{Body, Property, Value};
+use crate::properties::{self, Property};
 use crate::{Error, Slice};
 
 /// A scope to start: a cgroup around a process, in a slice.
@@ -36,7 +36,7 @@ impl Systemd {
         // The scope of systemd itself is always there, systemd.special(7).
         let operation = Operation { verb: "find", unit: "init.scope" };
         let find = async {
-            let found = self.connect().await?.call("GetUnit", &Body::default().text(operation.unit)).await;
+            let found = self.connect().await?.call("GetUnit", &operation.unit).await;
             found.map(drop).map_err(|source| operation.failed(source))
         };
         self.within_time(operation, find).await
@@ -49,19 +49,20 @@ impl Systemd {
     /// What systemd refuses, a job that fails, or no end of it in time.
     pub async fn start_scope(&self, scope: &Scope<'_>) -> Result<(), Error> {
         let mut properties: Vec<Property> = vec![
-            ("Description", Value::Text(scope.description.to_owned())),
-            ("Slice", Value::Text(scope.slice.name().to_owned())),
-            ("PIDs", Value::Processes(vec![scope.process])),
-            ("Delegate", Value::Switch(true)),
+            ("Description", Value::from(scope.description.to_owned())),
+            ("Slice", Value::from(scope.slice.name().to_owned())),
+            ("PIDs", Value::from(vec![scope.process])),
+            ("Delegate", Value::from(true)),
             // The kubelet ends pods at a shutdown, in its own order.
-            ("DefaultDependencies", Value::Switch(false)),
-            ("CollectMode", Value::Text("inactive-or-failed".to_owned())),
+            ("DefaultDependencies", Value::from(false)),
+            ("CollectMode", Value::from("inactive-or-failed")),
             // systemd limits the tasks of units that say nothing.
-            ("TasksMax", Value::Number(u64::MAX)),
+            ("TasksMax", Value::from(u64::MAX)),
         ];
         // Of two values of a property the last one counts.
         properties.extend(properties::of_resources(scope.resources));
-        let body = Body::default().text(scope.name).text("fail").properties(&properties).no_units();
+        let auxiliary: Vec<(&str, Vec<Property>)> = Vec::new();
+        let body = (scope.name, "fail", properties, auxiliary);
         let operation = Operation { verb: "start", unit: scope.name };
         let start = async { self.connect().await?.run_job(operation, "StartTransientUnit", &body).await };
         self.within_time(operation, start).await
@@ -73,8 +74,7 @@ impl Systemd {
     /// What systemd refuses, or no answer in time.
     pub async fn limit_scope(&self, name: &str, resources: &Resources) -> Result<(), Error> {
         let is_lost_at_boot = true;
-        let properties = properties::of_resources(resources);
-        let body = Body::default().text(name).switch(is_lost_at_boot).properties(&properties);
+        let body = (name, is_lost_at_boot, properties::of_resources(resources));
         let operation = Operation { verb: "limit", unit: name };
         let limit = async {
             let changed = self.connect().await?.call("SetUnitProperties", &body).await;
@@ -90,10 +90,9 @@ impl Systemd {
     pub async fn stop_scope(&self, name: &str) -> Result<(), Error> {
         let operation = Operation { verb: "stop", unit: name };
         let stop = async {
-            let mut manager = self.connect().await?;
-            let body = Body::default().text(name);
-            unless_gone(manager.run_job(operation, "StopUnit", &body.text("replace")).await)?;
-            let forgotten = manager.call("ResetFailedUnit", &Body::default().text(name)).await;
+            let manager = self.connect().await?;
+            unless_gone(manager.run_job(operation, "StopUnit", &(name, "replace")).await)?;
+            let forgotten = manager.call("ResetFailedUnit", &name).await;
             unless_gone(forgotten.map(drop).map_err(|source| operation.failed(source)))
         };
         self.within_time(operation, stop).await
