@@ -69,7 +69,7 @@ fuzz_target!(|input: Input| {
             let details = STORE.inspect(&image.id.hexadecimal(), None).expect("inspected");
             let target = details.target.expect("what it came under");
             assert_eq!(json!(target.digest.to_string()), digest, "it came under another index");
-            STORE.manifests_of(&image.id).expect("manifests");
+            STORE.manifests_of(&target).expect("manifests");
         }
         let named = STORE.resolve(NAME).is_ok();
         assert_eq!(named, !images.is_empty(), "there are images without the name, or the other way round");

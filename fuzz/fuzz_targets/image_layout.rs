@@ -147,9 +147,11 @@ fuzz_target!(|input: Input<'_>| {
     if STORE.load_for(&tarball[..], &wanted).is_ok() {
         for image in STORE.list(&all()).expect("a list") {
             let id = image.id.hexadecimal();
-            STORE.inspect(&id, None).expect("inspected");
-            STORE.manifests_of(&image.id).expect("manifests");
-            STORE.statements_of(&image.id).expect("statements");
+            let details = STORE.inspect(&id, None).expect("inspected");
+            if let Some(target) = details.target {
+                STORE.manifests_of(&target).expect("manifests");
+                STORE.statements_of(&image.id, &target).expect("statements");
+            }
             STORE.save_layout(&[id], &[]).expect("saved").write(&mut std::io::sink()).expect("written");
         }
     } else {

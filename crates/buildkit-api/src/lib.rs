@@ -16,7 +16,7 @@ mod content;
 mod control;
 mod export;
 mod frontend;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod gateway;
 mod go_mode;

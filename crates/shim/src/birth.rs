@@ -1,18 +1,16 @@
 //! The first things a shim does, before anything can go wrong for its container.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use model::{ContainerSpec, ProcessReference};
-use runtime::Hierarchies;
 use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
 use sys::background;
 use sys::child_signal::ChildSignal;
 use sys::epoll::{Interest, Poller};
-use sys::process_title::ProcessTitle;
 
+use crate::ahead::Ahead;
 use crate::daemon::Daemon;
 use crate::error::ShimError;
 use crate::event_loop::EventLoop;
@@ -29,18 +27,7 @@ pub(crate) struct Prepared {
     poller: Poller,
     children: ChildSignal,
     /// What only a parked shim has.
-    pub(crate) ahead: Ahead,
-}
-
-/// What a parked shim has made or found out before its container is known.
-#[derive(Default)]
-pub(crate) struct Ahead {
-    /// A network namespace that nothing is in.
-    pub(crate) network: Option<OwnedFd>,
-    /// The host's cgroup hierarchies.
-    pub(crate) hierarchies: Option<Hierarchies>,
-    /// Where the arguments are that say what the shim is there for.
-    pub(crate) title: Option<ProcessTitle>,
+    ahead: Ahead,
 }
 
 /// Becomes a background process, opens the way for daemons, reads the specification. The first argument is the run
@@ -100,16 +87,6 @@ impl Prepared {
             children,
             ahead,
         }))
-    }
-}
-
-impl Ahead {
-    /// Shows what the shim serves, where its first arguments did not.
-    pub(crate) fn show(&mut self, directory: &RunDirectory) {
-        if let Some(title) = self.title.take() {
-            // Only people read it.
-            let _ = title.replace(&[OsStr::new("berth-shim"), directory.path().as_os_str(), OsStr::new("0")]);
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! `shim_protocol` for the conversation. One thread, one loop over epoll. A shim that is started with
 //! `--parked` waits for its run directory first.
 
+mod ahead;
 mod birth;
 mod checks;
 mod conversation;

@@ -16,7 +16,7 @@ use shim_protocol::{MAXIMUM_PACKET, PARKED, PARKED_WITH_NETWORK, RunDirectory};
 use sys::network_namespace;
 use sys::process_title::ProcessTitle;
 
-use crate::birth::Ahead;
+use crate::ahead::Ahead;
 
 /// What a parked shim prepares beside what every shim needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use shim_protocol::{Failure, FailureKind, Notice, RunDirectory, ShimProcesses};
 use sys::child_signal::{ChildSignal, reap_strangers};
 use sys::epoll::Event;
 
-use crate::birth::Ahead;
+use crate::ahead::Ahead;
 use crate::error::ShimError;
 use crate::event_loop::EventLoop;
 use crate::exec::Exec;

@@ -24,7 +24,7 @@ mod subrequest;
 mod upload;
 
 pub(crate) use call::{FrontendCall, run};
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use graph::as_dockerfile as graph_as_dockerfile;
 #[cfg(test)]
 pub(crate) use graph::example as graph_example;

@@ -66,7 +66,7 @@ pub(crate) async fn receive(
 
 /// Takes packets as they come from a client, each behind its length, whatever is asked for; gives the directory once all
 /// of it is there.
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn replay(contents: &Contents, mut bytes: &[u8]) -> Result<Synced, SyncError> {
     use prost::Message as _;
     let mut receiver = Receiver::new(contents, None);

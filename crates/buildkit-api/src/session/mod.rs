@@ -17,6 +17,6 @@ pub(crate) use content::Blob;
 pub(crate) use fields::Fields;
 pub(crate) use file_send::{Directory, Upload, send_directory};
 pub(crate) use file_sync::{SyncRequest, receive};
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use file_sync::{Synced, replay};
 pub(crate) use registry::{Session, Sessions};

@@ -139,7 +139,7 @@ impl Tree {
     }
 
     /// Whether a path is a further name of a file, whose content is the first one's.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn is_further_name(&self, path: &Path) -> bool {
         self.entries.get(path.as_os_str()).is_some_and(|entry| !entry.link.is_empty())
     }

@@ -48,7 +48,7 @@ pub use error::RegistryError;
 pub use host::{HUB, HUB_INDEX_ADDRESS, is_hub, location};
 pub use hosts_file::HostsError;
 pub use login::LoggedIn;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use manifest::read_for_fuzzing;
 pub use manifest::{Descriptor, ManifestError, Platform, PlatformError};
 pub(crate) use manifest::{

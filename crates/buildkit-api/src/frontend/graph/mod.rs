@@ -24,5 +24,5 @@ pub(crate) use run::run_graph;
 #[cfg(test)]
 pub(crate) use tests::example;
 pub(super) use text::LocalSource;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use translate::as_dockerfile;

@@ -97,7 +97,7 @@ fn write_difference(text: &mut Text, node: &Node, difference: &Difference) -> Re
 }
 
 /// The Dockerfile that the bytes of a graph are written as; `None` where they are none that is built here.
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn as_dockerfile(bytes: &[u8]) -> Option<String> {
     use prost::Message as _;
     let definition = buildkit_messages::operations::Definition::decode(bytes).ok()?;

@@ -270,7 +270,7 @@ fn is_manifest_type(kind: &str) -> bool {
 ///
 /// # Errors
 /// As a pull's.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub fn read_for_fuzzing(content_type: Option<&str>, bytes: &[u8]) -> Result<(), ManifestError> {
     match Manifest::parse(content_type, bytes)? {
         Manifest::Image(manifest) => {
