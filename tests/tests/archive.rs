@@ -314,3 +314,34 @@ fn the_old_way_of_copying() {
     let unknown = engine.post_json("/containers/nosuch/copy", &json!({ "Resource": "/" })).expect(404);
     assert_eq!(unknown.text(), "no such id: nosuch\n");
 }
+
+#[test]
+fn a_running_container_is_copied_whole_without_what_the_kernel_shows_in_it() {
+    let engine = Engine::start();
+    let script = "mkdir -p /w /mnt; echo one > /w/f; mount -t tmpfs memory /mnt && echo two > /mnt/g; echo up; sleep 600";
+    let privileged = json!({ "HostConfig": { "Privileged": true } });
+    let id = engine.run(&merged(sh(script), privileged));
+    wait::until("its start", || engine.logs(&id).0.contains("up").then_some(()));
+    let old = engine.post_json(&format!("/containers/{id}/copy"), &json!({ "Resource": "/" })).expect(200);
+    for (whole, way) in [(get(&engine, &id, "/"), "archive"), (old.body, "copy")] {
+        let all = names(&whole);
+        let below = |directory: &str| {
+            let is_below = |name: &str| name.trim_start_matches('/').starts_with(directory);
+            all.iter().filter(|name| is_below(name)).count()
+        };
+        assert_eq!((below("w/f"), below("mnt/g")), (1, 1), "{way}");
+        assert_eq!((below("proc/"), below("sys/")), (0, 0), "{way}");
+        assert_eq!((below("proc"), below("sys")), (1, 1), "{way}: their places are there");
+    }
+    // Whoever asks for them gets them; what cannot be read is empty.
+    for (path, file) in
+        [("/proc", "proc/1/comm"), ("/proc/sys", "sys/kernel/osrelease"), ("/sys/kernel", "kernel/mm")]
+    {
+        let all = names(&get(&engine, &id, path));
+        assert!(
+            all.iter().any(|name| name.trim_start_matches('/').starts_with(file)),
+            "{path}: {} names",
+            all.len()
+        );
+    }
+}

@@ -321,3 +321,32 @@ fn a_small_mount_takes_what_it_has_room_for_again_and_again() {
     );
     engine.remove(&id);
 }
+
+#[test]
+fn nothing_is_written_where_the_source_of_a_mount_is_gone() {
+    let engine = Engine::start();
+    let source = engine.directory().join("source");
+    std::fs::create_dir(&source).expect("a directory");
+    let binds = json!({ "HostConfig": { "Binds": [format!("{}:/mnt", source.display())] } });
+    let id = engine.run(&merged(sh("true"), binds));
+    assert_eq!(engine.wait(&id), 0);
+    std::fs::remove_dir(&source).expect("removed");
+    let archive = tarball::of(&[("hidden", "x")]);
+    for path in ["/mnt", "/mnt/", "mnt"] {
+        let refused = put(&engine, &id, &[("path", path)], &archive).expect(500).text();
+        let place = source.display();
+        assert_eq!(
+            refused,
+            format!("cannot write to /mnt: {place}, which is mounted at /mnt, is not there\n")
+        );
+    }
+    let refused =
+        put(&engine, &id, &[("path", "/")], &tarball::of(&[("mnt/hidden", "x")])).expect(403).text();
+    assert!(refused.to_lowercase().contains("read-only"), "{refused}");
+    let _ = put(&engine, &id, &[("path", "/")], &tarball::of(&[("seen", "x")])).expect(200);
+    std::fs::create_dir(&source).expect("a directory");
+    assert_eq!(file(&engine, &id, "/mnt/hidden"), None);
+    assert_eq!(file(&engine, &id, "/seen").as_deref(), Some("x"));
+    let changes = engine.get(&format!("/containers/{id}/changes")).expect(200).text();
+    assert!(!changes.contains("hidden"), "{changes}");
+}

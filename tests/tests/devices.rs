@@ -40,3 +40,19 @@ fn a_device_is_made_or_said_to_be_in_the_way_of_something() {
     engine.start(&id);
     assert_eq!(engine.wait(&id), 0, "its own node of the first start is there");
 }
+
+#[test]
+fn what_keeps_the_host_from_showing_a_device_or_source_is_said() {
+    let engine = Engine::start();
+    let path = engine.directory().join("loop");
+    std::os::unix::fs::symlink(&path, &path).expect("a symlink");
+    let shown = path.display();
+    let device = json!([{ "PathOnHost": path, "PathInContainer": "/dev/x", "CgroupPermissions": "rwm" }]);
+    let id = engine.create(&merged(sh("true"), json!({ "HostConfig": { "Devices": device } })));
+    let text = engine.post(&format!("/containers/{id}/start")).expect(500).text();
+    assert!(text.contains(&format!("lstat {shown}: too many levels of symbolic links")), "{text}");
+    let mounts = json!([{ "Type": "bind", "Source": path, "Target": "/x" }]);
+    let body = merged(sh("true"), json!({ "HostConfig": { "Mounts": mounts } }));
+    let text = engine.post_json("/containers/create", &body).expect(500).text();
+    assert!(text.contains(&format!("stat {shown}: too many levels of symbolic links")), "{text}");
+}

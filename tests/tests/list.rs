@@ -237,3 +237,15 @@ fn sizes_are_listed_while_containers_and_files_go() {
     let listed = engine.get("/containers/json?all=1&size=1").expect(200).json();
     assert_eq!(listed[0]["Id"], json!(orphan), "its image is gone, it is not");
 }
+
+#[test]
+fn the_filter_by_exit_code_shows_all_that_have_run() {
+    let engine = Engine::start();
+    let created = engine.create(&sh("true"));
+    let ended = engine.run(&sh("true"));
+    assert_eq!(engine.wait(&ended), 0);
+    let failed = engine.create(&merged(sh(""), json!({ "Cmd": ["/nosuch"] })));
+    assert_ne!(engine.post(&format!("/containers/{failed}/start")).status(), 204);
+    let filter = json!({ "exited": ["0", "127", "-1"] }).to_string();
+    assert_eq!(ids(&engine, &[("filters", &filter)]), [ended.as_str()], "neither {created} nor {failed}");
+}

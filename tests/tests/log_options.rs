@@ -65,3 +65,17 @@ fn bad_options_are_refused_with_the_reason() {
         engine.remove(&id);
     }
 }
+
+#[test]
+fn of_a_variable_that_is_given_twice_the_last_one_counts() {
+    let engine = Engine::start();
+    for option in ["env", "env-regex"] {
+        let log = json!({ "Type": "json-file", "Config": { option: "WORD" } });
+        let body = json!({ "Env": ["WORD=first", "WORD=last"], "HostConfig": { "LogConfig": log } });
+        let id = engine.run(&merged(sh("echo $WORD"), body));
+        assert_eq!(engine.wait(&id), 0);
+        let logs = engine.at("1.40").get(&format!("/containers/{id}/logs?stdout=1&details=1")).expect(200);
+        let (stdout, _) = berth_tests::frames::split(&logs.body);
+        assert_eq!(String::from_utf8_lossy(&stdout), "WORD=last last\n", "{option}");
+    }
+}

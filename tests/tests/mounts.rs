@@ -261,3 +261,43 @@ fn mounts_are_shown_as_each_version_knows_them() {
     assert_eq!(listed("1.55"), today);
     assert_eq!(listed("1.22"), Value::Null);
 }
+
+#[test]
+fn options_of_another_type_than_the_apis_are_refused() {
+    let engine = Today::start();
+    let host = HostDirectory::new("typed");
+    let tmpfs = |options: Value| json!({ "Type": "tmpfs", "Target": "/m", "TmpfsOptions": options });
+    let volume = |options: Value| json!({ "Type": "volume", "Target": "/m", "VolumeOptions": options });
+    let image = json!({ "Type": "image", "Source": "busybox", "Target": "/m" });
+    for (mount, words) in [
+        (volume(json!({ "Subpath": 5 })), "volumeoptions: subpath: must be a string"),
+        (volume(json!({ "NoCopy": "true" })), "volumeoptions: nocopy: must be a boolean"),
+        (volume(json!({ "Labels": ["a"] })), "volumeoptions: labels: must be an object"),
+        (volume(json!({ "DriverConfig": "local" })), "volumeoptions: driverconfig: must be an object"),
+        (
+            volume(json!({ "DriverConfig": { "Options": { "o": 1 } } })),
+            "driverconfig.options.o: must be a string",
+        ),
+        (volume(json!("x")), "volumeoptions: must be an object"),
+        (
+            bind(&host, json!({ "BindOptions": { "NonRecursive": "true" } })),
+            "nonrecursive: must be a boolean",
+        ),
+        (bind(&host, json!({ "BindOptions": { "Propagation": 1 } })), "propagation: must be a string"),
+        (tmpfs(json!({ "SizeBytes": 1_048_576.5 })), "sizebytes: must be a whole number"),
+        (tmpfs(json!({ "SizeBytes": "5" })), "sizebytes: must be a whole number"),
+        (tmpfs(json!({ "Mode": "0700" })), "mode: must be a whole number"),
+        (tmpfs(json!({ "Mode": 0o17_777_777 })), "the mode 17777777 has bits beyond 7777"),
+        (tmpfs(json!({ "Options": "exec" })), "options: must be an array"),
+        (tmpfs(json!({ "Unknown": 1 })), "the option unknown is not supported"),
+        (merged(image, json!({ "ImageOptions": { "Subpath": ["etc"] } })), "subpath: must be a string"),
+    ] {
+        let (status, text) = refused(&engine, std::slice::from_ref(&mount));
+        assert!(status == 400 && text.contains(words), "{mount}: {status} {text}");
+    }
+    let written = tmpfs(json!({ "sizebytes": 1_048_576, "Mode": null }));
+    let id = engine.create(&with(&[written], "df -k /m | tail -n 1 | awk '{print $2}'"));
+    engine.start(&id);
+    assert_eq!(engine.wait(&id), 0);
+    assert_eq!(engine.logs(&id).0, "1024\n", "fields in any case, as everywhere");
+}

@@ -60,3 +60,35 @@ fn readers_do_not_wait_for_a_paused_container() {
     let _ = engine.get("/containers/json?all=1").expect(200);
     assert_eq!(engine.inspect(&id)["State"]["Paused"], true);
 }
+
+#[test]
+fn only_signals_that_ask_it_to_end_thaw_a_paused_container() {
+    let engine = Engine::start();
+    let today = engine.at("1.40");
+    let script = "trap 'echo reloaded' HUP; trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done";
+    let actions = |id: &str| {
+        let events =
+            today.past_events(&json!({ "container": [id], "event": ["pause", "unpause", "kill", "die"] }));
+        events.iter().map(|event| event["Action"].as_str().expect("an action").to_owned()).collect::<Vec<_>>()
+    };
+    for (act, expected) in [
+        ("kill?signal=TERM", vec!["pause", "kill", "unpause", "kill", "die"]),
+        ("kill", vec!["pause", "kill", "unpause", "kill", "die"]),
+        ("stop", vec!["pause", "kill", "unpause", "kill", "die"]),
+    ] {
+        let id = engine.run(&sh(script));
+        wait::until("its start", || (engine.logs(&id).0 == "up\n").then_some(()));
+        let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
+        let _ = engine.post(&format!("/containers/{id}/kill?signal=HUP")).expect(204);
+        assert_eq!(engine.state(&id, "Paused"), true, "it stays what the client made it");
+        let _ = engine.post(&format!("/containers/{id}/{act}")).expect(204);
+        wait::until("its end", || (engine.state(&id, "Running") == false).then_some(()));
+        wait::until("its events", || (actions(&id) == expected).then_some(()));
+    }
+    let id = engine.run(&sh(script));
+    wait::until("its start", || (engine.logs(&id).0 == "up\n").then_some(()));
+    let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
+    let _ = engine.post(&format!("/containers/{id}/kill?signal=HUP")).expect(204);
+    let _ = engine.post(&format!("/containers/{id}/unpause")).expect(204);
+    wait::until("the signal that waited", || (engine.logs(&id).0 == "up\nreloaded\n").then_some(()));
+}

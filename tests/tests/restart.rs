@@ -263,3 +263,21 @@ fn an_exec_that_was_made_and_not_started_outlives_the_daemon() {
     let output = berth_tests::frames::split(&stream.read_to_end().expect("the end")).0;
     assert_eq!(output, b"here\n");
 }
+
+#[test]
+fn a_signal_to_nobody_ends_no_policy() {
+    let engine = Engine::start();
+    let id = engine.run(&with_policy("echo up; exit 1", "always", 0));
+    // The delay between two runs doubles each time: by now it is longer than a request takes.
+    let refused = wait::until("the wait for a restart", || {
+        let answer = engine.post(&format!("/containers/{id}/kill?signal=HUP"));
+        (answer.status() != 204).then_some(answer)
+    });
+    assert_eq!(
+        refused.expect(500).text(),
+        format!("Cannot kill container {id}: Container {id} is not running\n")
+    );
+    let before = engine.logs(&id).0.len();
+    wait::until("another run", || (engine.logs(&id).0.len() > before).then_some(()));
+    let _ = engine.post(&format!("/containers/{id}/stop?t=0")).expect(204);
+}

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use berth_tests::http::Connection;
-use berth_tests::{Engine, cgroup, merged, sh, wait};
+use berth_tests::{Client, Engine, cgroup, merged, sh, wait};
 use serde_json::{Value, json};
 
-fn once(engine: &Engine, id: &str) -> Value {
+fn once(engine: &Client, id: &str) -> Value {
     engine.get(&format!("/containers/{id}/stats?stream=false")).expect(200).json()
 }
 
@@ -268,4 +268,24 @@ fn the_stream_ends_with_the_container() {
     assert!(next(&mut stream)["read"].is_string());
     let _ = engine.post(&format!("/containers/{id}/kill")).expect(204);
     while stream.read_chunk().expect("the stream").is_some() {}
+}
+
+#[test]
+fn the_interfaces_are_those_of_the_network_that_a_container_is_in() {
+    let engine = Engine::start();
+    let in_network = |mode: &str| merged(sh("sleep 600"), json!({ "HostConfig": { "NetworkMode": mode } }));
+    let interfaces = |id: &str| once(&engine.at("1.40"), id)["networks"].clone();
+    let donor = engine.create_named("donor", &in_network("bridge"));
+    engine.start(&donor);
+    let joined = engine.run(&in_network("container:donor"));
+    assert!(interfaces(&donor)["eth0"].is_object() && interfaces(&joined)["eth0"].is_object());
+    // It comes back to the namespace that the other one keeps.
+    let _ = engine.post("/containers/donor/restart?t=0").expect(204);
+    assert!(interfaces(&donor)["eth0"].is_object(), "{}", interfaces(&donor));
+    let of_host = engine.create_named("host", &in_network("host"));
+    engine.start(&of_host);
+    let beside = engine.run(&in_network("container:host"));
+    for id in [&of_host, &beside] {
+        assert!(interfaces(id).as_object().is_none_or(serde_json::Map::is_empty), "{}", interfaces(id));
+    }
 }

@@ -198,3 +198,80 @@ fn an_update_is_told_and_a_refused_one_is_not() {
     assert_eq!(events.len(), 1, "{events:?}");
     assert!(events[0].to_string().contains(&container), "{events:?}");
 }
+
+/// A block device of the host, if it has one.
+fn block_devices() -> Vec<String> {
+    let devices = std::fs::read_dir("/sys/block").expect("/sys/block").flatten();
+    let names = devices.map(|entry| format!("/dev/{}", entry.file_name().to_string_lossy()));
+    names.filter(|path| std::path::Path::new(path).exists()).take(2).collect()
+}
+
+#[test]
+fn limits_of_devices_that_are_listed_no_more_are_lifted() {
+    let engine = Today::start();
+    let devices = block_devices();
+    let [first, second] = &devices[..] else {
+        eprintln!("this host has less than two block devices: limits of single devices are not tested");
+        return;
+    };
+    let container = engine.run(&idle(json!({})));
+    let pid = engine.pid(&container);
+    for (field, legacy) in [
+        ("BlkioDeviceReadBps", "blkio.throttle.read_bps_device"),
+        ("BlkioDeviceWriteBps", "blkio.throttle.write_bps_device"),
+        ("BlkioDeviceReadIOps", "blkio.throttle.read_iops_device"),
+        ("BlkioDeviceWriteIOps", "blkio.throttle.write_iops_device"),
+    ] {
+        let read = || cgroup::read(pid, "blkio", legacy, "io.max");
+        let _ = update(&engine, &container, json!({ field: [{ "Path": first, "Rate": 1_000_001 }] }));
+        assert!(read().contains("1000001"), "{field}: {}", read());
+        let _ = update(&engine, &container, json!({ field: [{ "Path": second, "Rate": 2_000_002 }] }));
+        assert!(read().contains("2000002") && !read().contains("1000001"), "{field}: {}", read());
+    }
+}
+
+#[test]
+fn an_update_that_a_silent_shim_does_not_answer_holds_nowhere() {
+    let engine = Today::start();
+    let container = engine.run(&idle(json!({ "Memory": 64 * MEBIBYTE, "CpuShares": 700 })));
+    let shims: Vec<u32> = engine.daemon.shims().into_iter().collect();
+    let [shim] = shims[..] else { panic!("one shim, not {shims:?}") };
+    let signal = |name: &str| {
+        let status = std::process::Command::new("kill").args([name, &shim.to_string()]).status();
+        assert!(status.expect("kill(1)").success());
+    };
+    signal("-STOP");
+    let asked = json!({ "Memory": 96 * MEBIBYTE, "CpuShares": 300, "CpuQuota": 50_000 });
+    let answer = engine.post_json(&format!("/containers/{container}/update"), &asked);
+    signal("-CONT");
+    assert_eq!(answer.status(), 500, "{}", answer.text());
+    // Behind what was not answered.
+    let _ = update(&engine, &container, json!({ "PidsLimit": 50 }));
+    assert_eq!(
+        (processes(&engine, &container).as_str(), shown(&engine, &container, "Memory")),
+        ("50", json!(64 * MEBIBYTE))
+    );
+    assert_eq!(memory(&engine, &container), (64 * MEBIBYTE).to_string());
+    let pid = engine.pid(&container);
+    assert_eq!(
+        cgroup::read(pid, "cpu", "cpu.shares", "cpu.weight"),
+        if cgroup::is_unified() { "27" } else { "700" }
+    );
+    let quota = cgroup::read(pid, "cpu", "cpu.cfs_quota_us", "cpu.max");
+    assert!(["-1", "max 100000"].contains(&quota.as_str()), "{quota}");
+}
+
+#[test]
+fn swap_is_written_down_at_the_create_and_left_by_updates_of_the_memory() {
+    let engine = Today::start();
+    let swap = |id: &str| shown(&engine, id, "MemorySwap");
+    let container = engine.create(&idle(json!({ "Memory": 64 * MEBIBYTE })));
+    assert_eq!(swap(&container), 128 * MEBIBYTE);
+    let _ = update(&engine, &container, json!({ "Memory": 120 * MEBIBYTE }));
+    assert_eq!(swap(&container), 128 * MEBIBYTE);
+    let text = refused(&engine, &container, json!({ "Memory": 240 * MEBIBYTE }), 409);
+    assert!(text.contains("already set memoryswap limit"), "{text}");
+    // 1.20 shows it as it was given.
+    let old = engine.daemon.create(&idle(json!({ "Memory": 64 * MEBIBYTE })));
+    assert_eq!(engine.daemon.inspect(&old)["HostConfig"]["MemorySwap"], 0);
+}

@@ -86,7 +86,12 @@ impl Drop for Scratch {
         }
         // The client need not wait for thousands of files to go.
         let path = std::mem::take(&mut self.path);
-        thread::spawn(move || remove_tree(&path));
+        let removed = path.clone();
+        let thread = thread::Builder::new().name("scratch".to_owned());
+        if thread.spawn(move || remove_tree(&removed)).is_err() {
+            // No thread can be made: it is removed here.
+            remove_tree(&path);
+        }
     }
 }
 

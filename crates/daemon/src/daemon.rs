@@ -14,6 +14,7 @@ use crate::config::{DaemonArguments, Reloadable, Settings};
 use crate::listener::{self, Accepting, Connections, CriListener};
 use crate::log::LogLevel;
 use crate::pidfile::PidFile;
+use crate::reserve::Reserve;
 
 /// How long requests under way may still take after the daemon was asked to stop.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,9 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ARENAS: i32 = 2;
 /// Memory is given back when no request came for this long after the start or after others.
 const QUIET: Duration = Duration::from_secs(1);
-/// Threads for blocking work; idle ones end after a while. A client that stops in the middle of an archive
+/// Threads for blocking work, one of them in reserve; idle ones end after a while. A client that stops in the middle of an archive
 /// keeps one waiting, so there are many: it must take more such clients than anyone has to hold others up.
-const BLOCKING_THREADS: usize = 1024;
+const BLOCKING_THREADS: usize = 1025;
 
 /// Bytes of unfinished requests in memory, of all clients together.
 const UNFINISHED_REQUESTS: usize = 64 << 20;
@@ -35,15 +36,21 @@ pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result
     engine::sys::child_signal::keep_ended_children().context("cannot set what SIGCHLD does")?;
     let settings = Settings::load(arguments)?;
     log.set(settings.reloadable.level);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let reserve = Arc::new(Reserve::default());
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 4)))
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_stack_size(1 << 20)
         .thread_keep_alive(Duration::from_secs(5))
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    let result = runtime.block_on(serve(settings, arguments, log));
+        .enable_all();
+    reserve.listen(&mut builder);
+    let runtime = builder.build().context("cannot start the runtime")?;
+    let result = runtime.block_on(async {
+        reserve.start();
+        serve(settings, arguments, log).await
+    });
+    reserve.end();
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }

@@ -6,6 +6,7 @@ mod first_image;
 mod listener;
 mod log;
 mod pidfile;
+mod reserve;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -4,9 +4,15 @@ use model::InterfaceCounters;
 
 use crate::Host;
 
-/// Reads `/proc/pid/net/dev`; a container that has ended has none.
+/// Reads `/proc/pid/net/dev`; a container that has ended has none, and so has one in the network of this process, which is
+/// the host's: another one whose network it joined may have that.
 pub(crate) fn interfaces(host: &Host, pid: u32) -> Vec<InterfaceCounters> {
-    let path = host.proc.join(pid.to_string()).join("net/dev");
+    let namespace = |process: &str| std::fs::read_link(host.proc.join(process).join("ns/net")).ok();
+    let process = pid.to_string();
+    if namespace(&process) == namespace("self") {
+        return Vec::new();
+    }
+    let path = host.proc.join(process).join("net/dev");
     std::fs::read_to_string(path).map(|text| parse(&text)).unwrap_or_default()
 }
 

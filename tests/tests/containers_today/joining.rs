@@ -55,3 +55,21 @@ fn processes_and_networks_are_shared() {
     assert_eq!(host(&engine, &joined)["PidMode"], json!(format!("container:{owner}")));
     assert_ne!(namespace(&engine, &owner, "ipc"), namespace(&engine, &joined, "ipc"));
 }
+
+#[test]
+fn joined_namespaces_are_those_of_the_container_that_was_named() {
+    let engine = Today::start();
+    let shareable = || with("sleep 600", json!({ "IpcMode": "shareable" }));
+    let donor = engine.create_named("donor", &shareable());
+    engine.start(&donor);
+    let joins = json!({ "IpcMode": "container:donor", "PidMode": "container:donor" });
+    let joined = engine.create(&with("sleep 600", joins));
+    let _ = engine.post("/containers/donor/rename?name=former").expect(204);
+    let other = engine.create_named("donor", &shareable());
+    engine.start(&other);
+    engine.start(&joined);
+    for (name, field) in [("ipc", "IpcMode"), ("pid", "PidMode")] {
+        assert_eq!(namespace(&engine, &joined, name), namespace(&engine, &donor, name), "{name}");
+        assert_eq!(host(&engine, &joined)[field], format!("container:{donor}"));
+    }
+}

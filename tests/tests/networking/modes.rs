@@ -172,3 +172,32 @@ fn settings_that_contradict_the_mode_are_refused() {
         assert_eq!(refused_start(&engine, &id, status), text);
     }
 }
+
+#[test]
+fn a_joined_network_stays_the_one_of_the_container_that_was_named() {
+    let engine = Engine::start();
+    let donor = engine.create_named("donor", &idle(json!({})));
+    engine.start(&donor);
+    let joined = engine.create(&idle(mode("container:donor")));
+    let by_start = engine.create(&idle(mode(&format!("container:{}", &donor[..12]))));
+    for id in [&joined, &by_start] {
+        assert_eq!(engine.inspect(id)["HostConfig"]["NetworkMode"], format!("container:{donor}"));
+    }
+    engine.start(&joined);
+    // Its name goes to another one.
+    let _ = engine.post("/containers/donor/rename?name=former").expect(204);
+    let other = engine.create_named("donor", &idle(json!({})));
+    engine.start(&other);
+    assert_ne!(namespace(&engine, &other), namespace(&engine, &joined), "nobody joined this one");
+    let _ = engine.post(&format!("/containers/{joined}/restart?t=0")).expect(204);
+    assert_eq!(namespace(&engine, &joined), namespace(&engine, &donor));
+    engine.remove(&donor);
+    let text = refused_start(&engine, &by_start, 404);
+    assert_eq!(text, format!("no such id: {donor}"));
+    // Who comes later is found at the first start, and stays.
+    let early = engine.create(&idle(mode("container:late")));
+    let late = engine.create_named("late", &idle(json!({})));
+    engine.start(&late);
+    engine.start(&early);
+    assert_eq!(engine.inspect(&early)["HostConfig"]["NetworkMode"], format!("container:{late}"));
+}

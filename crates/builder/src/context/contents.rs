@@ -118,7 +118,7 @@ impl Intake {
             pending: Vec::new(),
             places: Vec::new(),
             adopted: HashMap::new(),
-            hasher: Hasher::start(),
+            hasher: Hasher::start()?,
             space,
         })
     }

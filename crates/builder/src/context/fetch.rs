@@ -59,6 +59,14 @@ pub enum FetchError {
         /// The kernel's error.
         source: io::Error,
     },
+    /// No thread can be made that fetches it.
+    #[error("cannot start a thread that gets {address}: {source}")]
+    Thread {
+        /// From where.
+        address: String,
+        /// The kernel's error.
+        source: io::Error,
+    },
     /// The server sends nothing, or the build is cancelled.
     #[error("cannot get {address}: {reason}")]
     Ended {
@@ -75,7 +83,7 @@ impl FetchError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Status { code: 404, .. } => ErrorKind::NotFound,
-            Self::Keep { .. } => ErrorKind::Internal,
+            Self::Keep { .. } | Self::Thread { .. } => ErrorKind::Internal,
             Self::Status { .. } | Self::Request { .. } | Self::Body { .. } | Self::Ended { .. } => {
                 ErrorKind::Invalid
             }
@@ -150,7 +158,10 @@ pub(crate) fn open_if_changed<'a>(
     let agent = ureq::Agent::new_with_config(config);
     let (sender, pieces) = sync_channel(4);
     let worker = (address.to_owned(), agent.clone());
-    thread::spawn(move || fetch((&worker.0, &known), &worker.1, &sender));
+    let thread = thread::Builder::new().name("fetch".to_owned());
+    thread
+        .spawn(move || fetch((&worker.0, &known), &worker.1, &sender))
+        .map_err(|source| FetchError::Thread { address: address.to_owned(), source })?;
     let mut download = Download {
         address: address.to_owned(),
         head: Head::default(),

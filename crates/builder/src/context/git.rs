@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -329,9 +329,16 @@ impl Git<'_> {
         self.wait(command.spawn().map_err(GitError::Start)?)
     }
 
-    fn wait(&self, mut child: std::process::Child) -> Result<(), GitError> {
+    fn wait(&self, mut child: Child) -> Result<(), GitError> {
         let stderr = child.stderr.take();
-        let reader = thread::spawn(move || stderr.map(read_message).unwrap_or_default());
+        let reader = thread::Builder::new().name("git".to_owned());
+        let reader = match reader.spawn(move || stderr.map(read_message).unwrap_or_default()) {
+            Ok(reader) => reader,
+            Err(error) => {
+                end(&mut child)?;
+                return Err(GitError::Start(error));
+            }
+        };
         let mut space =
             fs::File::open(self.root).and_then(|root| Space::of(root.as_fd())).map_err(GitError::Start)?;
         let mut polls = 0_u32;
@@ -343,10 +350,7 @@ impl Git<'_> {
             let full = if polls.is_multiple_of(POLLS_PER_LOOK) { space.look().err() } else { None };
             let stop = full.map(GitError::Full);
             if let Some(error) = stop.or(self.cancellation.is_cancelled().then_some(GitError::Cancelled)) {
-                let group = Pid::from_child(&child);
-                // It may have ended by itself meanwhile.
-                let _ = kill_process_group(group, Signal::KILL);
-                child.wait().map_err(GitError::Start)?;
+                end(&mut child)?;
                 return Err(error);
             }
             thread::sleep(POLL_INTERVAL);
@@ -357,6 +361,13 @@ impl Git<'_> {
         }
         Err(GitError::Failed { status: status.to_string(), message })
     }
+}
+
+/// Kills git and whatever it has started.
+fn end(child: &mut Child) -> Result<(), GitError> {
+    // It may have ended by itself meanwhile.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    child.wait().map(drop).map_err(GitError::Start)
 }
 
 fn read_message(mut stream: impl Read) -> String {

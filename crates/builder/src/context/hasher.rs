@@ -1,5 +1,6 @@
 //! Hashes contents on a thread of their own while they are read and written.
 
+use std::io;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -34,11 +35,15 @@ pub(super) struct Hasher {
 
 impl Hasher {
     /// Starts the thread.
-    pub(super) fn start() -> Self {
+    ///
+    /// # Errors
+    /// When no thread can be made.
+    pub(super) fn start() -> io::Result<Self> {
         let (jobs, incoming) = sync_channel(WAITING);
         let (recycle, used) = channel();
-        let thread = thread::spawn(move || hash(&incoming, &recycle));
-        Self { jobs: Some(jobs), used, thread: Some(thread), known: Vec::new() }
+        let thread = thread::Builder::new().name("sha256".to_owned());
+        let thread = thread.spawn(move || hash(&incoming, &recycle))?;
+        Ok(Self { jobs: Some(jobs), used, thread: Some(thread), known: Vec::new() })
     }
 
     /// Hashes contents that lie in `bytes`, and gives an empty buffer back.

@@ -6,6 +6,7 @@ use engine::images::document::StringOrList;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::absent::{is_false, is_zero, null_default};
+use super::mount_options::{BindOptions, ImageOptions, TmpfsOptions, VolumeOptions, Written};
 
 /// `HostConfig` of the specification, with the newer fields that today's clients send.
 ///
@@ -270,11 +271,11 @@ pub(crate) struct MountSpec {
     #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
     pub(crate) consistency: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) bind_options: Option<serde_json::Value>,
+    pub(crate) bind_options: Option<Written<BindOptions>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) volume_options: Option<serde_json::Value>,
+    pub(crate) volume_options: Option<Written<VolumeOptions>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tmpfs_options: Option<serde_json::Value>,
+    pub(crate) tmpfs_options: Option<Written<TmpfsOptions>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) image_options: Option<serde_json::Value>,
+    pub(crate) image_options: Option<Written<ImageOptions>>,
 }

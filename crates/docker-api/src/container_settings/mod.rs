@@ -7,6 +7,7 @@ mod config;
 mod early;
 mod endpoint_settings;
 mod host_config;
+mod mount_options;
 mod mounts;
 mod read;
 #[cfg(test)]

@@ -11,9 +11,13 @@ use model::{
 use serde_json::{Map, Value};
 
 use super::host_config::MountSpec;
+use super::mount_options::{Written, bad_mount, is_unset, known};
 pub(super) use strict::{check, short_volume_name};
 
-use crate::{ApiError, json};
+use crate::ApiError;
+
+/// The bits of a file's mode that are permissions (inode(7)).
+const PERMISSIONS: u32 = 0o7777;
 
 /// Reads one mount.
 ///
@@ -61,7 +65,7 @@ fn usual(request: &MountRequest) -> MountSpec {
             MountSpec {
                 kind: "bind".to_owned(),
                 source: source.clone(),
-                bind_options: object(options),
+                bind_options: Written::of_fields(options),
                 ..spec
             }
         }
@@ -77,7 +81,7 @@ fn usual(request: &MountRequest) -> MountSpec {
             MountSpec {
                 kind: "volume".to_owned(),
                 source: name.clone().unwrap_or_default(),
-                volume_options: object(volume),
+                volume_options: Written::of_fields(volume),
                 ..spec
             }
         }
@@ -92,12 +96,12 @@ fn usual(request: &MountRequest) -> MountSpec {
             if *executable {
                 options.insert("Options".to_owned(), serde_json::json!([["exec"]]));
             }
-            MountSpec { kind: "tmpfs".to_owned(), tmpfs_options: object(options), ..spec }
+            MountSpec { kind: "tmpfs".to_owned(), tmpfs_options: Written::of_fields(options), ..spec }
         }
         MountKind::Image { image, subpath } => {
             let mut options = Map::new();
             put(&mut options, "Subpath", subpath.as_str());
-            let image_options = object(options);
+            let image_options = Written::of_fields(options);
             MountSpec { kind: "image".to_owned(), source: image.clone(), image_options, ..spec }
         }
     }
@@ -111,28 +115,20 @@ fn put(fields: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
     }
 }
 
-fn object(fields: Map<String, Value>) -> Option<Value> {
-    (!fields.is_empty()).then_some(Value::Object(fields))
-}
-
 fn texts(map: &BTreeMap<String, String>) -> Value {
     map.iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into()
 }
 
-fn bad_mount(cause: &str) -> ApiError {
-    ApiError::invalid(format!("invalid mount config: {cause}"))
-}
-
 fn bind(spec: &MountSpec) -> Result<MountKind, ApiError> {
-    let known =
+    let names =
         ["Propagation", "NonRecursive", "CreateMountpoint", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"];
-    let options = Options::of(spec.bind_options.as_ref(), &known)?;
-    let propagation: Option<Propagation> = match options.text("Propagation") {
+    let options = known(spec.bind_options.as_ref(), &names)?;
+    let propagation: Option<Propagation> = match options.propagation.as_str() {
         "" => None,
         word => Some(word.parse().map_err(|error: model::UnknownPropagation| bad_mount(&error.to_string()))?),
     };
-    let writable_submounts = options.is_true("ReadOnlyNonRecursive");
-    let forced = options.is_true("ReadOnlyForceRecursive");
+    let writable_submounts = options.read_only_non_recursive;
+    let forced = options.read_only_force_recursive;
     for (name, is_asked) in [("ReadOnlyNonRecursive", writable_submounts), ("ReadOnlyForceRecursive", forced)]
     {
         if is_asked && !spec.read_only {
@@ -145,12 +141,11 @@ fn bind(spec: &MountSpec) -> Result<MountKind, ApiError> {
     if forced && !matches!(propagation, None | Some(Propagation::RecursivePrivate)) {
         return Err(bad_mount("ReadOnlyForceRecursive needs the propagation rprivate"));
     }
-    let submounts = if options.is_true("NonRecursive") { Submounts::Excluded } else { Submounts::Included };
-    let make_source = options.is_true("CreateMountpoint");
+    let submounts = if options.non_recursive { Submounts::Excluded } else { Submounts::Included };
     Ok(MountKind::Bind {
         source: spec.source.clone(),
         propagation,
-        make_source,
+        make_source: options.create_mountpoint,
         submounts,
         writable_submounts,
         owners: Owners::OfHost,
@@ -158,91 +153,55 @@ fn bind(spec: &MountSpec) -> Result<MountKind, ApiError> {
 }
 
 fn volume(spec: &MountSpec) -> Result<MountKind, ApiError> {
-    let options =
-        Options::of(spec.volume_options.as_ref(), &["NoCopy", "Labels", "DriverConfig", "Subpath"])?;
-    let driver = Options::of(options.value("DriverConfig"), &["Name", "Options"])?;
+    let written = spec.volume_options.as_ref();
+    let options = known(written, &["NoCopy", "Labels", "DriverConfig", "Subpath"])?;
+    written.map_or(Ok(()), Written::check_driver)?;
     let name = Some(spec.source.as_str()).filter(|name| !name.is_empty());
     let name =
         name.map(check_volume_name).transpose().map_err(|error| ApiError::invalid(error.to_string()))?;
     Ok(MountKind::Volume {
         name: name.map(str::to_owned),
-        no_copy: options.is_true("NoCopy"),
-        labels: options.texts("Labels")?,
-        driver: driver.text("Name").to_owned(),
-        options: driver.texts("Options")?,
-        subpath: subpath(options.text("Subpath"))?,
+        no_copy: options.no_copy,
+        labels: options.labels,
+        driver: options.driver_config.name,
+        options: options.driver_config.options,
+        subpath: subpath(options.subpath)?,
     })
 }
 
 /// A path within a volume or image.
-fn subpath(text: &str) -> Result<String, ApiError> {
+fn subpath(text: String) -> Result<String, ApiError> {
     let leads_out =
-        std::path::Path::new(text).components().any(|part| part == std::path::Component::ParentDir);
+        std::path::Path::new(&text).components().any(|part| part == std::path::Component::ParentDir);
     if text.starts_with('/') || leads_out {
         return Err(bad_mount(&format!("the subpath {text:?} is no relative path within the volume")));
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 fn image(spec: &MountSpec) -> Result<MountKind, ApiError> {
-    let options = Options::of(spec.image_options.as_ref(), &["Subpath"])?;
-    Ok(MountKind::Image { image: spec.source.clone(), subpath: subpath(options.text("Subpath"))? })
+    let options = known(spec.image_options.as_ref(), &["Subpath"])?;
+    Ok(MountKind::Image { image: spec.source.clone(), subpath: subpath(options.subpath)? })
 }
 
 fn tmpfs(spec: &MountSpec) -> Result<MountKind, ApiError> {
-    let option = |name: &str| spec.tmpfs_options.as_ref()?.get(name)?.as_u64().filter(|value| *value != 0);
-    let words = spec.tmpfs_options.as_ref().and_then(|options| options.get("Options"));
+    let options = known(spec.tmpfs_options.as_ref(), &["SizeBytes", "Mode", "Options"])?;
+    if options.mode > PERMISSIONS {
+        return Err(bad_mount(&format!("the mode {:o} has bits beyond {PERMISSIONS:o}", options.mode)));
+    }
     let mut executable = false;
-    for words in words.and_then(Value::as_array).into_iter().flatten() {
-        executable = match words.as_array().map(Vec::as_slice) {
-            Some([word]) if word == "exec" => true,
-            Some([word]) if word == "noexec" => false,
-            _ => return Err(bad_mount(&format!("invalid option: {words}"))),
+    for words in &options.options {
+        executable = match words.as_slice() {
+            [word] if word == "exec" => true,
+            [word] if word == "noexec" => false,
+            _ => return Err(bad_mount(&format!("invalid option: {words:?}"))),
         };
     }
-    Ok(MountKind::Tmpfs { size: option("SizeBytes"), mode: option("Mode"), executable })
-}
-
-/// Whether a value says nothing.
-fn is_unset(value: &Value) -> bool {
-    json::is_empty(value) || *value == Value::Bool(false)
-}
-
-/// An object of options; those that are set are among the known ones.
-struct Options<'v>(Option<&'v Value>);
-
-impl<'v> Options<'v> {
-    fn of(options: Option<&'v Value>, known: &[&str]) -> Result<Self, ApiError> {
-        let fields = options.and_then(Value::as_object).into_iter().flatten();
-        for (name, value) in fields {
-            if !known.contains(&name.as_str()) && !is_unset(value) {
-                return Err(bad_mount(&format!("the option {name} is not supported")));
-            }
-        }
-        Ok(Self(options))
-    }
-
-    fn value(&self, name: &str) -> Option<&'v Value> {
-        self.0.and_then(|options| options.get(name))
-    }
-
-    fn text(&self, name: &str) -> &'v str {
-        self.value(name).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// A map of texts.
-    fn texts(&self, name: &str) -> Result<BTreeMap<String, String>, ApiError> {
-        let fields = self.value(name).and_then(Value::as_object).into_iter().flatten();
-        let text = |(key, value): (&String, &Value)| match value.as_str() {
-            Some(text) => Ok((key.clone(), text.to_owned())),
-            None => Err(bad_mount(&format!("{name}.{key} is no string"))),
-        };
-        fields.map(text).collect()
-    }
-
-    fn is_true(&self, name: &str) -> bool {
-        self.value(name).and_then(Value::as_bool).unwrap_or_default()
-    }
+    Ok(MountKind::Tmpfs {
+        size: u64::try_from(options.size_bytes).ok().filter(|size| *size != 0),
+        mode: Some(u64::from(options.mode)).filter(|mode| *mode != 0),
+        executable,
+    })
 }
 
 /// Refuses binds that name a place in the container alone, which earlier clients' engines do not take for new volumes.

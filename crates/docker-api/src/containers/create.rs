@@ -20,6 +20,9 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     if call.version.refusals_have_words_of_today() {
         check_joined(&call, &settings)?;
     }
+    if call.version.create_shows_swap() {
+        write_swap(&mut settings);
+    }
     let image = image_for_platform(&call, &settings.image)?;
     let more = without_effect::warnings(&settings, call.version);
     without_effect::drop_fields(&mut settings, call.version);
@@ -33,6 +36,14 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     let is_list = call.version.create_has_empty_warnings() || !created.warnings.is_empty();
     let warnings = is_list.then_some(created.warnings);
     Reply::json(StatusCode::CREATED, &CreateAnswer { id: created.id.to_string(), warnings })
+}
+
+/// Writes down the swap that goes with memory alone, so that an update of the memory leaves it.
+const fn write_swap(settings: &mut ContainerSettings) {
+    let limits = &mut settings.host.resources;
+    if limits.memory > 0 && limits.memory_swap == 0 {
+        limits.memory_swap = limits.memory.saturating_mul(2);
+    }
 }
 
 /// Containers whose namespaces are to be joined must be there, but that of the network, which may come later.

@@ -132,7 +132,7 @@ impl Selection {
         };
         let implied = limit.is_some()
             || ["since", "before"].into_iter().any(|name| call.query.filled(name).is_some())
-            || !filters.values("status").is_empty();
+            || ["status", "exited"].into_iter().any(|name| !filters.values(name).is_empty());
         Ok(Self {
             all: call.query.is_true("all") || implied,
             limit: limit.unwrap_or(usize::MAX),

@@ -87,7 +87,8 @@ impl ListFilter {
 
     /// Whether a container is one of those that are asked for.
     pub(super) fn fits(&self, record: &Record) -> bool {
-        let has_exited = || !record.is_running() && self.exit_codes.contains(&record.exit_code);
+        let has_exited =
+            || !record.is_running() && record.has_run() && self.exit_codes.contains(&record.exit_code);
         let has_name = || {
             let name = format!("/{}", record.name);
             self.names.iter().any(|pattern| pattern.is_match(&name) || pattern.is_match(&record.name))
@@ -154,12 +155,12 @@ fn has_port(record: &Record, ranges: &[PortRange], number: impl Fn(&WirePort) ->
 fn status_words(record: &Record) -> &'static [&'static str] {
     match record.phase {
         Phase::Created => &["created"],
-        // Its only start failed.
-        Phase::Exited if !record.has_run() => &["created"],
-        Phase::Starting | Phase::Running(_) => &["running"],
+        // It has not run: its start failed, or is under way.
+        Phase::Starting | Phase::Exited if !record.has_run() => &["created"],
+        Phase::Running(_) => &["running"],
         Phase::Paused(_) => &["paused"],
         Phase::Restarting => &["restarting"],
-        Phase::Exited => &["exited"],
+        Phase::Starting | Phase::Exited => &["exited"],
         Phase::Removing => &["dead", "removing"],
     }
 }

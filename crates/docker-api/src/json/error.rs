@@ -20,11 +20,7 @@ pub(crate) struct JsonError {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            write!(formatter, "invalid request body: {}", self.problem)
-        } else {
-            write!(formatter, "invalid request body: {}: {}", self.path, self.problem)
-        }
+        write!(formatter, "invalid request body: {}", self.words())
     }
 }
 
@@ -64,6 +60,11 @@ impl de::Error for JsonError {
 }
 
 impl JsonError {
+    /// The field and what is wrong with it.
+    pub(crate) fn words(&self) -> String {
+        if self.path.is_empty() { self.problem.clone() } else { format!("{}: {}", self.path, self.problem) }
+    }
+
     pub(super) fn within(mut self, field: &str) -> Self {
         self.path = match self.path.as_str() {
             "" => field.to_owned(),

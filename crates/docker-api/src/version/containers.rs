@@ -83,6 +83,11 @@ impl ApiVersion {
         self.is_at_least(41)
     }
 
+    /// Whether create writes down that a container which is given memory alone has as much swap: what dockerd 29.8 does.
+    pub(crate) const fn create_shows_swap(self) -> bool {
+        self.is_at_least(24)
+    }
+
     /// Whether the warnings of create are a list when there are none: examples of the specification of 1.24.
     pub(crate) const fn create_has_empty_warnings(self) -> bool {
         self.is_at_least(24)

@@ -9,7 +9,7 @@ use model::{
 };
 
 use crate::container::{
-    Command, Container, Decision, Purpose, Record, decide, modes, security, settings, storage,
+    Command, Container, Decision, Purpose, Record, decide, joining, modes, security, settings, storage,
     user_namespace, words,
 };
 use crate::directory::Directory;
@@ -118,6 +118,7 @@ impl Creator {
         modes::check_links(&settings.host)?;
         let (path, arguments) = settings::command(&settings)?;
         self.check_joined(&settings.host)?;
+        joining::write_full_ids(&self.directory, &mut settings.host);
         if settings.hostname.is_empty() {
             settings.hostname = default_hostname(&settings.host, &id);
         }
@@ -290,6 +291,7 @@ impl Creator {
     fn replace_host_settings(&self, container: &Container, mut host: HostSettings) -> Result<(), Error> {
         settings::check_host(&host)?;
         crate::warnings::discard_unsupported(&mut host.resources);
+        joining::write_full_ids(&self.directory, &mut host);
         settings::adopt_default_log(&mut host.log, &self.options.log);
         let links = self.networking.resolve_links(&host)?;
         modes::check_links(&host)?;

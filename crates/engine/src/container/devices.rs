@@ -1,9 +1,10 @@
 //! Which of the host's device nodes a container sees and may use.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
-use model::{Device, DevicePermissions, DeviceRequest, HostSettings};
+use model::{Device, DevicePermissions, DeviceRequest, HostSettings, kernel_words};
 
 use crate::container::mounts;
 use crate::error::Error;
@@ -30,17 +31,18 @@ fn gathering(mapping: &DeviceRequest, cause: &str) -> String {
 /// The devices that the container sees, as the host has them now.
 ///
 /// # Errors
-/// Not found, or refused when it is no device.
+/// Not found; refused when it is no device or the kernel does not show it.
 pub(crate) fn shown(host: &HostSettings) -> Result<Vec<Device>, Error> {
     host.devices.iter().flatten().map(device).collect()
 }
 
 fn device(mapping: &DeviceRequest) -> Result<Device, Error> {
     let path = PathBuf::from(&mapping.path_on_host);
-    let Ok(found) = std::fs::metadata(&path) else {
-        let cause = format!("lstat {}: no such file or directory", mapping.path_on_host);
-        return Err(Error::MissingOnHost(gathering(mapping, &cause)));
-    };
+    let found = std::fs::metadata(&path).map_err(|error| {
+        let words = format!("lstat {}: {}", mapping.path_on_host, kernel_words(&error));
+        let words = gathering(mapping, &words);
+        if error.kind() == ErrorKind::NotFound { Error::MissingOnHost(words) } else { Error::refused(words) }
+    })?;
     let kind = found.file_type();
     if !kind.is_dir() && !kind.is_char_device() && !kind.is_block_device() {
         return Err(Error::refused(gathering(mapping, "not a device node")));

@@ -27,16 +27,15 @@ impl Stopper {
                 }
             }
             let own = record.settings.stop_signal.as_ref().map(|own| own.signal());
-            let was_restarting = if asks_to_end(signal, own) {
-                stopper.take_from_policy(&container).await.map(Written::forget).is_none()
-            } else {
-                stopper.cancel_restart(&container).await
-            };
-            if was_restarting {
-                return Ok(());
-            }
-            if record.is_paused() {
-                stopper.freezer.thaw(&container).await;
+            if asks_to_end(signal, own) {
+                if stopper.take_from_policy(&container).await.map(Written::forget).is_none() {
+                    // It was only waiting for its restart.
+                    return Ok(());
+                }
+                stopper.freezer.thaw_to_end(&container).await;
+            } else if record.is_restarting() {
+                // Nobody is there to take it, and it ends no policy.
+                return Err(Error::NotRunning(record.id.to_string()).on("kill", reference));
             }
             let sent = if signal == Signal::KILL {
                 stopper.kill_processes(&container).await

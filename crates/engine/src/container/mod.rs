@@ -8,6 +8,7 @@ pub(crate) mod execs;
 pub(crate) mod exit;
 pub(crate) mod follow_up;
 pub(crate) mod health;
+mod joining;
 mod kill;
 mod lifecycle;
 pub(crate) mod modes;

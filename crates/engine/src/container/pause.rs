@@ -73,14 +73,12 @@ impl Freezer {
         } else {
             (Request::Unpause, Phase::Running)
         };
-        shim.request(request, None).await.map_err(|error| {
-            // What was requested cannot be taken back: a shim that wakes up later reads this behind it.
+        if let Err(error) = shim.request(request, None).await {
             if command == Command::Pause && matches!(error, RequestError::Silent) {
-                let shim = Arc::clone(&shim);
-                tokio::spawn(async move { shim.request(Request::Unpause, None).await });
+                shim.undo(Request::Unpause).await;
             }
-            error.of_running(container.id().as_str())
-        })?;
+            return Err(error.of_running(container.id().as_str()));
+        }
         let (record, written) = container.update_saved(|record| {
             if let Some(process) = record.phase.process() {
                 record.phase = next(process);
@@ -123,7 +121,17 @@ impl Freezer {
         }
     }
 
-    /// Thaws a container that work has frozen, or that is about to be ended.
+    /// Thaws a container that is asked to end: frozen, it would take no notice of that.
+    pub(crate) async fn thaw_to_end(&self, container: &Container) {
+        let is_clients = container.record().is_paused_by_client();
+        self.thaw(container).await;
+        let record = container.record();
+        if is_clients && !record.is_paused() {
+            self.events.emit_container(&record, "unpause", &[]);
+        }
+    }
+
+    /// Thaws a container that work has frozen.
     pub(crate) async fn thaw(&self, container: &Container) {
         let _order = container.transition.lock().await;
         let record = container.record();

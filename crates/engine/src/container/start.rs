@@ -15,7 +15,7 @@ use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
 use crate::container::start_inputs::StartLookup;
 use crate::container::{
-    Command, Container, Decision, Phase, Purpose, Record, Refusal, decide, health, scope,
+    Command, Container, Decision, Phase, Purpose, Record, Refusal, decide, health, joining, scope,
 };
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
@@ -206,6 +206,7 @@ impl Starter {
         shim.request(Request::Start { interface }, None).await.map_err(Error::from)?;
         let started_at = wait_for_start(notices).await?;
         fault::check("started")?;
+        joining::settle(&self.directory, container);
         container.set_shim(Some(Arc::clone(shim)));
         let record = container.publish(|record| {
             record.phase = Phase::Running(gate.init);

@@ -100,7 +100,7 @@ impl Stopper {
                     drop(order);
                     sent
                 } else {
-                    self.freezer.thaw(container).await;
+                    self.freezer.thaw_to_end(container).await;
                     self.signal(container, signal).await
                 };
                 match sent {

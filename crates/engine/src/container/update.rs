@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use model::{HostSettings, ResourceSettings, Resources, RestartPolicy, WrittenRestartPolicy};
+use model::{
+    BlockDeviceLimit, HostSettings, ResourceSettings, Resources, RestartPolicy, WrittenRestartPolicy,
+};
 use shim_protocol::Request;
 
 use crate::container::resources::{self, of_cgroup};
@@ -14,6 +16,7 @@ use crate::container::{Container, Phase, scope};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
+use crate::shim::RequestError;
 
 /// What is changed; what says nothing stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -75,13 +78,19 @@ impl Updater {
         {
             return Err(Error::conflict("OomKillDisable cannot be taken back while the container runs"));
         }
-        let changed = difference(&of_cgroup(&before.settings.host.resources), of_cgroup(&host.resources));
+        let (held, asked) = (of_cgroup(&before.settings.host.resources), of_cgroup(&host.resources));
+        let changed = difference(&held, asked.clone());
         if before.is_running() && changed != Resources::default() {
             let shim = container.shim().ok_or_else(|| Error::NotRunning(container.id().to_string()))?;
             // systemd sets what it knows anew, so all that it does not know is set after it.
             let known = Resources { unified: host.resources.unified.clone(), ..changed.clone() };
-            let limited = shim.request(Request::Update(Box::new(changed)), None).await;
-            limited.map_err(|error| error.of_running(container.id().as_str()))?;
+            if let Err(error) = shim.request(Request::Update(Box::new(changed)), None).await {
+                if matches!(error, RequestError::Silent) {
+                    let before = difference(&asked, or_none(held, &asked));
+                    shim.undo(Request::Update(Box::new(before))).await;
+                }
+                return Err(error.of_running(container.id().as_str()));
+            }
             scope::limit(&before.cgroups, &known).await?;
         }
         let (record, written) = container.update_saved(|record| {
@@ -217,6 +226,19 @@ fn files_of(asked: &ResourceSettings) -> Vec<&'static str> {
     given.flat_map(|(_, files)| files.iter().copied()).collect()
 }
 
+/// Limits with the words for no limit where others have one.
+fn or_none(limits: Resources, others: &Resources) -> Resources {
+    let no_memory_limit = i64::MAX.unsigned_abs();
+    Resources {
+        memory: limits.memory.or(others.memory.map(|_| no_memory_limit)),
+        memory_swap: limits.memory_swap.or(others.memory_swap.map(|_| -1)),
+        cpu_shares: limits.cpu_shares.or(others.cpu_shares.map(|_| 1024)),
+        cpu_period: limits.cpu_period.or(others.cpu_period.map(|_| 100_000)),
+        cpu_quota: limits.cpu_quota.or(others.cpu_quota.map(|_| -1)),
+        ..limits
+    }
+}
+
 /// The limits that differ. Memory goes with its swap and a quota with its period: the kernel reads them together.
 ///
 /// A limit differs also where a file that was set by its name held another value than the limit, and no longer counts.
@@ -240,6 +262,11 @@ fn difference(before: &Resources, after: Resources) -> Resources {
     let huge_pages = huge_pages.filter(|(size, bytes)| before.huge_pages.get(size) != Some(bytes));
     let unified = after.unified.into_iter().filter(|(name, value)| before.unified.get(name) != Some(value));
     let blocks = before.block_device_limits != after.block_device_limits;
+    let is_limited = |old: &BlockDeviceLimit| {
+        after.block_device_limits.iter().any(|new| (new.kind, &new.path) == (old.kind, &old.path))
+    };
+    let lifted = before.block_device_limits.iter().filter(|old| !is_limited(old));
+    let lifted: Vec<_> = lifted.map(|old| BlockDeviceLimit { value: 0, ..old.clone() }).collect();
     Resources {
         memory: after.memory.filter(|_| memory_differs),
         memory_swap: after.memory_swap.filter(|_| memory_differs),
@@ -259,7 +286,7 @@ fn difference(before: &Resources, after: Resources) -> Resources {
             .cpuset_mems
             .filter(|new| are_mems_taken || Some(new) != before.cpuset_mems.as_ref()),
         blkio_weight: after.blkio_weight.filter(|new| is_weight_taken || Some(*new) != before.blkio_weight),
-        block_device_limits: if blocks { after.block_device_limits } else { Vec::new() },
+        block_device_limits: if blocks { [lifted, after.block_device_limits].concat() } else { lifted },
         pids_limit,
         huge_pages: huge_pages.collect(),
         unified: unified.collect(),

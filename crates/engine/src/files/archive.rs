@@ -122,6 +122,7 @@ impl Files {
         let written = Arc::clone(&container);
         let (archive, arrival) = arrival::observed(archive);
         let work = tokio::task::spawn_blocking(move || {
+            held.check_sources(&path)?;
             let (root, user_namespace) = (held.view.root(), held.view.user_namespace());
             let ownership = match owner {
                 FileOwner::Archive => Ownership::Archive,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use images::paths::{BindView, Purpose, View, ViewRequest, ViewSource};
+use model::{MountPoint, clean};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::container::{Container, Record};
@@ -25,6 +26,32 @@ impl HeldView {
     pub(crate) const fn is_exclusive(&self) -> bool {
         self.order.is_some()
     }
+
+    /// Checks before a path is written in a container that does not run that no mount lies above it whose source is gone:
+    /// what came into its layer instead would be hidden once it starts. Blocks.
+    ///
+    /// # Errors
+    /// Refused, with the source.
+    pub(crate) fn check_sources(&self, path: &str) -> Result<(), Error> {
+        if !self.is_exclusive() {
+            return Ok(());
+        }
+        let path = clean(&format!("/{path}"));
+        let missing =
+            self.record.mounts.iter().find(|mount| path.starts_with(&mount.destination) && is_missing(mount));
+        match missing {
+            Some(MountPoint { source, destination, .. }) => Err(Error::refused(format!(
+                "cannot write to {}: {source}, which is mounted at {destination}, is not there",
+                path.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether the source that a mount has on the host is not there now. Blocks.
+fn is_missing(mount: &MountPoint) -> bool {
+    !mount.source.is_empty() && !Path::new(&mount.source).exists()
 }
 
 impl Files {
@@ -72,7 +99,8 @@ impl Files {
     fn view_request(&self, record: &Record, purpose: Purpose) -> Result<ViewRequest, Error> {
         let lowers = self.images.lower_directories(record)?;
         let mut mounts = record.mounts.clone();
-        mounts.retain(|mount| Path::new(&mount.source).exists());
+        // What is made at each start is seen in containers that run.
+        mounts.retain(|mount| !mount.source.is_empty());
         mounts.sort_by_key(|mount| Path::new(&mount.destination).components().count());
         let mut binds: Vec<BindView> = self
             .name_file_places(record)
@@ -84,6 +112,13 @@ impl Files {
             })
             .collect();
         for mount in &mounts {
+            let target = PathBuf::from(&mount.destination);
+            if is_missing(mount) {
+                if purpose == Purpose::Writing {
+                    binds.push(BindView { source: ViewSource::Missing, target, read_only: true });
+                }
+                continue;
+            }
             let source = match (self.volumes.copy_of(&mount.name)?, mount.subpath.as_str()) {
                 (Some(copy), "") => ViewSource::Mount(Arc::new(copy)),
                 // A part of what is mounted while containers run is seen in those that run.
@@ -93,7 +128,6 @@ impl Files {
                     ViewSource::Part { whole: PathBuf::from(&mount.source), part: PathBuf::from(part) }
                 }
             };
-            let target = PathBuf::from(&mount.destination);
             binds.push(BindView { source, target, read_only: !mount.writable });
         }
         Ok(ViewRequest {

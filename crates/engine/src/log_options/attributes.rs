@@ -33,8 +33,9 @@ pub(crate) fn selected(record: &Record) -> BTreeMap<String, String> {
     let names =
         |option: &str| options.get(option).into_iter().flat_map(|names| names.split(',')).map(str::trim);
     let label = |name: &str| record.settings.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
+    // Of a variable that is given twice the last one counts, as it does for the container's process.
     let variable = |name: &str| {
-        let mut variables = record.settings.environment.iter().flatten();
+        let mut variables = record.settings.environment.iter().flatten().rev();
         variables.find_map(|variable| variable.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
     };
     let labels = names("labels").filter_map(|name| Some((name.to_owned(), label(name)?)));

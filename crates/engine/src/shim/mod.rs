@@ -16,6 +16,7 @@ mod request;
 mod source;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

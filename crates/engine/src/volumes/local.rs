@@ -194,7 +194,12 @@ impl VolumeDriver for Local {
         match std::fs::rename(&directory, &trash) {
             Ok(()) => {
                 release(&trash.join("_data"));
-                std::thread::spawn(move || delete_tree(&trash));
+                let path = trash.clone();
+                let thread = std::thread::Builder::new().name("volume".to_owned());
+                if thread.spawn(move || delete_tree(&path)).is_err() {
+                    // No thread can be made: it is deleted here.
+                    delete_tree(&trash);
+                }
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -1,11 +1,12 @@
 //! Decides what is mounted into a container: `Binds`, `Mounts`, `VolumesFrom` and `Volumes`.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use model::{
     Access, Bind, BindSource, ContainerId, Digest, MountKind, MountMode, MountPoint, MountRequest,
-    Propagation, Relabel, Spelled, Timestamp, VolumesFrom,
+    Propagation, Relabel, Spelled, Timestamp, VolumesFrom, kernel_words,
 };
 
 use super::service::Volumes;
@@ -284,12 +285,16 @@ fn unknown_image(name: &str, error: images::Error) -> Error {
 }
 
 fn check_bind_source(source: &str, make_source: bool) -> Result<(), Error> {
-    if source.starts_with('/') && (make_source || Path::new(source).exists()) {
-        return Ok(());
-    }
-    Err(Error::refused(format!(
-        "invalid mount config for type \"bind\": bind source path does not exist: {source}"
-    )))
+    let cause = match std::fs::metadata(source) {
+        _ if !source.starts_with('/') => format!("bind source path does not exist: {source}"),
+        _ if make_source => return Ok(()),
+        Ok(_) => return Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            format!("bind source path does not exist: {source}")
+        }
+        Err(error) => format!("stat {source}: {}", kernel_words(&error)),
+    };
+    Err(Error::refused(format!("invalid mount config for type \"bind\": {cause}")))
 }
 
 fn bind_mount(

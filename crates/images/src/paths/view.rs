@@ -41,6 +41,8 @@ pub enum ViewSource {
     },
     /// A directory that is a mount, attached nowhere.
     Mount(Arc<OwnedFd>),
+    /// Nothing that is there now: what the layers have in its place is seen and cannot be written.
+    Missing,
 }
 
 /// What a container's file system is opened for.
@@ -178,6 +180,14 @@ fn times(stat: &Stat) -> Timestamps {
 /// Binds to the place that the target is inside the container, never to one outside it.
 fn bind_into(root: &OwnedFd, bind: &BindView) -> io::Result<()> {
     let source = match &bind.source {
+        ViewSource::Missing => {
+            match open_beneath(root.as_fd(), bind.target.as_os_str().as_bytes(), OFlags::PATH) {
+                Ok(place) => place,
+                // Never started: the place is not there yet.
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
         ViewSource::Path(path) => rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?,
         ViewSource::Part { whole, part } => {
             let whole = rustix::fs::open(whole, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
@@ -193,7 +203,7 @@ fn bind_into(root: &OwnedFd, bind: &BindView) -> io::Result<()> {
     };
     let place = |descriptor: &OwnedFd| format!("/proc/self/fd/{}", descriptor.as_raw_fd());
     match &bind.source {
-        ViewSource::Path(_) | ViewSource::Part { .. } => {
+        ViewSource::Path(_) | ViewSource::Part { .. } | ViewSource::Missing => {
             mount_bind_recursive(place(&source), place(&target))?
         }
         ViewSource::Mount(_) => {

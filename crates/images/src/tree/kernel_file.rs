@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::Stat;
 use sys::pseudo_file_system;
 
+use super::stack::open_directory;
+
 /// No more of one is read: some have no end.
 const LIMIT: u64 = 16 << 20;
 
@@ -30,6 +32,24 @@ pub(super) fn content(file: &OwnedFd, stat: &Stat) -> Option<Vec<u8>> {
     // Many refuse to be read, or have nothing to say now.
     let _ = File::from(file.try_clone().ok()?).take(LIMIT).read_to_end(&mut content);
     Some(content)
+}
+
+/// Whether a directory lies on such a file system.
+pub(super) fn is_within(directory: &OwnedFd) -> bool {
+    pseudo_file_system::holds(directory).unwrap_or(false)
+}
+
+/// Whether a directory that was found in another one is packed without its content: it is the root of such a file system,
+/// which nobody means who asks for what lies around it, or belongs to one and refuses to be read.
+pub(super) fn is_left_empty(parent: &OwnedFd, child: &[u8], stat: &Stat) -> bool {
+    let is_mounted = rustix::fs::fstat(parent).is_ok_and(|parent| parent.st_dev != stat.st_dev);
+    if !is_mounted && !is_within(parent) {
+        return false;
+    }
+    match open_directory(parent, child) {
+        Ok(directory) => is_mounted && is_within(&directory),
+        Err(_) => is_within(parent),
+    }
 }
 
 #[cfg(test)]

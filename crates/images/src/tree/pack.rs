@@ -3,6 +3,8 @@
 //! Walks with a stack of its own, so that no depth of directories overflows the thread's or takes the process's
 //! descriptors; opens nothing but regular files and directories, and nothing through a symlink.
 
+mod leaf;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -11,15 +13,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use model::IdMapping;
-use rustix::fs::{self, FileType, Stat};
-use rustix::io::Errno;
+use rustix::fs::{self, Stat};
 
 use super::accounts::Accounts;
 use super::descent::{Descent, Place as Directory};
+use super::kernel_file;
 use super::known::{KnownFiles, KnownNames};
 use super::member::{member, named};
 use super::mount_points::serves_a_mount;
-use super::read_ahead::{ReadAhead, Ready, SmallFile};
+use super::read_ahead::{ReadAhead, Ready};
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
 use crate::assembly::AssemblyWriter;
 use crate::tar::{Member, Writer};
@@ -209,6 +211,11 @@ impl<'a> Packer<'a> {
                 return Err(io::Error::other("directories are nested too deeply for an archive"));
             }
             let above = Above { opaque: level.opaque, hides_nothing: place.below.is_empty() };
+            if self.form == Form::Plain && kernel_file::is_left_empty(&place.stack.0[0], &child, &found.stat)
+            {
+                self.header(&Member { flag: b'5', ..member(&name, &found.stat, &[]) })?;
+                continue;
+            }
             // A running container may have replaced it meanwhile.
             if descent.enter(&child, found.layer)?
                 && let Some(place) = descent.place()
@@ -245,7 +252,12 @@ impl<'a> Packer<'a> {
         (length, real): (usize, &[u8]),
     ) -> io::Result<Level> {
         let mut names: Vec<(Vec<u8>, Option<Found>)> = Vec::new();
-        let own = place.stack.names(self.form)?;
+        let own = match place.stack.names(self.form) {
+            Err(_) if self.form == Form::Plain && kernel_file::is_within(&place.stack.0[0]) => {
+                BTreeMap::new()
+            }
+            names => names?,
+        };
         if opaque {
             let hidden = place.below.names(Form::Merged)?.into_keys().filter(|name| !own.contains_key(name));
             names.extend(hidden.map(|name| (name, None)));
@@ -285,41 +297,6 @@ impl<'a> Packer<'a> {
         let stat = fs::fstat(directory)?;
         let attributes = stack::attributes(directory)?;
         self.header(&Member { flag: b'5', ..member(name, &stat, &attributes) })
-    }
-
-    fn leaf(&mut self, place: &Place<'_>, stat: &Stat, read: Option<SmallFile>) -> io::Result<()> {
-        let first = self.links.get(&(stat.st_dev, stat.st_ino)).filter(|_| stat.st_nlink > 1);
-        if let Some(first) = first.cloned() {
-            let member = Member { flag: b'1', link: &first, size: 0, ..member(place.name, stat, &[]) };
-            return self.header(&member);
-        }
-        match stack::kind(stat) {
-            FileType::RegularFile => match read {
-                Some(read) => self.small_file((place.name, place.real), &read),
-                None => self.file(place),
-            },
-            FileType::Symlink => {
-                let target = match fs::readlinkat(place.parent, OsStr::from_bytes(place.child), Vec::new()) {
-                    // It went meanwhile, as descriptors in /proc do.
-                    Err(Errno::NOENT) => return Ok(()),
-                    target => target?,
-                };
-                let attributes = stack::attributes_at(place.parent, place.child)?;
-                let member = member(place.name, stat, &attributes);
-                self.first(stat, &Member { flag: b'2', link: target.as_bytes(), ..member })
-            }
-            FileType::CharacterDevice => self.node(place, stat, b'3'),
-            FileType::BlockDevice => self.node(place, stat, b'4'),
-            FileType::Fifo => self.node(place, stat, b'6'),
-            // A tar cannot hold a socket, and nobody listens on its copy.
-            _ => Ok(()),
-        }
-    }
-
-    fn node(&mut self, place: &Place<'_>, stat: &Stat, flag: u8) -> io::Result<()> {
-        let attributes = stack::attributes_at(place.parent, place.child)?;
-        let device = if flag == b'6' { (0, 0) } else { (fs::major(stat.st_rdev), fs::minor(stat.st_rdev)) };
-        self.first(stat, &Member { flag, device, ..member(place.name, stat, &attributes) })
     }
 
     /// Writes a header whose content follows: further names of the file are links to this one.

@@ -23,12 +23,14 @@ use crate::tar::{Extent, Member, padding};
 type Attributes = [(Vec<u8>, Vec<u8>)];
 
 impl Packer<'_> {
-    pub(super) fn file(&mut self, place: &Place<'_>) -> io::Result<()> {
+    pub(super) fn file(&mut self, place: &Place<'_>, looked_at: &Stat) -> io::Result<()> {
         // Without blocking: what was a file may be a pipe by now.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match fs::openat(place.parent, OsStr::from_bytes(place.child), flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(()),
+            // What refuses to be opened is empty, like what refuses to be read.
+            Err(_) if kernel_file::is_within(place.parent) => return self.made_up(place, looked_at, &[]),
             Err(error) => return Err(error.into()),
         };
         let stat = fs::fstat(&file)?;

@@ -147,6 +147,14 @@ impl PidMode {
             Self::Default | Self::Private | Self::Host => None,
         }
     }
+
+    /// The same, to be written otherwise.
+    pub const fn joined_mut(&mut self) -> Option<&mut ContainerReference> {
+        match self {
+            Self::Container(other) => Some(other),
+            Self::Default | Self::Private | Self::Host => None,
+        }
+    }
 }
 
 impl IpcMode {
@@ -159,6 +167,14 @@ impl IpcMode {
     /// The container whose IPC namespace this one joins.
     #[must_use]
     pub const fn joined(&self) -> Option<&ContainerReference> {
+        match self {
+            Self::Container(other) => Some(other),
+            Self::Default | Self::Private | Self::Shareable | Self::None | Self::Host => None,
+        }
+    }
+
+    /// The same, to be written otherwise.
+    pub const fn joined_mut(&mut self) -> Option<&mut ContainerReference> {
         match self {
             Self::Container(other) => Some(other),
             Self::Default | Self::Private | Self::Shareable | Self::None | Self::Host => None,

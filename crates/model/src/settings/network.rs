@@ -153,6 +153,14 @@ impl NetworkMode {
             Self::None | Self::Host | Self::Networks(_) => None,
         }
     }
+
+    /// The same, to be written otherwise.
+    pub const fn joined_mut(&mut self) -> Option<&mut ContainerReference> {
+        match self {
+            Self::Container(other) => Some(other),
+            Self::None | Self::Host | Self::Networks(_) => None,
+        }
+    }
 }
 
 impl Default for NetworkMode {

@@ -32,7 +32,10 @@ impl Cgroup {
         if *resources == Resources::default() {
             return Ok(());
         }
-        let block = resources.block_device_limits.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+        // A device that is gone has no limit to be lifted.
+        let block =
+            resources.block_device_limits.iter().filter(|limit| limit.value != 0 || limit.path.exists());
+        let block = block.map(resolve).collect::<Result<Vec<_>, _>>()?;
         for controller in CONTROLLERS {
             let (version, directory) = match self.legacy(controller) {
                 Some(directory) => (Version::One, Some(directory)),
@@ -190,16 +193,23 @@ fn block_one(limit: &BlockLimit) -> Setting {
 
 fn block_two(limit: &BlockLimit) -> Setting {
     let (major, minor) = limit.device;
-    let throttle = |key: &str| format!("{major}:{minor} {key}={}", limit.value);
+    // 0 lifts a limit, as it does in version 1.
+    let throttle = |key: &str| match limit.value {
+        0 => format!("{major}:{minor} {key}=max"),
+        value => format!("{major}:{minor} {key}={value}"),
+    };
+    let weight = |value: u64| match limit.value {
+        0 => format!("{major}:{minor} default"),
+        _ => format!("{major}:{minor} {value}"),
+    };
     let (file, value) = match limit.kind {
         BlockLimitKind::ReadBytes => ("io.max", throttle("rbps")),
         BlockLimitKind::WriteBytes => ("io.max", throttle("wbps")),
         BlockLimitKind::ReadOperations => ("io.max", throttle("riops")),
         BlockLimitKind::WriteOperations => ("io.max", throttle("wiops")),
-        BlockLimitKind::Weight => ("io.weight", format!("{major}:{minor} {}", io_weight(limit.value))),
+        BlockLimitKind::Weight => ("io.weight", weight(io_weight(limit.value))),
     };
-    let own = || format!("{major}:{minor} {}", limit.value);
-    let of_bfq = (limit.kind == BlockLimitKind::Weight).then(|| ("io.bfq.weight", own()));
+    let of_bfq = (limit.kind == BlockLimitKind::Weight).then(|| ("io.bfq.weight", weight(limit.value)));
     Setting { controller: "blkio", file, value, of_bfq }
 }
 

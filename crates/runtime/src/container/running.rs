@@ -114,7 +114,7 @@ impl Running {
     /// When a file of the cgroup cannot be read.
     pub fn statistics(&self) -> Result<Statistics, CgroupError> {
         let mut statistics = self.cgroup.statistics()?;
-        if self.spec.namespaces.network == Namespace::Own {
+        if self.spec.namespaces.network != Namespace::Host {
             statistics.interfaces = crate::counters::interfaces(&self.host, self.init.reference.pid);
         }
         Ok(statistics)

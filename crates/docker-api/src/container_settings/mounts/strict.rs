@@ -52,20 +52,19 @@ fn paths(mount: &MountSpec) -> Result<(), ApiError> {
 
 fn options(version: ApiVersion, mount: &MountSpec) -> Result<(), ApiError> {
     let given = [
-        ("bind", "BindOptions", &mount.bind_options),
-        ("volume", "VolumeOptions", &mount.volume_options),
-        ("tmpfs", "TmpfsOptions", &mount.tmpfs_options),
-        ("image", "ImageOptions", &mount.image_options),
+        ("bind", "BindOptions", mount.bind_options.is_some()),
+        ("volume", "VolumeOptions", mount.volume_options.is_some()),
+        ("tmpfs", "TmpfsOptions", mount.tmpfs_options.is_some()),
+        ("image", "ImageOptions", mount.image_options.is_some()),
     ];
     if version.mount_options_fit_their_type()
         && let Some((_, name, _)) =
-            given.into_iter().find(|(kind, _, options)| *kind != mount.kind && options.is_some())
+            given.into_iter().find(|(kind, _, is_given)| *kind != mount.kind && *is_given)
     {
         return Err(refused(&format!("field {name} must not be specified"), mount));
     }
-    let has_subpath = mount.volume_options.as_ref().is_some_and(|options| {
-        options.get("Subpath").and_then(serde_json::Value::as_str).is_some_and(|path| !path.is_empty())
-    });
+    let has_subpath =
+        mount.volume_options.as_ref().is_some_and(|written| !written.options.subpath.is_empty());
     if has_subpath && !version.volumes_have_subpaths() {
         return Err(refused(
             &format!("VolumeOptions.Subpath needs API v{VOLUME_SUBPATHS_SINCE} or newer"),
@@ -78,10 +77,7 @@ fn options(version: ApiVersion, mount: &MountSpec) -> Result<(), ApiError> {
             mount,
         ));
     }
-    let is_negative = |options: &serde_json::Value| {
-        options.get("SizeBytes").and_then(serde_json::Value::as_i64).is_some_and(|size| size < 0)
-    };
-    if mount.tmpfs_options.as_ref().is_some_and(is_negative) {
+    if mount.tmpfs_options.as_ref().is_some_and(|written| written.options.size_bytes < 0) {
         return Err(refused("invalid option: SizeBytes is negative", mount));
     }
     Ok(())
