@@ -20,7 +20,8 @@ pub enum BuildEvent {
     Progress(Message),
     /// What a build check found, in builds that run as a graph.
     Warning(CheckWarning),
-    /// All steps of a build that runs as a graph, before the first of them.
+    /// The steps of a build that runs as a graph, before the first of them; again those of a stage that only a step
+    /// under way turns out to need.
     Plan(Vec<Vertex>),
     /// What happens to a step of a build that runs as a graph.
     Vertex {
@@ -54,7 +55,7 @@ pub enum MaterialContent {
 /// A step of a build that runs as a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vertex {
-    /// Its number, its place in the plan.
+    /// Its number in the plan.
     pub number: usize,
     /// What clients show: `[build 2/5] RUN make`.
     pub name: String,

@@ -1,6 +1,7 @@
 //! Files of images, for those who look at one without a container.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use images::Store;
 use model::Digest;
@@ -8,7 +9,7 @@ use sys::bounded_read;
 
 use crate::error::BuildError;
 use crate::transfer::{Given, ImageTree, Outside, Selected, Source, resolve};
-use crate::tree::{Node, TreeError};
+use crate::tree::{Node, NodeKind, TreeError};
 
 /// The files of an image.
 #[derive(Debug)]
@@ -44,6 +45,28 @@ impl ImageFiles {
             Given::Bytes(bytes) => Ok(bytes),
         };
         Ok(bytes.map_err(TreeError::file("read", Path::new(path)))?)
+    }
+
+    /// What is at a path, no symbolic link followed, and where the content of a file lies that has any.
+    ///
+    /// # Errors
+    /// [`TreeError`] when a layer cannot be read.
+    pub fn node_at(&self, path: &Path) -> Result<Option<(Node, Option<PathBuf>)>, TreeError> {
+        let Some(node) = self.0.node(path)? else { return Ok(None) };
+        let given = matches!(node.kind, NodeKind::File { .. }).then(|| self.0.give(path)).transpose()?;
+        let location = given.and_then(|given| match given {
+            Given::Link(location) | Given::Copy(location) => Some(location),
+            Given::Bytes(_) => None,
+        });
+        Ok(Some((node, location)))
+    }
+
+    /// The names in a directory, sorted.
+    ///
+    /// # Errors
+    /// [`TreeError`] when a layer cannot be read.
+    pub fn names_in(&self, path: &Path) -> Result<Vec<OsString>, TreeError> {
+        self.0.names(path)
     }
 
     fn find(&self, path: &str) -> Result<Selected, BuildError> {

@@ -28,8 +28,9 @@ pub enum ContextSource {
 
 /// Gets contexts from the client when a step needs them.
 pub trait ContextProvider: Send + Sync {
-    /// Gets the main context, or the one of a name; at most once for each. `paths` are those of the context that
-    /// the steps read, relative to its root; an empty list means all of it.
+    /// Gets the main context, or the one of a name; a name at most once, the main context again where a trigger of an
+    /// image, or a stage that only a step under way turned out to need, reads other paths. `paths` are those of the
+    /// context that the steps read, relative to its root; an empty list means all of it.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client.
@@ -144,7 +145,7 @@ pub struct BuildRequest {
     pub dockerfile_text: Option<DockerfileText>,
     /// The patterns by which the client left files out of the main context; for build checks alone.
     pub ignored: Vec<String>,
-    /// The contexts beside the main one.
+    /// The contexts beside the main one; the name of one for one platform alone ends in `::` and that.
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// The stages, by name or number, whose steps run again.
     pub no_cache_filter: Vec<String>,

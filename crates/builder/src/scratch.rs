@@ -17,6 +17,9 @@ const CONTAINERS: &str = "containers";
 /// The directory of what builds keep for later ones, beside their own directories.
 pub(crate) const CACHE_MOUNTS: &str = "cache-mounts";
 
+/// The directory of those of them that are being removed: what is left of them goes when the next process starts.
+pub(crate) const REMOVED_CACHE_MOUNTS: &str = "removed-cache-mounts";
+
 /// The directory of notes on layers that do not depend on those below.
 pub(crate) const LINKED: &str = "linked";
 

@@ -22,7 +22,7 @@ const BUILD_LIMIT: usize = 256;
 /// Records of builds that are over; the oldest goes.
 const HISTORY_LIMIT: usize = 50;
 /// Builds that are over and whose progress can still be read, however large it is.
-const ENDED_LEAST: usize = 4;
+const ENDED_LEAST: usize = 1;
 /// What the progress of all builds that are over may weigh, in bytes; beyond that the oldest is forgotten.
 const ENDED_WEIGHT: usize = 32 << 20;
 

@@ -1,6 +1,9 @@
 //! What a build says of itself: steps, their output, warnings. Kept from the build's begin, so that who asks later has
 //! all of it; and bounded, however much steps say.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +18,10 @@ use buildkit_messages::google::Timestamp;
 const STEP_LOG_LIMIT: usize = 2 << 20;
 /// The output that is kept of a whole build.
 const BUILD_LOG_LIMIT: usize = 16 << 20;
+/// The messages that hold the output of a whole build: output that comes byte by byte is mostly put together to fewer.
+const LOG_LIMIT: usize = 200_000;
+/// The bytes of output that such a message has at most.
+const GROWN_LOG: usize = 32 << 10;
 /// Pieces of progress of a whole build; what comes then replaces nothing and is left out.
 const STATUS_LIMIT: usize = 100_000;
 /// What a step says last whose output is clipped.
@@ -39,6 +46,10 @@ struct State {
     vertices: HashMap<String, Vertex>,
     logged: HashMap<String, usize>,
     logged_in_all: usize,
+    /// How many messages hold output.
+    logs: usize,
+    /// How many messages somebody has been given; the later ones may still grow.
+    given: usize,
     statuses: usize,
     warnings: i32,
 }
@@ -127,8 +138,9 @@ impl Progress {
         loop {
             count.mark_unchanged();
             {
-                let state = self.lock();
+                let mut state = self.lock();
                 if state.messages.len() > seen {
+                    state.given = state.messages.len();
                     return Some(state.messages[seen..].to_vec());
                 }
                 if state.is_over {
@@ -183,7 +195,14 @@ impl Progress {
         }
         *of_step += bytes.len();
         *logged_in_all += bytes.len();
-        let is_clipped = *of_step >= STEP_LOG_LIMIT || *logged_in_all >= BUILD_LOG_LIMIT;
+        if state.logs >= LOG_LIMIT {
+            state.logged_in_all = BUILD_LOG_LIMIT;
+        }
+        let is_clipped = state.logged[digest] >= STEP_LOG_LIMIT || state.logged_in_all >= BUILD_LOG_LIMIT;
+        if !is_clipped && state.extend_last_log(digest, stream, bytes) {
+            return;
+        }
+        state.logs += 1;
         let log = |message: &[u8]| VertexLog {
             vertex: digest.to_owned(),
             timestamp: Some(Timestamp::now()),
@@ -207,6 +226,27 @@ impl Progress {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Adds output to the last message where that holds the same stream of the same step and nobody was given it yet.
+    fn extend_last_log(&mut self, digest: &str, stream: LogStream, bytes: &[u8]) -> bool {
+        if self.given >= self.messages.len() {
+            return false;
+        }
+        let Some(last) = self.messages.last_mut().and_then(Arc::get_mut) else { return false };
+        match last.logs.last_mut() {
+            Some(log)
+                if log.vertex == digest
+                    && log.stream == stream as i64
+                    && log.message.len() + bytes.len() <= GROWN_LOG =>
+            {
+                log.message.extend_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -315,36 +355,5 @@ impl Part {
             started: Some(self.started),
             completed,
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn output_is_clipped() {
-        let progress = Progress::new("r");
-        let step = progress.start("1", "[1/1] RUN yes");
-        let piece = vec![b'y'; 1 << 20];
-        (0..5).for_each(|_| step.log(LogStream::Stdout, &piece));
-        let kept: usize = progress
-            .lock()
-            .messages
-            .iter()
-            .flat_map(|message| &message.logs)
-            .map(|log| log.message.len())
-            .sum();
-        assert_eq!(kept, STEP_LOG_LIMIT + CLIPPED.len());
-    }
-
-    #[test]
-    fn a_step_counts_by_its_last_state() {
-        let progress = Progress::new("r");
-        progress.start("1", "a").complete();
-        progress.start("2", "b").complete_from_cache();
-        progress.start("3", "c").fail("no");
-        progress.announce("4", "d", Vec::new());
-        assert_eq!(progress.counts(), Counts { total: 4, cached: 1, completed: 3, warnings: 0 });
     }
 }

@@ -35,6 +35,43 @@ fn files_go_to_the_client_as_a_directory() {
     engine.forget_builds();
 }
 
+/// A file with holes, times before 1970 and below a second, attributes, names of one file, devices' neighbours: all of it
+/// arrives as it is.
+#[test]
+fn a_directory_has_what_the_image_has() {
+    let engine = Engine::start();
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(3);
+    header.set_mode(0o4750);
+    header.set_uid(7);
+    header.set_gid(8);
+    let attributes = [("SCHILY.xattr.user.foo", &b"bar"[..]), ("mtime", &b"-5000.25"[..])];
+    archive.append_pax_extensions(attributes).expect("extensions");
+    archive.append_data(&mut header, "old", &b"old"[..]).expect("a file");
+    let archive = archive.into_inner().expect("an archive");
+    let dockerfile = "FROM busybox AS made\nRUN mkdir /r && cd /r && truncate -s 1M hole && echo end >> hole && \
+        echo two > one && ln one two && ln -s one link && mkfifo pipe\n\
+        FROM scratch\nADD a.tar /\nCOPY --from=made /r /\n";
+    let offers = Offers::of(dockerfile, &[("a.tar", &archive)]);
+    let built = run(Order::of(offers, "x").exporters(&[("local", &[])]).run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let directory = &built.received.directory;
+    let names: Vec<_> = directory.iter().map(|(stat, _)| String::from_utf8_lossy(&stat.path)).collect();
+    assert_eq!(names, ["hole", "link", "old", "one", "pipe", "two"]);
+    let (hole, content) = &directory[0];
+    assert_eq!((hole.size, content.len()), ((1 << 20) + 4, (1 << 20) + 4));
+    assert!(content.ends_with(b"\0end\n") && content[..1 << 20].iter().all(|byte| *byte == 0));
+    assert_eq!(directory[1].0.link, b"one");
+    let (old, content) = &directory[2];
+    assert_eq!((old.user, old.group, old.mode, content.as_slice()), (7, 8, 1 << 23 | 0o750, &b"old"[..]));
+    assert_eq!(old.attributes.get("user.foo").map(Vec::as_slice), Some(&b"bar"[..]));
+    assert_eq!(old.modified, -5_000_250_000_000);
+    assert_eq!(directory[3].1, b"two\n");
+    assert_eq!(directory[5].0.link, b"one", "a further name of a file");
+    engine.forget_builds();
+}
+
 #[test]
 fn files_go_to_the_client_as_an_archive() {
     let engine = Engine::start();

@@ -90,6 +90,28 @@ impl Offer {
         self.contents.insert(number, content.chunks(32 * 1024).map(Bytes::copy_from_slice).collect());
     }
 
+    /// Only what lies at these paths, or all where there are none; as links are not followed, a directory with links is
+    /// offered whole.
+    pub(crate) fn at(&self, paths: &[String]) -> Self {
+        let is_link = |stat: &Stat| stat.mode & SYMLINK != 0 && stat.mode & DIRECTORY == 0;
+        if paths.is_empty() || self.stats.iter().any(|stat| is_link(stat) || !stat.link.is_empty()) {
+            return self.clone();
+        }
+        let is_in = |path: &str, top: &str| path == top || path.starts_with(&format!("{top}/"));
+        let mut kept = Self { endless: self.endless, stalls: self.stalls, ..Self::default() };
+        for (number, stat) in (0_u32..).zip(&self.stats) {
+            let path = String::from_utf8_lossy(&stat.path).into_owned();
+            if paths.iter().any(|top| is_in(&path, top) || is_in(top, &path)) {
+                let next = u32::try_from(kept.stats.len()).expect("a number");
+                kept.stats.push(stat.clone());
+                if let Some(content) = self.contents.get(&number) {
+                    kept.contents.insert(next, content.clone());
+                }
+            }
+        }
+        kept
+    }
+
     /// Only the entries of these paths, and what links among them lead to.
     pub(crate) fn only(&self, paths: &[String]) -> Self {
         let links = self.stats.iter().filter(|stat| stat.mode & SYMLINK != 0 && stat.mode & DIRECTORY == 0);

@@ -121,6 +121,7 @@ async fn serve(
                 Some(offer) => {
                     let includes = fields("include-patterns");
                     let offer = if includes.is_empty() { offer.clone() } else { offer.only(&includes) };
+                    let offer = offer.at(&fields("followpaths"));
                     let offer = offer.without(&fields("exclude-patterns"));
                     send_tree(&mut stream, messages, &offer, &received).await;
                     0

@@ -14,4 +14,6 @@ pub(crate) struct Fetching<'a> {
     pub(crate) cancellation: &'a Cancellation,
     /// Gives the client's secrets for repositories, where it has any.
     pub(crate) provisions: Option<&'a dyn Provisions>,
+    /// Whether the `.git` of repositories is a part of contexts.
+    pub(crate) keeps_git: bool,
 }

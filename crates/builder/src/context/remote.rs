@@ -29,13 +29,14 @@ pub(super) fn load(
     documents: &Documents,
     fetching: Fetching<'_>,
 ) -> Result<(Context, Origin), ContextError> {
-    let Fetching { scratch, events, cancellation, provisions } = fetching;
+    let Fetching { scratch, events, cancellation, provisions, keeps_git } = fetching;
     if let Some(repository) = Repository::parse(remote) {
         let root = make(scratch, "git")?;
         let authorization = authorization(&repository.address, provisions)?;
         let tree = git::fetch(&repository, &root, cancellation, authorization)?;
         check_commit(&root, repository.commit.as_deref())?;
-        return Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, Origin::Fetched));
+        let keeps_git = keeps_git || repository.keeps_git;
+        return Ok((directory::read(&tree, keeps_git, intake(scratch)?)?, Origin::Fetched));
     }
     if !remote.starts_with("http://") && !remote.starts_with("https://") {
         return Err(ContextError::RemoteForm(remote.to_owned()));

@@ -19,6 +19,8 @@ pub(crate) struct Change {
     operation: char,
     /// The permissions as three bits, read first.
     permissions: u32,
+    /// `u`, `g` or `o` instead of them: those of these, by their place in a mode.
+    copied: Option<u32>,
     /// `X`: execution where it is a directory, or somebody may execute it already.
     executes_some: bool,
     set_id: bool,
@@ -77,10 +79,21 @@ fn clause(text: &str) -> Option<Vec<Change>> {
 }
 
 fn change(who: u32, operation: char, letters: &str) -> Option<Change> {
-    let mut change =
-        Change { who, operation, permissions: 0, executes_some: false, set_id: false, sticky: false };
+    let mut change = Change {
+        who,
+        operation,
+        permissions: 0,
+        copied: None,
+        executes_some: false,
+        set_id: false,
+        sticky: false,
+    };
     for letter in letters.chars() {
         match letter {
+            'u' | 'g' | 'o' if letters.len() > 1 => return None,
+            'u' => change.copied = Some(6),
+            'g' => change.copied = Some(3),
+            'o' => change.copied = Some(0),
             'r' => change.permissions |= 4,
             'w' => change.permissions |= 2,
             'x' => change.permissions |= 1,
@@ -96,7 +109,8 @@ fn change(who: u32, operation: char, letters: &str) -> Option<Change> {
 impl Change {
     fn apply(&self, mode: u32, is_directory: bool) -> u32 {
         let executes = self.executes_some && (is_directory || mode & 0o111 != 0);
-        let permissions = self.permissions | u32::from(executes);
+        let copied = self.copied.map_or(0, |place| mode >> place & 0o7);
+        let permissions = self.permissions | copied | u32::from(executes);
         let set_ids = [(0o700, 0o4000), (0o070, 0o2000)];
         let set_ids: u32 = set_ids.iter().filter(|(who, _)| self.who & who != 0).map(|(_, bit)| bit).sum();
         let mut bits = (permissions * 0o111) & self.who;
@@ -132,11 +146,16 @@ mod tests {
             ("u+s,g+s", 0o755, false, 0o6755),
             ("+t", 0o777, true, 0o1777),
             ("u=r+x", 0o200, false, 0o500),
+            ("g=u", 0o640, false, 0o660),
+            ("g=u,o-r", 0o754, false, 0o770),
+            ("u=o", 0o751, false, 0o151),
+            ("o+g", 0o640, true, 0o644),
+            ("a-g", 0o775, true, 0o000),
         ] {
             let parsed = Permissions::parse(text).expect(text);
             assert_eq!(parsed.apply(before, is_directory), want, "{text}");
         }
-        for bad in ["", "8", "77777", "u", "z+x", "u+q", "0x1", "g=u", "u=rw,"] {
+        for bad in ["", "8", "77777", "u", "z+x", "u+q", "0x1", "g=ur", "g=uo", "u=rw,"] {
             assert!(Permissions::parse(bad).is_err(), "{bad}");
         }
     }

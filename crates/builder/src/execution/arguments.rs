@@ -28,8 +28,18 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 const TARGET_STAGE: &str = "TARGETSTAGE";
 /// The argument that names the hosts of RUN steps.
 const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
+/// The argument that keeps the cache mounts of builds apart.
+const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
 /// What they are called without it.
 const STANDARD_HOSTNAME: &str = "buildkitsandbox";
+
+/// The argument that says whether repositories that are contexts keep their `.git`.
+const KEEP_GIT: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
+
+/// Whether the request's values of arguments say that repositories that are contexts keep their `.git`.
+pub(super) fn keep_git(given: &BTreeMap<String, Option<String>>) -> bool {
+    given.get(KEEP_GIT).and_then(Option::as_deref).is_some_and(|value| matches!(value, "1" | "true"))
+}
 
 /// The request's values, and what ARG declares before the first FROM.
 #[derive(Debug, Default, Clone)]
@@ -109,6 +119,16 @@ impl BuildArguments {
     pub(super) fn hostname(&self) -> String {
         let given = self.given.get(HOSTNAME).cloned().flatten().filter(|name| !name.is_empty());
         given.unwrap_or_else(|| STANDARD_HOSTNAME.to_owned())
+    }
+
+    /// What the ids of cache mounts begin with, in a graph.
+    pub(super) fn cache_namespace(&self) -> Option<&str> {
+        self.given.get(CACHE_NAMESPACE).and_then(Option::as_deref).filter(|name| !name.is_empty())
+    }
+
+    /// Whether repositories that are contexts keep their `.git`, in a graph.
+    pub(super) fn keep_git(&self) -> bool {
+        keep_git(&self.given)
     }
 
     /// Declares arguments before the first FROM.

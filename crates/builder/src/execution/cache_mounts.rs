@@ -5,11 +5,13 @@
 //! ```
 //! Mounts of one id that begin with other files, or belong to others, are not the same cache.
 //! The number distinguishes those that private mounts of the same id made at the same time.
+//! `files` comes last, whole: what is there is what the cache was meant to begin with.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -34,6 +36,9 @@ pub(super) struct CacheMounts(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     directory: PathBuf,
+    /// Where those go that are removed: whoever starts removes what it finds there.
+    removed: PathBuf,
+    removals: AtomicU64,
     /// How many steps use a directory, by its name.
     uses: Mutex<HashMap<String, Uses>>,
     ended: Condvar,
@@ -42,7 +47,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Uses {
     count: usize,
-    /// Whether nobody may join.
+    /// Whether nobody may join: it is not shared, or not filled yet.
     is_exclusive: bool,
 }
 
@@ -90,20 +95,25 @@ impl CacheKey<'_> {
 pub(super) struct CacheUse {
     caches: CacheMounts,
     name: String,
-    /// Whether it has just been made.
+    id: String,
+    sharing: Sharing,
+    /// Whether it is to be filled.
     pub(super) is_new: bool,
 }
 
 impl CacheMounts {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self(Arc::new(Shared { directory, uses: Mutex::default(), ended: Condvar::new() }))
+    /// Keeps them in `directory`; what is removed is moved into `removed` first, on the same file system.
+    pub(super) fn new(directory: PathBuf, removed: PathBuf) -> Self {
+        let (removals, uses, ended) = (AtomicU64::new(0), Mutex::default(), Condvar::new());
+        Self(Arc::new(Shared { directory, removed, removals, uses, ended }))
     }
 
     fn uses(&self) -> MutexGuard<'_, HashMap<String, Uses>> {
         self.0.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the directory of a cache into use; `None` when the build is cancelled while it waits for another.
+    /// Takes the directory of a cache into use; `None` when the build is cancelled while it waits for another. One that is
+    /// new nobody joins before it is filled.
     ///
     /// # Errors
     /// What mkdir(2) or write(2) fails with.
@@ -135,14 +145,15 @@ impl CacheMounts {
         };
         let path = self.0.directory.join(&name);
         let is_new = !path.join(FILES).is_dir();
-        fs::create_dir_all(path.join(FILES))?;
-        // Written again each time: its time is that of the last use.
-        let before = read_note(&path.join(ID)).map_or(0, |(uses, _)| uses);
-        fs::write(path.join(ID), format!("{}\n{id}", before + 1))?;
+        if is_new {
+            fs::create_dir_all(&path)?;
+        } else {
+            note_use(&path, id)?;
+        }
         let entry = uses.entry(name.clone()).or_default();
         entry.count += 1;
-        entry.is_exclusive = sharing != Sharing::Shared;
-        Ok(Some(CacheUse { caches: self.clone(), name, is_new }))
+        entry.is_exclusive = is_new || sharing != Sharing::Shared;
+        Ok(Some(CacheUse { caches: self.clone(), name, id: id.to_owned(), sharing, is_new }))
     }
 
     /// Lists the directories, by their names.
@@ -159,13 +170,16 @@ impl CacheMounts {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
             let Ok(name) = name.into_string() else { continue };
             let id = path.join(ID);
-            // One without an id was never used.
+            let uses_now = self.uses();
+            let in_use = uses_now.get(&name).is_some_and(|uses| uses.count > 0);
+            // One without an id was never used, or goes now.
             let Ok(used) = fs::metadata(&id).and_then(|found| found.modified()) else { continue };
-            let (uses, own) = read_note(&id)?;
+            let Ok((uses, own)) = read_note(&id) else { continue };
+            drop(uses_now);
             found.push(CacheMount {
                 uses,
                 id: own,
-                in_use: self.uses().get(&name).is_some_and(|uses| uses.count > 0),
+                in_use,
                 size: size(&path.join(FILES))?,
                 created: fs::metadata(&path).and_then(|found| found.created()).ok(),
                 used: Some(used),
@@ -185,9 +199,20 @@ impl CacheMounts {
         if uses.get(name).is_some_and(|uses| uses.count > 0) || name.contains('/') {
             return Ok(false);
         }
-        images::remove_tree(&self.0.directory.join(name))?;
+        // However large it is, nobody waits for it.
+        fs::create_dir_all(&self.0.removed)?;
+        let place = self.0.removed.join(self.0.removals.fetch_add(1, Ordering::Relaxed).to_string());
+        match fs::rename(self.0.directory.join(name), &place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            moved => moved?,
+        }
         // The last one takes the directory of all with it; it is not empty before.
         let _ = fs::remove_dir(&self.0.directory);
+        drop(uses);
+        images::remove_tree(&place)?;
+        // Under the lock: nobody has made it for another one and not used it yet.
+        let _uses = self.uses();
+        let _ = fs::remove_dir(&self.0.removed);
         Ok(true)
     }
 }
@@ -195,13 +220,39 @@ impl CacheMounts {
 impl CacheUse {
     /// The directory that is mounted.
     pub(super) fn path(&self) -> PathBuf {
-        self.caches.0.directory.join(&self.name).join(FILES)
+        self.directory().join(FILES)
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.caches.0.directory.join(&self.name)
+    }
+
+    /// Fills a new one with a directory that is made elsewhere on the same file system; from now on others may join.
+    ///
+    /// # Errors
+    /// What rename(2) or write(2) fails with.
+    pub(super) fn fill(&mut self, made: &Path) -> io::Result<()> {
+        let mut uses = self.caches.uses();
+        note_use(&self.directory(), &self.id)?;
+        fs::rename(made, self.path())?;
+        if let Some(entry) = uses.get_mut(&self.name) {
+            entry.is_exclusive = self.sharing != Sharing::Shared;
+        }
+        drop(uses);
+        self.is_new = false;
+        self.caches.0.ended.notify_all();
+        Ok(())
     }
 }
 
 impl Drop for CacheUse {
     fn drop(&mut self) {
         let mut uses = self.caches.uses();
+        if self.is_new {
+            // What could not be filled is none: the next step tries again.
+            let _ = fs::remove_file(self.directory().join(ID));
+            let _ = fs::remove_dir(self.directory());
+        }
         if let Some(entry) = uses.get_mut(&self.name) {
             entry.count -= 1;
             if entry.count == 0 {
@@ -211,6 +262,13 @@ impl Drop for CacheUse {
         drop(uses);
         self.caches.0.ended.notify_all();
     }
+}
+
+/// Counts a use in what stands beside a directory; it is written again each time: its time is that of the last use.
+fn note_use(directory: &Path, id: &str) -> io::Result<()> {
+    let note = directory.join(ID);
+    let before = read_note(&note).map_or(0, |(uses, _)| uses);
+    fs::write(note, format!("{}\n{id}", before + 1))
 }
 
 /// What stands beside a directory: how often it was used, and its id.
@@ -235,7 +293,8 @@ fn size(directory: &Path) -> io::Result<u64> {
             entries => entries?,
         };
         for entry in entries {
-            let entry = entry?;
+            // It may go while it is read.
+            let Ok(entry) = entry else { break };
             let Ok(found) = entry.metadata() else { continue };
             sum += found.blocks() * BLOCK;
             if found.is_dir() {
@@ -254,22 +313,31 @@ mod tests {
     #[test]
     fn uses_are_shared_private_or_one_after_the_other() {
         let temporary = Temporary::new();
-        let caches = CacheMounts::new(temporary.join("caches"));
+        let caches = CacheMounts::new(temporary.join("caches"), temporary.join("removed"));
         let cancellation = Cancellation::new();
         let key = CacheKey { id: "x", beginning: "" };
+        let made = || {
+            let made = temporary.join("made");
+            fs::create_dir(&made).expect("a directory");
+            made
+        };
         let acquire = |sharing| caches.acquire(key, sharing, &cancellation).expect("a directory");
-        let first = acquire(Sharing::Shared).expect("free");
+        let mut first = acquire(Sharing::Shared).expect("free");
+        assert!(first.is_new);
+        first.fill(&made()).expect("filled");
         let second = acquire(Sharing::Shared).expect("shared");
-        assert!(first.is_new && !second.is_new);
+        assert!(!second.is_new);
         assert_eq!(first.path(), second.path());
         let owned = CacheKey { id: "x", beginning: "1000:0:755" };
         let owned = caches.acquire(owned, Sharing::Shared, &cancellation).expect("a directory");
-        let owned = owned.expect("free");
+        let mut owned = owned.expect("free");
         assert!(owned.is_new && owned.path() != first.path(), "one of another owner");
+        owned.fill(&made()).expect("filled");
         let name = owned.name.clone();
         drop(owned);
         assert!(caches.remove(&name).expect("an answer"), "nobody uses it");
-        let private = acquire(Sharing::Private).expect("one of its own");
+        let mut private = acquire(Sharing::Private).expect("one of its own");
+        private.fill(&made()).expect("filled");
         assert_ne!(first.path(), private.path());
         fs::write(first.path().join("f"), "content").expect("a file");
         let listed = caches.list().expect("a list");
@@ -292,5 +360,33 @@ mod tests {
             assert!(caches.remove(&cache.name).expect("an answer"), "nobody uses it");
         }
         assert_eq!(caches.list().expect("a list"), []);
+    }
+
+    #[test]
+    fn nobody_joins_one_that_is_not_filled() {
+        let temporary = Temporary::new();
+        let caches = CacheMounts::new(temporary.join("caches"), temporary.join("removed"));
+        let (waiting, over) = (Cancellation::new(), Cancellation::new());
+        over.cancel();
+        let key = CacheKey { id: "x", beginning: "files" };
+        let acquire = |cancellation| caches.acquire(key, Sharing::Shared, cancellation).expect("an answer");
+        let given_up = acquire(&waiting).expect("free");
+        assert!(given_up.is_new && acquire(&over).is_none(), "another waits while it is filled");
+        assert_eq!(caches.list().expect("a list"), [], "it is no cache yet");
+        drop(given_up);
+        let mut first = acquire(&waiting).expect("free");
+        assert!(first.is_new, "what was never filled is new again");
+        let made = temporary.join("made");
+        fs::create_dir(&made).expect("a directory");
+        fs::write(made.join("f"), "content").expect("a file");
+        first.fill(&made).expect("filled");
+        let second = acquire(&over).expect("it is filled");
+        assert!(!second.is_new && second.path().join("f").is_file());
+        // One that goes while others are listed or removed is gone.
+        drop((first, second));
+        let name = caches.list().expect("a list")[0].name.clone();
+        assert!(caches.remove(&name).expect("an answer"));
+        assert!(caches.remove(&name).expect("an answer"), "it is gone already");
+        assert!(!temporary.join("caches").exists());
     }
 }

@@ -14,6 +14,7 @@ use crate::dockerfile::{DockerfileError, Permissions, Transfer, TransferVerb};
 use crate::error::BuildError;
 use crate::ignore::IgnorePatterns;
 use crate::order::Order;
+use crate::pattern::has_wildcard;
 use crate::transfer::{
     Dressing, Inline, Item, NoTree, Placement, Selected, Sources, TransferError, is_left_out, place, select,
     select_with_parents, sum,
@@ -224,10 +225,12 @@ impl Build<'_> {
             let word = if order == Order::Graph { within_root(&word) } else { word };
             let select = if transfer.keeps_parents { select_with_parents } else { select };
             let selected = select(&tree.cancellable(self), &word, tree.outside())?;
+            // In a graph a file that is named, and not matched, is meant.
+            let is_named = order == Order::Graph && !has_wildcard(&word);
             let is_kept = |selected: &Selected| {
                 let name = Path::new(&selected.name);
                 let excludes = words.excludes.as_ref().filter(|_| !selected.node.is_directory());
-                !is_left_out(excludes, name, &selected.node)
+                is_named || !is_left_out(excludes, name, &selected.node)
             };
             items.extend(selected.into_iter().filter(is_kept).map(Item::Local));
         }

@@ -9,6 +9,7 @@ use model::{Digest, ImageReference};
 use super::earlier::FinishedStage;
 use super::judging::AdmittedImage;
 use super::output::stderr_piece;
+use super::plan::context_paths;
 use super::stage::Stage;
 use super::state::Build;
 use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
@@ -39,7 +40,7 @@ impl Build<'_> {
         }
         let pull = self.work.parameters.pull;
         let mut below = None;
-        let image = match self.work.contexts.source(&image) {
+        let image = match self.work.contexts.source(&image, platform.as_ref()) {
             Some(NamedContext::Image(other)) => self.find_image(other, platform.as_ref(), pull)?,
             Some(NamedContext::Held(id)) => {
                 checked(&image, self.work.builder.store.image(id)?, platform.as_ref())?
@@ -191,6 +192,10 @@ impl Build<'_> {
         let wording = self.work.parameters.wording;
         let announced = wording.triggers(triggers.len());
         self.remark(if wording == Wording::Today { announced } else { stderr_piece(&announced) });
+        // What they read no instruction of the file has named.
+        let commands = parsed.iter().map(|trigger| &trigger.command);
+        let paths = self.context_paths.with(&context_paths(commands, self.work.escape));
+        let own = std::mem::replace(&mut self.context_paths, paths);
         for (number, (text, trigger)) in triggers.iter().zip(&parsed).enumerate() {
             self.check_cancelled()?;
             if wording == Wording::Reference {
@@ -199,6 +204,7 @@ impl Build<'_> {
             }
             self.dispatch(&trigger.command)?;
         }
+        self.context_paths = own;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::arguments::BuildArguments;
+use super::contexts::ContextPaths;
 use super::earlier::{EarlierStages, FinishedStage, ScheduledStages};
 use super::plan::Plan;
 use super::state::{Build, Work};
@@ -28,6 +29,8 @@ pub(super) struct Graph<'a> {
     plan: &'a Plan,
     /// The request's arguments, and what ARG declares before the first FROM.
     arguments: &'a BuildArguments,
+    /// What the stages that are certainly needed read of the main context.
+    context_paths: ContextPaths,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -55,7 +58,8 @@ impl<'a> Graph<'a> {
     ) -> Self {
         let stages = plan.stages.iter().map(|_| StageState::Waiting).collect();
         let state = Mutex::new(State { stages, failure: None });
-        Self { work, dockerfile, plan, arguments, state, changed: Condvar::new() }
+        let context_paths = plan.context_paths(dockerfile);
+        Self { work, dockerfile, plan, arguments, context_paths, state, changed: Condvar::new() }
     }
 
     /// Builds what the last stage needs, and that.
@@ -121,12 +125,22 @@ impl<'a> Graph<'a> {
     }
 
     fn build_stage(&self, number: usize) -> Result<FinishedStage, BuildError> {
+        let is_planned = self.plan.needed.contains(&number);
+        if !is_planned {
+            self.work.session.events.send(BuildEvent::Plan(self.plan.steps_of(number)));
+        }
+        let context_paths = if is_planned {
+            self.context_paths.clone()
+        } else {
+            self.plan.context_paths_of(number, self.dockerfile)
+        };
         let mut build = Build {
             work: self.work,
             arguments: self.arguments.clone(),
             earlier: EarlierStages::Scheduled { stages: self, number },
             stage: None,
             containers: Vec::new(),
+            context_paths,
             vertex: None,
         };
         for index in self.plan.stages[number].instructions.clone() {

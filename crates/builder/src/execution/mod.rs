@@ -14,6 +14,7 @@ mod cache;
 mod cache_from;
 mod cache_mounts;
 mod cache_records;
+mod cache_uses;
 mod changes;
 mod checks;
 mod commit;
@@ -68,7 +69,7 @@ pub use outline::{Outline, OutlineItem, Target, outline, targets};
 
 use arguments::BuildArguments;
 use cache_mounts::CacheMounts;
-use contexts::Contexts;
+use contexts::{ContextPaths, Contexts};
 use earlier::{EarlierStages, FinishedStage};
 use graph::Graph;
 use lending_layers::LendingLayers;
@@ -94,7 +95,8 @@ impl Builder {
         let leftover = scratch::sweep(&directory).map_err(BuildError::file("clean", &directory))?;
         let secrets = secrets.into();
         scratch::empty(&secrets).map_err(BuildError::file("clean", &secrets))?;
-        let cache_mounts = CacheMounts::new(directory.join(scratch::CACHE_MOUNTS));
+        let removed = directory.join(scratch::REMOVED_CACHE_MOUNTS);
+        let cache_mounts = CacheMounts::new(directory.join(scratch::CACHE_MOUNTS), removed);
         let engine_version = engine_version.into();
         let cache = Arc::default();
         let notes_written = AtomicUsize::new(0);
@@ -170,7 +172,7 @@ impl Builder {
             let runner = session.runner;
             scope.spawn(move || steps::remove_all(runner, &removed));
             // The work goes at the end of this, and the sender with it: then the thread ends too.
-            let mut work = Work {
+            let work = Work {
                 builder: self,
                 session: Session { cancellation: &cancellation, ..*session },
                 parameters,
@@ -185,12 +187,10 @@ impl Builder {
             let result = match order {
                 Order::Written => run_written(&work, &dockerfile, &mut arguments),
                 // What a graph was written as is nobody's text.
-                Order::Graph if work.parameters.bare_stages => {
-                    run_graph(&mut work, &dockerfile, &mut arguments)
-                }
+                Order::Graph if work.parameters.bare_stages => run_graph(&work, &dockerfile, &mut arguments),
                 Order::Graph => work
                     .report_checks(&prepared.text, &checks)
-                    .and_then(|()| run_graph(&mut work, &dockerfile, &mut arguments)),
+                    .and_then(|()| run_graph(&work, &dockerfile, &mut arguments)),
             };
             self.note_uses(&work);
             // The context goes here, before everything unwritten goes to disk with the names.
@@ -230,6 +230,7 @@ fn run_written(
         earlier: EarlierStages::Built(Vec::new()),
         stage: None,
         containers: Vec::new(),
+        context_paths: ContextPaths::All,
         vertex: None,
     };
     build.run(dockerfile)?;
@@ -240,7 +241,7 @@ fn run_written(
 
 /// Runs the stages that the last one needs, several at a time.
 fn run_graph(
-    work: &mut Work<'_>,
+    work: &Work<'_>,
     dockerfile: &Dockerfile,
     arguments: &mut BuildArguments,
 ) -> Result<Arc<FinishedStage>, BuildError> {
@@ -251,8 +252,7 @@ fn run_graph(
         }
     }
     let expand = |word: &str| expand(word, work.escape, &arguments.global()).ok();
-    let plan = Plan::of(dockerfile, &expand, &|name| work.contexts.source(name).is_some());
-    work.contexts.paths = plan.context_paths(dockerfile);
-    work.session.events.send(BuildEvent::Plan(plan.vertices.clone()));
+    let plan = Plan::of(dockerfile, &expand, &|name| work.contexts.have(name));
+    work.session.events.send(BuildEvent::Plan(plan.announced()));
     Graph::new(work, dockerfile, &plan, arguments).run()
 }

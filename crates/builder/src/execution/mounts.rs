@@ -1,5 +1,6 @@
 //! The mounts of a RUN step: what they are worth as a cache key, and what the container gets.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
@@ -7,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use model::{MountKind, MountRequest, Owners, Submounts};
 
-use super::cache_mounts::{CacheKey, CacheUse};
+use super::cache_mounts::CacheUse;
 use super::metadata::absolute;
 use super::state::Build;
 use super::trees::StepTree;
-use crate::dockerfile::{Access, HereDocument, RunCommand, RunMount, RunMountKind, Sharing};
+use crate::dockerfile::{Access, HereDocument, RunCommand, RunMount, RunMountKind};
 use crate::error::BuildError;
 use crate::identity::random_digits;
 use crate::request::Provisions;
@@ -26,10 +27,10 @@ const SCRIPTS: &str = "/dev/pipes";
 
 /// A mount with the files that it shows.
 pub(super) struct PlannedMount {
-    mount: RunMount,
-    tree: Option<StepTree>,
+    pub(super) mount: RunMount,
+    pub(super) tree: Option<StepTree>,
     /// What stands for the files that it shows, or begins with.
-    worth: String,
+    pub(super) worth: String,
     /// The mount as the cache knows it.
     pub(super) key: String,
 }
@@ -42,6 +43,8 @@ pub(super) struct StepMounts {
     pub(super) variables: Vec<String>,
     /// How many ssh agents there are, missing ones too.
     agents: usize,
+    /// The directories of caches, by the numbers of their mounts.
+    cache_paths: BTreeMap<usize, PathBuf>,
     caches: Vec<CacheUse>,
     secrets: Vec<PathBuf>,
 }
@@ -115,19 +118,19 @@ impl Build<'_> {
         planned: &[PlannedMount],
         script: Option<&HereDocument>,
     ) -> Result<StepMounts, BuildError> {
+        let (caches, cache_paths) = self.caches(planned)?;
         let mut made = StepMounts::default();
-        for PlannedMount { mount, tree, worth, .. } in planned {
+        (made.caches, made.cache_paths) = (caches, cache_paths);
+        for (number, PlannedMount { mount, tree, .. }) in planned.iter().enumerate() {
             match &mount.kind {
                 RunMountKind::Bind { source, .. } => {
                     let kind = self.bind(tree.as_ref(), source, mount.read_only)?;
                     self.add(&mut made, &mount.target, mount.read_only, kind)?;
                 }
-                RunMountKind::Cache { id, source, sharing, access, .. } => {
-                    let first = tree.as_ref().map(|tree| (tree, source.as_str()));
-                    let beginning = CacheBeginning { first, worth, access: *access };
-                    let cache = self.cache(id, *sharing, &beginning)?;
-                    let kind = host_mount(&cache.path());
-                    made.caches.push(cache);
+                RunMountKind::Cache { .. } => {
+                    let Some(kind) = made.cache_paths.get(&number).map(|path| host_mount(path)) else {
+                        continue;
+                    };
                     self.add(&mut made, &mount.target, mount.read_only, kind)?;
                 }
                 RunMountKind::Tmpfs { size } => {
@@ -182,29 +185,6 @@ impl Build<'_> {
             }
         }
         Ok(host_mount(&self.copy_out(tree, source)?))
-    }
-
-    fn cache(
-        &self,
-        id: &str,
-        sharing: Sharing,
-        beginning: &CacheBeginning<'_>,
-    ) -> Result<CacheUse, BuildError> {
-        let caches = &self.work.builder.cache_mounts;
-        let failed = |error| BuildError::file("make the cache", id)(error);
-        let key = CacheKey { id, beginning: &beginning.key() };
-        let found = caches.acquire(key, sharing, self.work.session.cancellation).map_err(failed)?;
-        let cache = found.ok_or(BuildError::Cancelled)?;
-        if !cache.is_new {
-            return Ok(cache);
-        }
-        let path = cache.path();
-        if let Some((tree, source)) = beginning.first {
-            let copied = self.copy_out(tree, source)?;
-            fs::remove_dir(&path).and_then(|()| fs::rename(copied, &path)).map_err(failed)?;
-        }
-        set_access(&path, beginning.access.unwrap_or(Access::CACHE)).map_err(failed)?;
-        Ok(cache)
     }
 
     /// What the client can give; a client without BuildKit's protocol can give nothing.
@@ -267,24 +247,6 @@ impl Build<'_> {
     }
 }
 
-/// What the directory of a cache is when it is made.
-struct CacheBeginning<'a> {
-    /// The files that it begins with.
-    first: Option<(&'a StepTree, &'a str)>,
-    /// What stands for their tree.
-    worth: &'a str,
-    access: Option<Access>,
-}
-
-impl CacheBeginning<'_> {
-    /// Tells caches of one id apart that begin in other ways; empty where nothing is said.
-    fn key(&self) -> String {
-        let access = self.access.map(|Access { mode, user, group }| format!("{user}:{group}:{mode:o}"));
-        let first = self.first.map(|(_, source)| format!("{}/{source}", self.worth));
-        access.into_iter().chain(first).collect::<Vec<_>>().join(",")
-    }
-}
-
 /// Those of a script: everybody may run it.
 const SCRIPT_ACCESS: Access = Access { mode: 0o755, user: 0, group: 0 };
 
@@ -293,7 +255,7 @@ pub(super) fn script_path(script: &HereDocument) -> String {
     format!("{SCRIPTS}/{}", script.name.replace('/', "_"))
 }
 
-fn set_access(path: &Path, access: Access) -> std::io::Result<()> {
+pub(super) fn set_access(path: &Path, access: Access) -> std::io::Result<()> {
     chown(path, Some(access.user), Some(access.group))?;
     fs::set_permissions(path, fs::Permissions::from_mode(access.mode))
 }

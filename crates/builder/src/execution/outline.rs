@@ -125,7 +125,7 @@ pub fn outline(
                     outline.add_arguments(instruction, &mut arguments, dockerfile.escape, &comments);
                 }
                 Command::Run(run) => {
-                    let mounts = run.parsed_mounts();
+                    let mounts = run.parsed_mounts(dockerfile.escape);
                     mounts.for_each(|mount| outline.add_mount(mount, instruction));
                 }
                 _ => {}

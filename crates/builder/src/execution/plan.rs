@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Component, Path};
 
-use crate::dockerfile::{Command, Dockerfile, RunCommand, RunMount, RunMountKind};
+use super::contexts::ContextPaths;
+use crate::dockerfile::{self, Command, Dockerfile, RunCommand, RunMount, RunMountKind};
 use crate::event::Vertex;
 use crate::pattern::literal_prefix;
 
@@ -24,8 +25,10 @@ pub(super) struct Plan {
     pub(super) stages: Vec<PlannedStage>,
     /// The stages that the target needs, itself among them.
     pub(super) needed: BTreeSet<usize>,
-    /// The steps that clients see.
-    pub(super) vertices: Vec<Vertex>,
+    /// The steps that clients see; those of stages that the target may come to need are the last.
+    vertices: Vec<Vertex>,
+    /// How many of them the target certainly needs.
+    announced: usize,
     /// The step that an instruction is, by the instruction's number.
     pub(super) vertex_of: Vec<Option<usize>>,
 }
@@ -40,7 +43,7 @@ impl Plan {
     ) -> Self {
         let mut stages: Vec<PlannedStage> = Vec::new();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
-            let names = instruction.command.stage_names();
+            let names = instruction.command.stage_names(dockerfile.escape);
             let names = names.into_iter().map(|name| expand(&name).unwrap_or_default());
             let inputs: Vec<_> = names
                 .filter(|name| !is_context(name))
@@ -59,9 +62,20 @@ impl Plan {
                 stage.inputs.extend(inputs);
             }
         }
-        let mut plan = Self { stages, needed: BTreeSet::new(), vertices: Vec::new(), vertex_of: Vec::new() };
+        let mut plan = Self {
+            stages,
+            needed: BTreeSet::new(),
+            vertices: Vec::new(),
+            announced: 0,
+            vertex_of: vec![None; dockerfile.instructions.len()],
+        };
         plan.needed = plan.needed_by_last();
-        plan.add_vertices(dockerfile);
+        let mut last_of = vec![None; plan.stages.len()];
+        let (needed, others): (Vec<_>, Vec<_>) =
+            (0..plan.stages.len()).partition(|number| plan.needed.contains(number));
+        needed.into_iter().for_each(|number| plan.add_vertices(dockerfile, number, &mut last_of));
+        plan.announced = plan.vertices.len();
+        others.into_iter().for_each(|number| plan.add_vertices(dockerfile, number, &mut last_of));
         plan
     }
 
@@ -76,36 +90,41 @@ impl Plan {
         needed
     }
 
-    fn add_vertices(&mut self, dockerfile: &Dockerfile) {
-        self.vertex_of = vec![None; dockerfile.instructions.len()];
-        let mut last_of: Vec<Option<usize>> = vec![None; self.stages.len()];
-        for (stage_number, stage) in self.stages.iter().enumerate() {
-            if !self.needed.contains(&stage_number) {
-                continue;
-            }
-            let shown = |number: &usize| dockerfile.instructions[*number].command.is_step();
-            let steps: Vec<usize> = stage.instructions.clone().filter(shown).collect();
-            let label = match &stage.name {
-                Some(name) => format!("{name} "),
-                None if self.stages.len() > 1 => format!("stage-{stage_number} "),
-                None => String::new(),
-            };
-            for (place, number) in steps.iter().enumerate() {
-                let instruction = &dockerfile.instructions[*number];
-                let names = instruction.command.stage_names();
-                let is_from = matches!(instruction.command, Command::From { .. });
-                let named = names
-                    .iter()
-                    .filter_map(|name| self::stage_number(&self.stages[..stage_number], name, is_from));
-                let named = named.filter_map(|stage| last_of[stage]);
-                let inputs = last_of[stage_number].into_iter().chain(named).collect();
-                let vertex = self.vertices.len();
-                let name = format!("[{label}{}/{}] {}", place + 1, steps.len(), instruction.shown);
-                self.vertices.push(Vertex { number: vertex, name, inputs });
-                self.vertex_of[*number] = Some(vertex);
-                last_of[stage_number] = Some(vertex);
-            }
+    fn add_vertices(&mut self, dockerfile: &Dockerfile, stage_number: usize, last_of: &mut [Option<usize>]) {
+        let stage = &self.stages[stage_number];
+        let shown = |number: &usize| dockerfile.instructions[*number].command.is_step();
+        let steps: Vec<usize> = stage.instructions.clone().filter(shown).collect();
+        let label = match &stage.name {
+            Some(name) => format!("{name} "),
+            None if self.stages.len() > 1 => format!("stage-{stage_number} "),
+            None => String::new(),
+        };
+        for (place, number) in steps.iter().enumerate() {
+            let instruction = &dockerfile.instructions[*number];
+            let names = instruction.command.stage_names(dockerfile.escape);
+            let is_from = matches!(instruction.command, Command::From { .. });
+            let named = names
+                .iter()
+                .filter_map(|name| self::stage_number(&self.stages[..stage_number], name, is_from));
+            let named = named.filter_map(|stage| last_of[stage]);
+            let inputs = last_of[stage_number].into_iter().chain(named).collect();
+            let vertex = self.vertices.len();
+            let name = format!("[{label}{}/{}] {}", place + 1, steps.len(), instruction.shown);
+            self.vertices.push(Vertex { number: vertex, name, inputs });
+            self.vertex_of[*number] = Some(vertex);
+            last_of[stage_number] = Some(vertex);
         }
+    }
+
+    /// The steps that clients see from the beginning.
+    pub(super) fn announced(&self) -> Vec<Vertex> {
+        self.vertices[..self.announced].to_vec()
+    }
+
+    /// The steps of a stage that turned out to be needed.
+    pub(super) fn steps_of(&self, stage: usize) -> Vec<Vertex> {
+        let numbers = self.vertex_of[self.stages[stage].instructions.clone()].iter().flatten();
+        numbers.map(|number| self.vertices[*number].clone()).collect()
     }
 
     /// The number of the last stage of a name before stage `before`.
@@ -113,28 +132,37 @@ impl Plan {
         stage_number(&self.stages[..before.min(self.stages.len())], name, true)
     }
 
-    /// The paths of the main context that the needed stages read; an empty list means all of it.
-    pub(super) fn context_paths(&self, dockerfile: &Dockerfile) -> Vec<String> {
-        let mut paths = BTreeSet::new();
-        for stage in &self.needed {
-            for instruction in &dockerfile.instructions[self.stages[*stage].instructions.clone()] {
-                for source in instruction.command.context_sources() {
-                    match context_path(&source) {
-                        Some(path) => drop(paths.insert(path)),
-                        None => return Vec::new(),
-                    }
-                }
-            }
-        }
-        paths.into_iter().collect()
+    /// What the needed stages read of the main context.
+    pub(super) fn context_paths(&self, dockerfile: &Dockerfile) -> ContextPaths {
+        let stages = self.needed.iter().map(|number| self.stages[*number].instructions.clone());
+        let commands = stages.flatten().map(|number| &dockerfile.instructions[number].command);
+        context_paths(commands, dockerfile.escape)
+    }
+
+    /// What one stage reads of it.
+    pub(super) fn context_paths_of(&self, stage: usize, dockerfile: &Dockerfile) -> ContextPaths {
+        let instructions = &dockerfile.instructions[self.stages[stage].instructions.clone()];
+        context_paths(instructions.iter().map(|instruction| &instruction.command), dockerfile.escape)
     }
 }
 
-/// The part of a source's path that names one place; `None` where that is the whole context, or known only later.
-fn context_path(source: &str) -> Option<String> {
-    if source.contains('$') {
-        return None;
+/// What commands read of the main context.
+pub(super) fn context_paths<'a>(
+    commands: impl IntoIterator<Item = &'a Command>,
+    escape: char,
+) -> ContextPaths {
+    let mut paths = BTreeSet::new();
+    for source in commands.into_iter().flat_map(|command| command.context_sources(escape)) {
+        match source.as_deref().and_then(context_path) {
+            Some(path) => drop(paths.insert(path)),
+            None => return ContextPaths::All,
+        }
     }
+    ContextPaths::Some(paths)
+}
+
+/// The part of a source's path that names one place; `None` where that is the whole context.
+fn context_path(source: &str) -> Option<String> {
     let mut path = Vec::new();
     for component in Path::new(literal_prefix(source)).components() {
         match component {
@@ -144,6 +172,14 @@ fn context_path(source: &str) -> Option<String> {
         }
     }
     (!path.is_empty()).then(|| path.join("/"))
+}
+
+/// What becomes of a word; `None` where a variable decides that.
+fn known_word(word: &str, escape: char) -> Option<String> {
+    if word.contains('$') {
+        return None;
+    }
+    dockerfile::expand(word, escape, &|_: &str| None::<&'static str>).ok()
 }
 
 fn stage_number(stages: &[PlannedStage], name: &str, names_only: bool) -> Option<usize> {
@@ -163,29 +199,33 @@ impl Command {
     }
 
     /// The names that may be those of stages.
-    fn stage_names(&self) -> Vec<String> {
+    fn stage_names(&self, escape: char) -> Vec<String> {
         match self {
             Self::From { image, .. } => vec![image.clone()],
-            Self::Transfer(transfer) => transfer.from.clone().into_iter().collect(),
+            Self::Transfer(transfer) => {
+                let from = transfer.from.iter();
+                from.map(|from| known_word(from, escape).unwrap_or_else(|| from.clone())).collect()
+            }
             Self::ChangeTree(change) => change.stages(),
             // What variables make of a mount is known later.
             Self::Run(run) => {
-                run.parsed_mounts().filter_map(|mount| mount.from().map(str::to_owned)).collect()
+                run.parsed_mounts(escape).filter_map(|mount| mount.from().map(str::to_owned)).collect()
             }
             _ => Vec::new(),
         }
     }
 
-    /// What the instruction reads of the main context.
-    fn context_sources(&self) -> Vec<String> {
+    /// What the instruction reads of the main context; `None` for what is known only later.
+    fn context_sources(&self, escape: char) -> Vec<Option<String>> {
         match self {
             Self::Transfer(transfer) if transfer.from.is_none() => {
-                transfer.sources.iter().filter(|source| !source.contains("://")).cloned().collect()
+                let sources = transfer.sources.iter().filter(|source| !source.contains("://"));
+                sources.map(|source| known_word(source, escape)).collect()
             }
             Self::Run(run) => {
-                let unknown = run.mounts.iter().filter(|mount| mount.contains('$')).cloned();
-                let sources = run.parsed_mounts().filter_map(|mount| match mount.kind {
-                    RunMountKind::Bind { from: None, source } => Some(source),
+                let unknown = run.mounts.iter().filter(|mount| mount.contains('$')).map(|_| None);
+                let sources = run.parsed_mounts(escape).filter_map(|mount| match mount.kind {
+                    RunMountKind::Bind { from: None, source } => Some(Some(source)),
                     _ => None,
                 });
                 sources.chain(unknown).collect()
@@ -197,10 +237,8 @@ impl Command {
 
 impl RunCommand {
     /// The mounts that have no variables.
-    pub(super) fn parsed_mounts(&self) -> impl Iterator<Item = RunMount> {
-        self.mounts
-            .iter()
-            .filter(|mount| !mount.contains('$'))
-            .filter_map(|mount| RunMount::parse(mount).ok())
+    pub(super) fn parsed_mounts(&self, escape: char) -> impl Iterator<Item = RunMount> {
+        let known = self.mounts.iter().filter_map(move |mount| known_word(mount, escape));
+        known.filter_map(|mount| RunMount::parse(&mount).ok())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::arguments::keep_git;
 use super::contexts::SharedTree;
 use super::judging::admit;
 use super::state::Session;
@@ -65,6 +66,7 @@ pub(super) fn prepare(
                 events: session.events,
                 cancellation: session.cancellation,
                 provisions: choice.provisions.as_deref().map(|provisions| provisions as _),
+                keeps_git: choice.order == Order::Graph && keep_git(&choice.arguments),
             };
             let loaded = context::load(source, name, has_text, fetching);
             if session.cancellation.is_cancelled() {

@@ -4,7 +4,7 @@ use std::thread;
 
 use images::Layer;
 use images::document::{Config, StringOrList};
-use model::{ContainerId, HostSettings, NetworkMode};
+use model::{ContainerId, HostSettings, NetworkMode, Ulimit};
 
 use super::commit::{Change, LayerInputs, Name};
 use super::declare::RunArguments;
@@ -110,7 +110,7 @@ impl Build<'_> {
         Ok(LayerInputs { step, is_placed: true })
     }
 
-    /// What the request says of the network of all steps, as far as commands see it.
+    /// What the request says of the network of all steps, and in a graph of their limits, as far as commands see it.
     fn surroundings(&self) -> Vec<String> {
         let host = &self.work.parameters.host;
         let mut seen = Vec::new();
@@ -118,6 +118,11 @@ impl Build<'_> {
             seen.push(format!("--network={}", host.network_mode));
         }
         seen.extend(host.extra_hosts.iter().flatten().map(|host| format!("--add-host={host}")));
+        if self.work.parameters.order == Order::Graph {
+            seen.extend((host.shm_size != 0).then(|| format!("--shm-size={}", host.shm_size)));
+            let ulimits = host.resources.ulimits.iter().flatten().flatten();
+            seen.extend(ulimits.map(|Ulimit { name, soft, hard }| format!("--ulimit={name}={soft}:{hard}")));
+        }
         seen
     }
 

@@ -238,4 +238,8 @@ impl Variables for StageVariables<'_> {
     fn count(&self, value: &str) -> Result<(), DockerfileError> {
         self.0.substituted.count(value)
     }
+
+    fn has_special(&self) -> bool {
+        self.0.order == Order::Graph
+    }
 }

@@ -12,7 +12,7 @@ use model::{ContainerId, Digest};
 use super::arguments::BuildArguments;
 use super::cache::Cache;
 use super::cache_mounts::CacheMounts;
-use super::contexts::Contexts;
+use super::contexts::{ContextPaths, Contexts};
 use super::earlier::EarlierStages;
 use super::lending_layers::LendingLayers;
 use super::stage::Stage;
@@ -138,6 +138,8 @@ pub(super) struct Build<'a> {
     pub(super) stage: Option<Stage>,
     /// The present step's containers, to be removed after it.
     pub(super) containers: Vec<StepContainer>,
+    /// What its instructions read of the main context.
+    pub(super) context_paths: ContextPaths,
     /// The step under way, where clients see a graph.
     pub(super) vertex: Option<usize>,
 }

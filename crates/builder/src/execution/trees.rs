@@ -64,18 +64,22 @@ impl Build<'_> {
     /// # Errors
     /// [`BuildError`] when there is none.
     pub(super) fn tree_of(&self, from: Option<&str>) -> Result<StepTree, BuildError> {
-        let Some(from) = from else { return Ok(StepTree::Context(self.work.contexts.main()?)) };
+        let Some(from) = from else {
+            return Ok(StepTree::Context(self.work.contexts.main(&self.context_paths)?));
+        };
         let from = self.expand(from)?;
-        if let Some(tree) = self.work.contexts.named(&from, |address| self.fetch_context(address))? {
+        let platform = self.work.parameters.platform.as_ref();
+        let fetch = |address: &str| self.fetch_context(address);
+        if let Some(tree) = self.work.contexts.named(&from, platform, fetch)? {
             return Ok(StepTree::Context(tree));
         }
-        if let Some(NamedContext::Held(id)) = self.work.contexts.source(&from) {
+        if let Some(NamedContext::Held(id)) = self.work.contexts.source(&from, platform) {
             let store = &self.work.builder.store;
             let layers = store.layers(&store.image(id)?)?;
             let tree = ImageTree::new(layers.iter().rev().flat_map(Layer::directories).collect(), layers);
             return Ok(StepTree::Image { tree, image: Some(*id) });
         }
-        let from = match self.work.contexts.source(&from) {
+        let from = match self.work.contexts.source(&from, platform) {
             Some(NamedContext::Image(image)) => image.clone(),
             _ => from,
         };
@@ -87,7 +91,7 @@ impl Build<'_> {
             return Ok(StepTree::Image { tree, image: stage.image });
         }
         self.refuse_unbuilt_stage(&from)?;
-        let image = self.find_image(&from, self.work.parameters.platform.as_ref(), false)?;
+        let image = self.find_image(&from, platform, false)?;
         let layers = self.work.builder.store.layers(&image)?;
         let tree = ImageTree::new(self.work.builder.store.lower_directories(&image), layers);
         Ok(StepTree::Image { tree, image: Some(image.id) })
@@ -138,6 +142,7 @@ impl Build<'_> {
             events,
             cancellation: session.cancellation,
             provisions: provisions.map(|some| some as _),
+            keeps_git: parameters.order == Order::Graph && self.arguments.keep_git(),
         }
     }
 

@@ -18,7 +18,8 @@ pub use error::TransferError;
 pub(crate) use image::{ImageTree, hash_file};
 pub(crate) use place::{Dressing, Placement, Sources, place};
 pub(crate) use select::{
-    Inline, Item, Outside, Remote, Selected, is_left_out, matching, resolve, select, select_with_parents,
+    Inline, Item, Outside, Parent, Remote, Selected, is_left_out, matching, resolve, select,
+    select_with_parents,
 };
 pub use source::{Given, Source};
 pub(crate) use source::{Lent, NoTree};

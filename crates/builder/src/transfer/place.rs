@@ -1,11 +1,11 @@
 //! Puts the selected files into a step's upper directory.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use images::registry::Cancellation;
 
-use super::{Given, Inline, Item, Remote, Selected, Source, TransferError, archive, is_left_out};
+use super::{Given, Inline, Item, Parent, Remote, Selected, Source, TransferError, archive, is_left_out};
 use crate::context::Watched;
 use crate::dockerfile::{Permissions, TransferVerb};
 use crate::ignore::IgnorePatterns;
@@ -122,7 +122,7 @@ fn place_item(
             Ok(place_children(upper, &**tree, Path::new(""), &mut position, placement)?)
         }
         Item::Local(selected @ Selected { parents: Some(parents), .. }) => {
-            let destination = placement.destination.join(parents);
+            let destination = make_parents(upper, parents, placement)?;
             let placement = Placement { destination: &destination, directory: true, ..*placement };
             let selected = Selected { parents: None, ..selected.clone() };
             place_item(upper, source, &Item::Local(selected), &placement)
@@ -161,6 +161,35 @@ fn dress(
     };
     let mode = mode.map(|permissions| permissions.apply(node.metadata.mode, true));
     upper.dress_new(position, mode, modified)
+}
+
+/// Makes the directories of `--parents` that are not there yet, with the rights and the owners that they have in the
+/// source; gives the path of the last.
+fn make_parents(
+    upper: &mut Upper,
+    parents: &[Parent],
+    placement: &Placement<'_>,
+) -> Result<PathBuf, TreeError> {
+    let mut path = placement.destination.to_owned();
+    directory(upper, placement)?;
+    for Parent { name, metadata } in parents {
+        path.push(name);
+        let Owner { user, group } = owner(placement);
+        let mut made = Metadata::new_directory(user, group);
+        if let Some(own) = metadata {
+            made.mode = own.mode;
+            if placement.owner.is_none() && placement.keeps_owners {
+                (made.user, made.group) = (own.user, own.group);
+            }
+        }
+        if let Some(permissions) = placement.permissions {
+            made.mode = permissions.apply(made.mode, true);
+        }
+        let start = Position::root(upper.view());
+        let mut make = MakeDirectories { upper, metadata: made, last: true };
+        Walk::new(&path).run(&start, &mut make)?;
+    }
+    Ok(path)
 }
 
 /// Walks to the destination as a directory, making what is missing.

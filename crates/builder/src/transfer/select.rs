@@ -10,7 +10,7 @@ use model::Digest;
 use super::{Source, TransferError};
 use crate::ignore::IgnorePatterns;
 use crate::pattern::{DoubleStar, Pattern, has_wildcard};
-use crate::tree::{Modified, Node, NodeKind};
+use crate::tree::{Metadata, Modified, Node, NodeKind};
 
 /// As many symbolic links are followed in one path: path_resolution(7).
 const SYMLINK_LIMIT: usize = 40;
@@ -73,7 +73,15 @@ pub(crate) struct Selected {
     pub(crate) name: OsString,
     pub(crate) node: Node,
     /// `--parents`: the directories that are made for it at the destination.
-    pub(crate) parents: Option<PathBuf>,
+    pub(crate) parents: Option<Vec<Parent>>,
+}
+
+/// A directory that `--parents` makes at the destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(crate) name: OsString,
+    /// That of the directory in the source; none where it is a link to one.
+    pub(crate) metadata: Option<Metadata>,
 }
 
 /// Finds what one word of COPY or ADD names: one file or directory, or all that a pattern matches.
@@ -118,9 +126,13 @@ pub(crate) fn select_with_parents(
     for path in paths {
         let written = if is_pattern { path.to_string_lossy().into_owned() } else { word.to_owned() };
         let mut found = resolve(source, &written, &path, outside)?;
-        let mut parents: PathBuf = steps(&path).into_iter().filter(|step| step != "..").skip(depth).collect();
-        if !found.node.is_directory() {
-            parents.pop();
+        let names: Vec<OsString> = steps(&path).into_iter().filter(|step| step != "..").collect();
+        let count = if found.node.is_directory() { names.len() } else { names.len().saturating_sub(1) };
+        let mut parents = Vec::new();
+        for number in depth..count {
+            let node = source.node(&names[..=number].iter().collect::<PathBuf>())?;
+            let metadata = node.filter(Node::is_directory).map(|node| node.metadata);
+            parents.push(Parent { name: names[number].clone(), metadata });
         }
         found.parents = Some(parents);
         selected.push(found);

@@ -1,14 +1,14 @@
 //! The worth of files as a cache key: their names, content, mode and owner, but not their times.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::{Item, Selected, Source, is_left_out};
 use crate::ignore::IgnorePatterns;
-use crate::tree::{Node, NodeKind, TreeError};
+use crate::tree::{Metadata, Node, NodeKind, TreeError};
 
 /// Sums items up as the history shows them: `file:…`, `dir:…`, or `multi:…` for several.
 ///
@@ -36,7 +36,12 @@ fn item_sum(
 ) -> Result<String, TreeError> {
     let mut state = Sha256::new();
     if let Item::Local(Selected { parents: Some(parents), .. }) = item {
-        field(&mut state, parents.as_os_str().as_bytes());
+        let path: PathBuf = parents.iter().map(|parent| &parent.name).collect();
+        field(&mut state, path.as_os_str().as_bytes());
+        for Metadata { mode, user, group, .. } in parents.iter().filter_map(|parent| parent.metadata.as_ref())
+        {
+            [mode, user, group].into_iter().for_each(|number| field(&mut state, &number.to_le_bytes()));
+        }
     }
     match item {
         Item::Remote(remote) => {

@@ -83,10 +83,11 @@ pub struct Node {
 const PERMISSIONS: u32 = 0o7777;
 
 impl Node {
-    /// Reads a node of the host's file system, extended attributes excepted.
+    /// Reads a node of the host's file system, extended attributes excepted. A socket is an empty file: nobody listens to
+    /// one that lies in a layer.
     ///
     /// # Errors
-    /// What lstat(2) or readlink(2) fails with; [`io::ErrorKind::Unsupported`] for a socket.
+    /// What lstat(2) or readlink(2) fails with; [`io::ErrorKind::Unsupported`] for what Linux has not.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
         let file_type = found.file_type();
@@ -94,6 +95,8 @@ impl Node {
             NodeKind::Directory
         } else if file_type.is_file() {
             NodeKind::File { size: found.size() }
+        } else if file_type.is_socket() {
+            NodeKind::File { size: 0 }
         } else if file_type.is_symlink() {
             NodeKind::Symlink { target: fs::read_link(path)?.into_os_string() }
         } else if file_type.is_fifo() {

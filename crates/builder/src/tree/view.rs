@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -136,6 +137,12 @@ impl Directory {
 }
 
 impl Found {
+    /// Whether it is a socket, which is shown as an empty file but cannot be read.
+    pub(crate) fn is_socket(&self) -> bool {
+        self.node.kind == NodeKind::File { size: 0 }
+            && fs::symlink_metadata(&self.location).is_ok_and(|found| found.file_type().is_socket())
+    }
+
     /// The target, where it is a symbolic link.
     pub(crate) fn symlink_target(&self) -> Option<&OsStr> {
         match &self.node.kind {

@@ -65,7 +65,7 @@ pub(super) async fn export_files(
 }
 
 /// Writes the files of an image, all layers seen as one, as an archive; documents are written in `directory` first.
-pub(super) fn write_files(
+fn write_files(
     store: &images::Store,
     files: &OutputFiles,
     directory: &Path,

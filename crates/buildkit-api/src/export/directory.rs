@@ -1,19 +1,20 @@
-//! Results as a directory of the client: the files of the images, read from archives of them on disk.
+//! Results as a directory of the client: the files of the images, read from their layers as they are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 use bytes::Bytes;
+use engine::builder::{ImageFiles, Inode, Node, NodeKind};
 use engine::images;
-use engine::images::registry::Platform;
-use tar::{Archive, Entry, EntryType};
+use engine::images::registry::{Cancellation, Platform};
+use engine::sys::memory_budget::{Budget, Reservation};
 
-use super::archive::write_files;
 use super::result::PlatformFiles;
 use crate::build::Build;
 use crate::go_mode;
@@ -22,8 +23,12 @@ use crate::parts::Parts;
 use crate::session::{Directory, send_directory};
 use buildkit_messages::file_sync::Stat;
 
-/// One piece of a file.
-const PIECE: u64 = 32 * 1024;
+/// What the entries of all directories that are being sent may weigh: a million files with paths of eighty bytes.
+const ALL_LIMIT: usize = 512 << 20;
+/// What an entry takes beside its path and its attributes, about.
+const ENTRY_WEIGHT: usize = 400;
+
+static ENTRIES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, 0)));
 
 /// Sends the files of an image.
 ///
@@ -39,10 +44,10 @@ pub(super) async fn export(
     let part = step.part("copying files");
     let sent = async {
         let session = parts.sessions.find(&build.session).await?;
-        let (store, directory) = (parts.engine.images.store().clone(), parts.directory.clone());
-        let work = tokio::task::spawn_blocking(move || Files::read(&store, &files, &directory));
+        let (store, cancellation) = (parts.engine.images.store().clone(), build.cancellation().child());
+        let work = tokio::task::spawn_blocking(move || Files::read(&store, &files, &cancellation));
         let files = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))??;
-        send_directory(&session, exporter, &files).await
+        send_directory(&session, exporter, Arc::new(files)).await
     };
     let sent = sent.await;
     if let Ok(bytes) = &sent {
@@ -52,74 +57,147 @@ pub(super) async fn export(
     step.conclude(sent).map(drop)
 }
 
-/// The files of images in archives, and where each is in them.
-#[derive(Debug, Default)]
+/// The files of images, and where the content of each is.
+#[derive(Debug)]
 struct Files {
-    archives: Vec<File>,
     entries: Vec<Stat>,
     /// By the entries' numbers.
-    contents: Vec<ContentPlace>,
+    contents: Vec<Content>,
+    /// The layers, which stay as long as they are read.
+    _held: Vec<images::Layer>,
+    _weight: Reservation,
 }
 
-/// Where a content is: in which archive, and which bytes of it.
-#[derive(Debug, Clone, Copy)]
-struct ContentPlace {
-    archive: usize,
-    offset: u64,
-    size: u64,
+/// What an entry holds.
+#[derive(Debug, Clone)]
+enum Content {
+    /// Nothing: it is no file, or a further name of one.
+    None,
+    /// What a file of a layer does.
+    File(PathBuf),
+    Document(Bytes),
+}
+
+/// An entry, and the number of the image that has it.
+struct FoundEntry {
+    stat: Stat,
+    content: Content,
+    image: usize,
 }
 
 /// Entries by their paths: in the order of a walk, which is the one that clients want.
-type Found = BTreeMap<PathBuf, (Stat, ContentPlace)>;
+type Found = BTreeMap<PathBuf, FoundEntry>;
+
+/// The walk over one image.
+struct Walk<'a> {
+    files: &'a ImageFiles,
+    /// Its number.
+    image: usize,
+    /// The directory that it gets of its own.
+    top: &'a Path,
+    cancellation: &'a Cancellation,
+    /// The first names of files that have several.
+    names: HashMap<Inode, PathBuf>,
+}
 
 impl Files {
-    fn read(store: &images::Store, images: &[PlatformFiles], directory: &Path) -> Result<Self, Status> {
-        let unread =
-            |error: io::Error| Status::new(Code::Internal, format!("cannot read the image: {error}"));
-        let (mut files, mut found) = (Self::default(), Found::new());
-        for image in images {
-            for (path, (stat, content)) in files.add(store, image, directory).map_err(unread)? {
-                let is_directory = |stat: &Stat| stat.mode & go_mode::DIRECTORY != 0;
-                if let Some((before, place)) = found.get(&path)
-                    && !(is_directory(&stat) && is_directory(before))
+    fn read(
+        store: &images::Store,
+        images: &[PlatformFiles],
+        cancellation: &Cancellation,
+    ) -> Result<Self, Status> {
+        let mut weight = Reservation::new(Arc::clone(&ENTRIES));
+        let (mut found, mut held) = (Found::new(), Vec::new());
+        for (number, image) in images.iter().enumerate() {
+            let layers = store.image(&image.files.image).and_then(|found| store.layers(&found));
+            held.extend(layers.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?);
+            let files = ImageFiles::open(store, &image.files.image)
+                .map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
+            let top = image.directory.as_deref().map(Path::new).unwrap_or(Path::new(""));
+            let names = HashMap::new();
+            let mut walk = Walk { files: &files, image: number, top, cancellation, names };
+            let mut add = |path: PathBuf, entry: FoundEntry| {
+                let attributes = entry.stat.attributes.iter();
+                let attributes = attributes.map(|(name, value)| name.len() + value.len()).sum::<usize>();
+                let size = ENTRY_WEIGHT + 3 * path.as_os_str().len() + entry.stat.link.len() + attributes;
+                weight.raise_to(weight.size() + size).map_err(|_| {
+                    Status::new(Code::ResourceExhausted, "too many files are being exported at once")
+                })?;
+                if let Some(before) = found.get(&path)
+                    && before.image != number
+                    && !(is_directory(&entry.stat) && is_directory(&before.stat))
                 {
-                    // Each image has one archive.
-                    return Err(overwritten(&path, &images[place.archive].platform, &image.platform));
+                    return Err(overwritten(&path, &images[before.image].platform, &image.platform));
                 }
-                found.insert(path, (stat, content));
+                found.insert(path, entry);
+                Ok(())
+            };
+            walk.run(&mut add)?;
+            for (name, text) in &image.files.documents {
+                add(top.join(name), walk.document(&top.join(name), text))?;
             }
         }
-        (files.entries, files.contents) = found.into_values().unzip();
-        Ok(files)
+        let (entries, contents) = found.into_values().map(|entry| (entry.stat, entry.content)).unzip();
+        Ok(Self { entries, contents, _held: held, _weight: weight })
+    }
+}
+
+impl Walk<'_> {
+    /// Hands every entry to `add`, however deep it is.
+    fn run(&mut self, add: &mut dyn FnMut(PathBuf, FoundEntry) -> Result<(), Status>) -> Result<(), Status> {
+        if !self.top.as_os_str().is_empty() {
+            let stat = directory_stat(self.top);
+            add(self.top.to_owned(), FoundEntry { stat, content: Content::None, image: self.image })?;
+        }
+        let unread = |error: engine::builder::TreeError| {
+            Status::new(Code::Internal, format!("cannot read the image: {error}"))
+        };
+        let mut waiting = vec![PathBuf::new()];
+        while let Some(directory) = waiting.pop() {
+            if self.cancellation.is_cancelled() {
+                return Err(Status::cancelled());
+            }
+            for name in self.files.names_in(&directory).map_err(unread)? {
+                let path = directory.join(name);
+                let Some((node, location)) = self.files.node_at(&path).map_err(unread)? else { continue };
+                let entry = self.entry(&path, &node, location);
+                if node.kind == NodeKind::Directory {
+                    waiting.push(path.clone());
+                }
+                add(self.top.join(path), entry)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Writes an image's archive; gives its entries.
-    fn add(&mut self, store: &images::Store, image: &PlatformFiles, directory: &Path) -> io::Result<Found> {
-        let mut archive = temporary_file(directory)?;
-        let mut out = BufWriter::new(&mut archive);
-        write_files(store, &image.files, directory, &mut out).map_err(io::Error::other)?;
-        out.flush()?;
-        drop(out);
-        archive.rewind()?;
-        let number = self.archives.len();
-        let top = image.directory.as_deref().map(Path::new);
-        let within = |path: PathBuf| top.map_or_else(|| path.clone(), |top| top.join(&path));
-        let mut found = Found::new();
-        if let Some(top) = top {
-            let content = ContentPlace { archive: number, offset: 0, size: 0 };
-            found.insert(top.to_owned(), (directory_stat(top), content));
+    fn entry(&mut self, path: &Path, node: &Node, location: Option<PathBuf>) -> FoundEntry {
+        let own = self.top.join(path);
+        let shared = node.shared.filter(|_| matches!(node.kind, NodeKind::File { .. }));
+        let first = shared.map(|inode| self.names.entry(inode).or_insert_with(|| own.clone()).clone());
+        let mut stat = stat(&own, node);
+        let mut content = location.map_or(Content::None, Content::File);
+        if let Some(first) = first.filter(|first| *first != own) {
+            (stat.link, stat.size, content) = (first.into_os_string().into_vec(), 0, Content::None);
         }
-        for entry in Archive::new(&archive).entries()? {
-            let entry = entry?;
-            if let Some(path) = plain(&entry.path()?).map(within) {
-                let (offset, size) = (entry.raw_file_position(), entry.size());
-                let stat = stat(&path, &entry, &within)?;
-                found.insert(path, (stat, ContentPlace { archive: number, offset, size }));
-            }
-        }
-        self.archives.push(archive);
-        Ok(found)
+        FoundEntry { stat, content, image: self.image }
     }
+
+    /// What stands beside the files of the image.
+    fn document(&self, path: &Path, text: &[u8]) -> FoundEntry {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let stat = Stat {
+            path: path.as_os_str().as_bytes().to_vec(),
+            mode: go_mode::of_permissions(0o644),
+            size: i64::try_from(text.len()).unwrap_or(i64::MAX),
+            modified: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
+            ..Stat::default()
+        };
+        FoundEntry { stat, content: Content::Document(Bytes::copy_from_slice(text)), image: self.image }
+    }
+}
+
+const fn is_directory(stat: &Stat) -> bool {
+    stat.mode & go_mode::DIRECTORY != 0
 }
 
 fn overwritten(path: &Path, one: &Platform, other: &Platform) -> Status {
@@ -134,48 +212,33 @@ fn directory_stat(path: &Path) -> Stat {
     Stat { path: path.as_os_str().as_bytes().to_vec(), mode, ..Stat::default() }
 }
 
-/// A file without a name.
-fn temporary_file(directory: &Path) -> io::Result<File> {
-    use rustix::fs::{CWD, Mode, OFlags, openat};
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR)?.into())
-}
-
-/// An entry's path without the root; none for the root itself.
-fn plain(path: &Path) -> Option<PathBuf> {
-    let names = path.components().filter(|component| matches!(component, Component::Normal(_)));
-    Some(names.collect::<PathBuf>()).filter(|path| !path.as_os_str().is_empty())
-}
-
-/// An entry's description in the words of packets; `within` gives paths of the archive their place.
-fn stat(path: &Path, entry: &Entry<'_, &File>, within: &dyn Fn(PathBuf) -> PathBuf) -> io::Result<Stat> {
-    let header = entry.header();
-    let kind = match header.entry_type() {
-        EntryType::Directory => go_mode::DIRECTORY,
-        EntryType::Symlink => go_mode::SYMLINK,
-        EntryType::Fifo => go_mode::FIFO,
-        EntryType::Block => go_mode::DEVICE,
-        EntryType::Char => go_mode::DEVICE | go_mode::CHARACTER_DEVICE,
-        _ => 0,
+/// A node in the words of packets.
+fn stat(path: &Path, node: &Node) -> Stat {
+    let metadata = &node.metadata;
+    let modified = metadata.modified.map_or(0, |modified| {
+        modified.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(modified.nanoseconds))
+    });
+    let (size, device, link) = match &node.kind {
+        NodeKind::File { size } => (*size, 0, Vec::new()),
+        NodeKind::Device { number, .. } => (0, *number, Vec::new()),
+        NodeKind::Symlink { target } => (0, 0, target.as_bytes().to_vec()),
+        NodeKind::Directory | NodeKind::Fifo => (0, 0, Vec::new()),
     };
-    let link = entry.link_name()?.map(|link| link.into_owned());
-    let link = match (link, header.entry_type()) {
-        (Some(link), EntryType::Link) => plain(&link).map(within).unwrap_or_default(),
-        (link, _) => link.unwrap_or_default(),
-    };
-    let number = |value: Option<u32>| value.map(i64::from).unwrap_or_default();
-    Ok(Stat {
+    // Names are text in the protocol.
+    let attribute =
+        |(name, value): &(Vec<u8>, Vec<u8>)| Some((String::from_utf8(name.clone()).ok()?, value.clone()));
+    Stat {
         path: path.as_os_str().as_bytes().to_vec(),
-        mode: go_mode::of_permissions(header.mode()?) | kind,
-        user: u32::try_from(header.uid()?).unwrap_or_default(),
-        group: u32::try_from(header.gid()?).unwrap_or_default(),
-        size: i64::try_from(entry.size()).unwrap_or(i64::MAX),
-        modified: i64::try_from(header.mtime()?).unwrap_or_default().saturating_mul(1_000_000_000),
-        link: link.into_os_string().into_vec(),
-        device_major: number(header.device_major()?),
-        device_minor: number(header.device_minor()?),
-        attributes: std::collections::HashMap::new(),
-    })
+        mode: go_mode::of_permissions(metadata.mode) | go_mode::of_kind(&node.kind),
+        user: metadata.user,
+        group: metadata.group,
+        size: i64::try_from(size).unwrap_or(i64::MAX),
+        modified,
+        link,
+        device_major: i64::from(rustix::fs::major(device)),
+        device_minor: i64::from(rustix::fs::minor(device)),
+        attributes: metadata.attributes.iter().filter_map(attribute).collect(),
+    }
 }
 
 impl Directory for Files {
@@ -183,12 +246,26 @@ impl Directory for Files {
         &self.entries
     }
 
-    fn piece(&self, number: usize, offset: u64) -> io::Result<Bytes> {
-        let Some(content) = self.contents.get(number) else { return Ok(Bytes::new()) };
-        let Some(archive) = self.archives.get(content.archive) else { return Ok(Bytes::new()) };
-        let length = content.size.saturating_sub(offset).min(PIECE);
-        let mut piece = vec![0; usize::try_from(length).unwrap_or_default()];
-        archive.read_exact_at(&mut piece, content.offset + offset)?;
-        Ok(piece.into())
+    fn piece(&self, number: usize, offset: u64, length: usize) -> io::Result<Bytes> {
+        match self.contents.get(number) {
+            None | Some(Content::None) => Ok(Bytes::new()),
+            Some(Content::Document(text)) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+                Ok(text.slice(start..text.len().min(start.saturating_add(length))))
+            }
+            Some(Content::File(path)) => {
+                let file = File::open(path)?;
+                let mut piece = vec![0; length];
+                let mut filled = 0;
+                while filled < length {
+                    match file.read_at(&mut piece[filled..], offset + filled as u64)? {
+                        0 => break,
+                        count => filled += count,
+                    }
+                }
+                piece.truncate(filled);
+                Ok(piece.into())
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use engine::builder::{ContextProvider, ContextTree, StepError};
 use model::ErrorKind;
 use tokio::task::JoinSet;
 
+use super::documents;
 use super::graph::{InlineTree, LocalSource};
 use super::policy::SessionPolicy;
 use super::remote::{Remote, cancelled};
@@ -56,6 +57,14 @@ impl ClientContexts {
         let request = SyncRequest { directory, paths, ..SyncRequest::default() };
         (format!("[context {name}] load from client"), request)
     }
+
+    /// What a context with a name leaves out; those of graphs say it themselves.
+    fn named_excludes(&self, name: Option<&str>, directory: &str) -> Result<Vec<String>, StepError> {
+        let Some(name) = name.filter(|name| !self.locals.contains_key(*name)) else { return Ok(Vec::new()) };
+        let session = self.remote.session().map_err(|status| StepError::new(status.kind(), status))?;
+        let (parts, build) = (&self.parts, &self.remote.build);
+        self.remote.ask(documents::load_excludes(parts, build, session, (name, directory)))
+    }
 }
 
 impl ContextProvider for ClientContexts {
@@ -67,11 +76,14 @@ impl ContextProvider for ClientContexts {
         if let Some(inline) = name.and_then(|name| self.inline.get(name)) {
             return Ok(Arc::new(inline.clone()));
         }
-        let (title, request) = self.request(name, paths);
+        let (title, mut request) = self.request(name, paths);
         if let Some(policy) = &self.policy {
             self.remote.ask(policy.admit(&format!("local://{}", request.directory)))?;
         }
-        let step = self.remote.build.progress.start(&format!("context {}", request.directory), &title);
+        request.excludes.extend(self.named_excludes(name, &request.directory)?);
+        // The main one may come more than once, each time another part of it.
+        let key = format!("context {} {}", request.directory, request.paths.join("\n"));
+        let step = self.remote.build.progress.start(&key, &title);
         let part = step.part("transferring context:");
         let key = self.key.as_ref().map(|key| format!("{key}:{}", request.directory));
         let session = self.remote.session_handle().map_err(|status| StepError::new(status.kind(), status));

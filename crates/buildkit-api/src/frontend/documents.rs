@@ -15,6 +15,9 @@ const DOCKERFILE_LIMIT: u64 = 2 << 20;
 /// The longest ignore file.
 const IGNORE_LIMIT: u64 = 1 << 20;
 
+/// Where a context says what it leaves out.
+const IGNORE_FILE: &str = ".dockerignore";
+
 /// A Dockerfile, and what the context leaves out.
 #[derive(Debug, Clone)]
 pub(super) struct Documents {
@@ -55,15 +58,38 @@ pub(super) async fn load(
     let ignored = match (read(&tree, &own_ignore, IGNORE_LIMIT)?, places.context) {
         (Some(ignored), _) => Ok(Some(ignored)),
         (None, None) => Ok(None),
-        (None, Some(context)) => {
-            let wanted = vec![".dockerignore".to_owned()];
-            let tree = receive(parts, session, &step, ("transferring context:", context), wanted).await;
-            tree.and_then(|tree| read(&tree, ".dockerignore", IGNORE_LIMIT))
-        }
+        (None, Some(context)) => receive_ignore_file(parts, session, &step, context).await,
     };
     let excludes = ignored.and_then(|ignored| ignore::patterns(&ignored.unwrap_or_default()));
     let excludes = step.conclude(excludes)?;
     Ok(Documents { name: name.to_owned(), text, excludes })
+}
+
+/// Receives the patterns of what a context beside the main one leaves out.
+///
+/// # Errors
+/// [`Status`] when the client fails, or the patterns are too many.
+pub(super) async fn load_excludes(
+    parts: &Parts,
+    build: &Arc<Build>,
+    session: &Session,
+    (name, directory): (&str, &str),
+) -> Result<Vec<String>, Status> {
+    let title = format!("[context {name}] load .dockerignore");
+    let step = build.progress.start(&format!("ignore {directory}"), &title);
+    let ignored = receive_ignore_file(parts, session, &step, directory).await;
+    step.conclude(ignored.and_then(|ignored| ignore::patterns(&ignored.unwrap_or_default())))
+}
+
+async fn receive_ignore_file(
+    parts: &Parts,
+    session: &Session,
+    step: &Step,
+    directory: &str,
+) -> Result<Option<Vec<u8>>, Status> {
+    let wanted = vec![IGNORE_FILE.to_owned()];
+    let tree = receive(parts, session, step, ("transferring context:", directory), wanted).await?;
+    read(&tree, IGNORE_FILE, IGNORE_LIMIT)
 }
 
 fn read_dockerfile(tree: &Tree, name: &str) -> Result<Vec<u8>, Status> {

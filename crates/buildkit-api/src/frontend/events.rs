@@ -27,7 +27,8 @@ pub(super) struct Events {
 
 #[derive(Debug, Default)]
 struct State {
-    steps: Vec<Step>,
+    /// By their numbers.
+    steps: HashMap<usize, Step>,
     materials: BTreeSet<Material>,
     stages: Vec<Digest>,
     /// The parts of pulls and downloads under way.
@@ -53,14 +54,14 @@ impl Events {
         let key = |number: usize| format!("{}{number}", self.prefix);
         let announce = |vertex: &Vertex| {
             let inputs = vertex.inputs.iter().map(|input| self.progress.digest(&key(*input))).collect();
-            self.progress.announce(&key(vertex.number), &vertex.name, inputs)
+            (vertex.number, self.progress.announce(&key(vertex.number), &vertex.name, inputs))
         };
-        self.lock().steps = vertices.iter().map(announce).collect();
+        self.lock().steps.extend(vertices.iter().map(announce));
     }
 
     fn change(&self, number: usize, change: VertexChange) {
         let mut state = self.lock();
-        let Some(step) = state.steps.get(number).cloned() else { return };
+        let Some(step) = state.steps.get(&number).cloned() else { return };
         match change {
             VertexChange::Started => step.start(),
             VertexChange::Cached => step.complete_from_cache(),

@@ -14,6 +14,9 @@ use crate::grpc::Status;
 /// The longest option but for build arguments.
 const OPTION_LIMIT: usize = 64 << 10;
 
+/// The build argument by which a result is one of several platforms.
+const MULTI_PLATFORM: &str = "BUILDKIT_MULTI_PLATFORM";
+
 /// Platforms of one build.
 const PLATFORM_LIMIT: usize = 32;
 
@@ -32,6 +35,7 @@ pub(super) enum MainContext {
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     pub(super) context: MainContext,
+    /// One for one platform only is called `name::linux/amd64`, in all of these.
     pub(super) named_contexts: BTreeMap<String, NamedContext>,
     /// The names that the client offers named contexts by.
     pub(super) local_names: BTreeMap<String, String>,
@@ -139,7 +143,7 @@ impl Options {
             "cgroup-parent" => self.host.cgroup_parent = limits::cgroup_parent(value),
             "requestid" if value.is_empty() => self.subrequest = None,
             "requestid" => self.subrequest = Some(Subrequest::parse(value)?),
-            "multi-platform" => self.is_multi_platform = matches!(value, "true" | "1"),
+            "multi-platform" => self.is_multi_platform |= matches!(value, "true" | "1"),
             // What the client says of itself, or what changes nothing here: `contextkey` is read with `context`, the
             // frontend is the built-in one whatever `source` names.
             "context" | "contextkey" | "cmdline" | "source" | "frontend.caps" => {}
@@ -150,6 +154,9 @@ impl Options {
 
     fn take_of_kind(&mut self, kind: &str, name: &str, value: &str) -> Result<(), Status> {
         match kind {
+            "build-arg" if name == MULTI_PLATFORM => {
+                self.is_multi_platform |= matches!(value, "true" | "1");
+            }
             "build-arg" => drop(self.build_arguments.insert(name.to_owned(), Some(value.to_owned()))),
             "label" => drop(self.labels.insert(name.to_owned(), value.to_owned())),
             "context" => self.name_context(name, value)?,
@@ -172,8 +179,6 @@ impl Options {
     }
 
     fn name_context(&mut self, name: &str, value: &str) -> Result<(), Status> {
-        // A context for one platform only is called `name::linux/amd64`.
-        let name = name.split_once("::").map_or(name, |(name, _)| name);
         let context = match value.split_once(':') {
             Some(("docker-image", image)) => NamedContext::Image(image.trim_start_matches("//").to_owned()),
             Some(("local", local)) => {
@@ -268,6 +273,8 @@ mod tests {
         assert_eq!(options.host.extra_hosts.map(|hosts| hosts.len()), Some(2));
         assert_eq!(options.host.network_mode, NetworkMode::None);
         assert_eq!(options.platforms[0].architecture, "amd64");
+        assert!(!options.is_multi_platform);
+        assert!(parse(&[("build-arg:BUILDKIT_MULTI_PLATFORM", "1")]).expect("options").is_multi_platform);
     }
 
     #[test]

@@ -1,18 +1,24 @@
 //! Sends results to the client: a file as a stream of bytes, or a directory entry by entry.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
 use super::registry::Session;
-use crate::grpc::{Answers, Requests, Status};
+use crate::grpc::{Answers, Code, Requests, Status};
 use buildkit_messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
 
 const SEND: &str = "/moby.filesync.v1.FileSend/DiffCopy";
 /// The field that says which of the client's outputs is meant.
 const EXPORTER: HeaderName = HeaderName::from_static("buildkit-attachable-exporter-id");
+
+/// The bytes of one packet of a file.
+const PIECE: usize = 32 * 1024;
+/// As many bytes of a file are read at a time.
+const READ: usize = 16 * PIECE;
 
 /// A file on its way to the client.
 pub(crate) struct Upload {
@@ -61,11 +67,11 @@ pub(crate) trait Directory: Send + Sync {
     /// The entries.
     fn entries(&self) -> &[Stat];
 
-    /// A piece of a file's content, empty at its end.
+    /// A piece of a file's content, shorter than wanted at its end alone. May block.
     ///
     /// # Errors
     /// What reading fails with.
-    fn piece(&self, number: usize, offset: u64) -> std::io::Result<Bytes>;
+    fn piece(&self, number: usize, offset: u64, length: usize) -> std::io::Result<Bytes>;
 }
 
 /// Sends a directory; gives the bytes of the contents that the client asked for.
@@ -75,7 +81,7 @@ pub(crate) trait Directory: Send + Sync {
 pub(crate) async fn send_directory(
     session: &Session,
     exporter: usize,
-    directory: &dyn Directory,
+    directory: Arc<dyn Directory>,
 ) -> Result<u64, Status> {
     let Upload { mut requests, mut answers } = Upload::open(session, exporter).await?;
     let (sender, mut asked) = mpsc::unbounded_channel();
@@ -113,7 +119,7 @@ pub(crate) async fn send_directory(
         requests.send(&Packet { kind: PacketKind::Stat.into(), ..Packet::default() }).await?;
         let mut sent = 0;
         while let Some(Some(number)) = asked.recv().await {
-            sent += send_content(&mut requests, directory, number).await?;
+            sent += send_content(&mut requests, &directory, number).await?;
         }
         requests.send(&Packet { kind: PacketKind::Finish.into(), ..Packet::default() }).await?;
         requests.finish();
@@ -125,18 +131,27 @@ pub(crate) async fn send_directory(
 
 async fn send_content(
     requests: &mut Requests,
-    directory: &dyn Directory,
+    directory: &Arc<dyn Directory>,
     number: usize,
 ) -> Result<u64, Status> {
+    let id = u32::try_from(number).unwrap_or(u32::MAX);
     let mut offset = 0;
     loop {
-        let failed = |error| Status::new(crate::grpc::Code::Internal, format!("cannot read a file: {error}"));
-        let data = directory.piece(number, offset).map_err(failed)?;
-        let (length, id) = (data.len() as u64, u32::try_from(number).unwrap_or(u32::MAX));
-        requests.send(&Packet { kind: PacketKind::Data.into(), id, data, stat: None }).await?;
-        if length == 0 {
+        let from = Arc::clone(directory);
+        let work = tokio::task::spawn_blocking(move || from.piece(number, offset, READ));
+        let read = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+        let mut read =
+            read.map_err(|error| Status::new(Code::Internal, format!("cannot read a file: {error}")))?;
+        let is_last = read.len() < READ;
+        offset += read.len() as u64;
+        while !read.is_empty() {
+            let data = read.split_to(read.len().min(PIECE));
+            requests.send(&Packet { kind: PacketKind::Data.into(), id, data, stat: None }).await?;
+        }
+        if is_last {
+            let end = Packet { kind: PacketKind::Data.into(), id, ..Packet::default() };
+            requests.send(&end).await?;
             return Ok(offset);
         }
-        offset += length;
     }
 }

@@ -153,6 +153,49 @@ fn copies_leave_out_and_keep_parents() {
 }
 
 #[test]
+fn parents_have_the_rights_and_the_owners_that_they_have_in_the_source() {
+    let fixture = Fixture::new();
+    let directory = |archive: Archive, name: &str, mode: u32| {
+        archive.entry(name, tar::EntryType::Directory, |header| header.set_mode(mode), b"")
+    };
+    let archive = directory(directory(Archive::new(), "d/", 0o700), "d/q/", 0o2750).file("d/q/f", "1");
+    let dockerfile = "FROM base AS made\nRUN mkdir -p /p/q; echo 1 > /p/q/f; chmod 700 /p\nFROM base\n\
+        COPY --parents d/q/f /a/\nCOPY --parents --chown=5:6 d/q/f /b/\nCOPY --parents --chmod=640 d/q/f /c/\n\
+        COPY --parents d/./q/f /d/\nCOPY --parents d/q/f /a/\nCOPY --parents --from=made /p/q/f /e/\n";
+    let built =
+        fixture.build_with(archive.file("Dockerfile", dockerfile), |request| request.order = Order::Graph);
+    let image = fixture.store.image(&built.result.expect("an image")).expect("an image");
+    let files = fixture.files(&image);
+    for want in [
+        "a/ 755 0:0",
+        "a/d/ 700 0:0",
+        "a/d/q/ 2750 0:0",
+        "b/ 755 5:6",
+        "b/d/ 700 5:6",
+        "b/d/q/ 2750 5:6",
+        "c/ 755 0:0",
+        "c/d/ 640 0:0",
+        "c/d/q/ 640 0:0",
+        "d/q/ 2750 0:0",
+        "e/p/ 700 0:0",
+    ] {
+        assert!(files.contains(&want.to_owned()), "{want}: {files:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_named_is_not_left_out_in_a_graph() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base\nCOPY --exclude=*.txt a/x.txt top* a/[xy]* /d/\n";
+    let built =
+        fixture.build_with(source().file("Dockerfile", dockerfile), |request| request.order = Order::Graph);
+    let image = fixture.store.image(&built.result.expect("an image")).expect("an image");
+    let name = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
+    let names: Vec<_> = fixture.top_layer(&image).iter().map(name).collect();
+    assert_eq!(names, ["d/", "d/x.txt", "d/y.md"]);
+}
+
+#[test]
 fn linked_layers_stay_when_the_image_below_changes() {
     let fixture = Fixture::new();
     let image = |step: &str| {
