@@ -36,7 +36,7 @@ impl HeldView {
         if !self.is_exclusive() {
             return Ok(());
         }
-        let path = clean(&format!("/{path}"));
+        let path = clean(format!("/{path}"));
         let missing =
             self.record.mounts.iter().find(|mount| path.starts_with(&mount.destination) && is_missing(mount));
         match missing {
