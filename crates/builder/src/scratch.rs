@@ -117,6 +117,10 @@ pub(crate) fn sweep(parent: &Path) -> io::Result<Vec<ContainerId>> {
         if [CACHE_MOUNTS, LINKED, KNOWN, DOWNLOADS].iter().any(|kept| path.ends_with(kept)) {
             continue;
         }
+        // Earlier releases noted them as files of a directory.
+        for noted in fs::read_dir(path.join(CONTAINERS)).into_iter().flatten().flatten() {
+            containers.extend(noted.file_name().to_str().and_then(|name| ContainerId::parse(name).ok()));
+        }
         // What is no build's directory has noted nothing.
         if let Ok(noted) = File::open(path.join(CONTAINERS)) {
             for line in BufReader::new(noted).lines().map_while(Result::ok) {

@@ -34,6 +34,8 @@ pub struct Events {
     /// Made for the first listener: the places for [`LAG`] events take 128 KiB. Used while the history is locked.
     sender: Arc<OnceLock<broadcast::Sender<Arc<PublishedEvent>>>>,
     database: Option<Arc<Database>>,
+    /// Whether a row follows these events at once, with which they are written.
+    before_a_row: bool,
 }
 
 /// Holds an event back from listeners until the request that caused it has its answer: until this is dropped, and
@@ -70,8 +72,12 @@ impl Events {
         let event = Event { kind, action: action.into(), actor, time: Timestamp::now() };
         let mut history = lock(&self.history);
         if let Some(database) = &self.database {
+            let rows = vec![Row::Event { number: history.take_number(), event: event.clone() }];
             // That the disk is full must not stop what the event is about.
-            database.keep_soon(vec![Row::Event { number: history.take_number(), event: event.clone() }]);
+            match self.before_a_row {
+                true => database.keep_soon(rows),
+                false => database.keep(rows).forget(),
+            }
         }
         let event = history.keep(event);
         self.send(&mut history, event);
@@ -101,12 +107,18 @@ impl Events {
         }
     }
 
+    /// The same events, for those that the row of what they are about follows at once: they are written with it.
+    pub(crate) fn before_a_row(&self) -> Self {
+        Self { before_a_row: true, ..self.clone() }
+    }
+
     /// Plans an event of a container, to be saved with what it is about and published after that.
     pub(crate) fn plan_container(&self, record: &Record, action: &str) -> Planned {
         let actor = container_actor(record, &[]);
         let time = Timestamp::now();
         let event = Event { kind: ResourceKind::Container, action: action.to_owned(), actor, time };
-        Planned { number: lock(&self.history).take_number(), event }
+        let number = self.database.as_ref().map(|_| lock(&self.history).take_number());
+        Planned { number, event }
     }
 
     /// Publishes an event whose row is saved.

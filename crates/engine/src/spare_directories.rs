@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::ContainerId;
+use model::{ContainerId, NetworkMode};
 
 use crate::container::{Container, Phase, Purpose};
 use crate::disposal::delete_tree;
@@ -48,6 +48,14 @@ impl SpareDirectories {
         let record = container.record();
         let is_over = container.purpose == Purpose::Step && record.phase == Phase::Exited;
         if !is_over || record.settings.host.storage_options.is_some() {
+            return;
+        }
+        let host = &record.settings.host;
+        let shares_files = host.mounts.iter().flatten().next().is_some()
+            || host.binds.iter().flatten().next().is_some()
+            || host.network_mode == NetworkMode::Host;
+        // It may have handed a descriptor of its files to somebody in the same directory or network.
+        if shares_files {
             return;
         }
         // What became no layer may be large: it is deleted as that of any other container.

@@ -3,7 +3,7 @@
 mod support;
 
 use model::Signal;
-use shim_protocol::{FailureKind, Notice, Request, ShimProcesses};
+use shim_protocol::{FailureKind, Notice, Request};
 use support::*;
 
 #[test]
@@ -58,15 +58,13 @@ fn a_program_that_is_missing_fails_the_start() {
 fn a_start_can_be_given_up() {
     let place = Place::new();
     let mut daemon = Daemon::spawn(&place, &place.spec("echo never"));
-    daemon.wait(|notice| matches!(notice, Notice::Created { .. }));
-    let text = std::fs::read(place.run().processes()).unwrap();
-    let processes: ShimProcesses = serde_json::from_slice(&text).unwrap();
-    let init = processes.init.unwrap();
+    let created = daemon.wait(|notice| matches!(notice, Notice::Created { .. }));
+    let Notice::Created { init, cgroups } = created else { unreachable!() };
     assert!(sys::process::is_alive(init.pid, init.start_time));
     daemon.ask(Request::Release, None).unwrap();
     daemon.gone();
     assert!(!sys::process::is_alive(init.pid, init.start_time));
-    assert!(processes.cgroups.iter().all(|cgroup| !cgroup.exists()), "{:?}", processes.cgroups);
+    assert!(!cgroups.is_empty() && cgroups.iter().all(|cgroup| !cgroup.exists()), "{cgroups:?}");
     assert!(place.logged().is_empty());
 }
 

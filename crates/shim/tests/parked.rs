@@ -19,6 +19,15 @@ fn held_networks(pid: u32) -> usize {
     targets.filter(|target| target.to_string_lossy().starts_with("net:")).count()
 }
 
+/// Waits until it is so.
+fn until(mut is_so: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + TIMEOUT;
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "it never came");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 fn command_of(pid: u32) -> String {
     String::from_utf8(std::fs::read(format!("/proc/{pid}/cmdline")).unwrap()).unwrap()
 }
@@ -29,7 +38,8 @@ fn a_parked_shim_makes_the_container_that_it_gets() {
         let place = Place::new();
         let mut daemon = Daemon::park(&place, kind);
         let shim = daemon.shim.unwrap();
-        assert!(command_of(shim).starts_with(&format!("berth-shim\0{kind}\0 ")));
+        // It has executed when it was started; the kernel shows what a moment later.
+        until(|| command_of(shim).starts_with(&format!("berth-shim\0{kind}\0 ")));
         daemon.give(&place, &place.spec("echo fine; sleep 600"));
         let (created, namespace) = daemon.wait_for(|notice| matches!(notice, Notice::Created { .. }));
         assert!(namespace.is_some());
@@ -40,11 +50,7 @@ fn a_parked_shim_makes_the_container_that_it_gets() {
         assert_ne!(network_of(init.pid), network_of(shim));
         assert_eq!(network_of(shim), network_of(std::process::id()), "{kind}: it is where it was");
         assert_eq!(held_networks(shim), 0, "{kind}: only the container holds its network");
-        let until = std::time::Instant::now() + TIMEOUT;
-        while place.logged() != ["out:fine\n"] {
-            assert!(std::time::Instant::now() < until, "{:?}", place.logged());
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        until(|| place.logged() == ["out:fine\n"]);
         daemon.ask(Request::Signal(model::Signal::KILL), None).unwrap();
         assert_eq!(daemon.finish().code, 137);
     }

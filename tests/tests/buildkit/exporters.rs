@@ -51,24 +51,26 @@ fn a_directory_has_what_the_image_has() {
     archive.append_data(&mut header, "old", &b"old"[..]).expect("a file");
     let archive = archive.into_inner().expect("an archive");
     let dockerfile = "FROM busybox AS made\nRUN mkdir /r && cd /r && truncate -s 1M hole && echo end >> hole && \
-        echo two > one && ln one two && ln -s one link && mkfifo pipe\n\
+        echo two > one && ln one two && mkdir a && ln one a/f && ln -s one link && mkfifo pipe\n\
         FROM scratch\nADD a.tar /\nCOPY --from=made /r /\n";
     let offers = Offers::of(dockerfile, &[("a.tar", &archive)]);
     let built = run(Order::of(offers, "x").exporters(&[("local", &[])]).run(engine.socket()));
     built.result.as_ref().expect("a build");
     let directory = &built.received.directory;
     let names: Vec<_> = directory.iter().map(|(stat, _)| String::from_utf8_lossy(&stat.path)).collect();
-    assert_eq!(names, ["hole", "link", "old", "one", "pipe", "two"]);
-    let (hole, content) = &directory[0];
+    assert_eq!(names, ["a", "a/f", "hole", "link", "old", "one", "pipe", "two"]);
+    let (hole, content) = &directory[2];
     assert_eq!((hole.size, content.len()), ((1 << 20) + 4, (1 << 20) + 4));
     assert!(content.ends_with(b"\0end\n") && content[..1 << 20].iter().all(|byte| *byte == 0));
-    assert_eq!(directory[1].0.link, b"one");
-    let (old, content) = &directory[2];
+    assert_eq!(directory[3].0.link, b"one");
+    let (old, content) = &directory[4];
     assert_eq!((old.user, old.group, old.mode, content.as_slice()), (7, 8, 1 << 23 | 0o750, &b"old"[..]));
     assert_eq!(old.attributes.get("user.foo").map(Vec::as_slice), Some(&b"bar"[..]));
     assert_eq!(old.modified, -5_000_250_000_000);
-    assert_eq!(directory[3].1, b"two\n");
-    assert_eq!(directory[5].0.link, b"one", "a further name of a file");
+    assert_eq!(directory[1].1, b"two\n");
+    for further in [&directory[5], &directory[7]] {
+        assert_eq!(further.0.link, b"a/f", "further names of a file come behind the one that they name");
+    }
     engine.forget_builds();
 }
 

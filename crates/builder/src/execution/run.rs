@@ -55,10 +55,12 @@ impl Build<'_> {
             return Ok(store.copy_layer(&changes()?, &below)?);
         }
         let place = thread::scope(|scope| {
-            let preparing = scope.spawn(|| store.prepare_layer());
+            let preparing =
+                thread::Builder::new().name("layer".to_owned()).spawn_scoped(scope, || store.prepare_layer());
             self.execute(container, shown)?;
-            // A thread that is lost has made nothing.
-            Ok::<_, BuildError>(preparing.join().unwrap_or_else(|_| store.prepare_layer())?)
+            // A thread that was not to be had, or is lost, has made nothing.
+            let prepared = preparing.ok().and_then(|preparing| preparing.join().ok());
+            Ok::<_, BuildError>(prepared.unwrap_or_else(|| store.prepare_layer())?)
         })?;
         Ok(store.adopt_layer_into(place, &changes()?, &below)?.finish()?)
     }

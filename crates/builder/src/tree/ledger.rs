@@ -18,6 +18,9 @@ const LEAST_KEPT: usize = 256;
 /// As many names are remembered of one layer.
 const NAMES_LIMIT: usize = 50_000;
 
+/// The mark of a directory; the digest of no file.
+const DIRECTORY: [u8; 32] = [0; 32];
+
 /// What is at each path of a layer: the digest of all that makes up a file with one name; nothing of anything else.
 pub(crate) type Marks = HashMap<Box<[u8]>, Option<[u8; 32]>>;
 
@@ -72,13 +75,16 @@ impl Ledger {
         if self.is_full {
             return false;
         }
-        let mark = content.and_then(|content| mark(node, content));
+        let is_directory = node.is_directory();
+        let mark =
+            if is_directory { Some(DIRECTORY) } else { content.and_then(|content| mark(node, content)) };
         let key: Box<[u8]> = path.as_os_str().as_bytes().into();
         let before = self.base.as_ref().and_then(|base| base.marks.get(&key));
-        self.met += usize::from(before.is_some());
-        let is_kept = mark.is_some() && before == Some(&mark);
+        // What is no directory in the base would hide what layers below it have in a directory here.
+        self.met += usize::from(before.is_some_and(|before| !is_directory || *before == mark));
+        let is_kept = !is_directory && mark.is_some() && before == Some(&mark);
         self.marks.insert(key, mark);
-        if mark.is_some() {
+        if mark.is_some() && !is_directory {
             let list = if is_kept { &mut self.kept } else { &mut self.made };
             list.push(Copied { path, source: source.to_owned(), node: node.clone() });
         }

@@ -143,7 +143,7 @@ impl Files {
 }
 
 impl Walk<'_> {
-    /// Hands every entry to `add`, however deep it is.
+    /// Hands every entry to `add`, however deep it is, in the order in which they are sent: a link comes behind what it names.
     fn run(&mut self, add: &mut dyn FnMut(PathBuf, FoundEntry) -> Result<(), Status>) -> Result<(), Status> {
         if !self.top.as_os_str().is_empty() {
             let stat = directory_stat(self.top);
@@ -152,20 +152,25 @@ impl Walk<'_> {
         let unread = |error: engine::builder::TreeError| {
             Status::new(Code::Internal, format!("cannot read the image: {error}"))
         };
-        let mut waiting = vec![PathBuf::new()];
-        while let Some(directory) = waiting.pop() {
+        let files = self.files;
+        let below = |directory: &Path| {
+            let names = files.names_in(directory).map_err(unread)?;
+            let mut paths: Vec<PathBuf> = names.into_iter().map(|name| directory.join(name)).collect();
+            // The last is taken first.
+            paths.sort_unstable_by(|one, other| other.cmp(one));
+            Ok(paths)
+        };
+        let mut waiting = below(Path::new(""))?;
+        while let Some(path) = waiting.pop() {
             if self.cancellation.is_cancelled() {
                 return Err(Status::cancelled());
             }
-            for name in self.files.names_in(&directory).map_err(unread)? {
-                let path = directory.join(name);
-                let Some((node, location)) = self.files.node_at(&path).map_err(unread)? else { continue };
-                let entry = self.entry(&path, &node, location);
-                if node.kind == NodeKind::Directory {
-                    waiting.push(path.clone());
-                }
-                add(self.top.join(path), entry)?;
+            let Some((node, location)) = files.node_at(&path).map_err(unread)? else { continue };
+            let entry = self.entry(&path, &node, location);
+            if node.kind == NodeKind::Directory {
+                waiting.extend(below(&path)?);
             }
+            add(self.top.join(path), entry)?;
         }
         Ok(())
     }

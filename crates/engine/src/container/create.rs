@@ -175,9 +175,11 @@ impl Creator {
     ) -> Result<ContainerId, Error> {
         let save = |record: &Record, volumes: &[VolumeRow]| {
             let record = Arc::new(record.clone());
-            let event = self.events.plan_container(&record, "create");
+            // Behind those of its volumes, which come when they are saved.
+            let event = volumes.is_empty().then(|| self.events.plan_container(&record, "create"));
             let mut rows = rows_of(volumes);
-            rows.extend([Row::Container(Arc::clone(&record)), event.row()]);
+            rows.push(Row::Container(Arc::clone(&record)));
+            rows.extend(event.as_ref().and_then(Planned::row));
             let container = Container::new(record, Arc::clone(&self.database), purpose);
             let showing = self.showing(container, volumes.to_vec(), event);
             self.database.write_then(rows, durability, showing).wait_blocking()
@@ -202,13 +204,16 @@ impl Creator {
         &self,
         container: Arc<Container>,
         volumes: Vec<VolumeRow>,
-        event: Planned,
+        event: Option<Planned>,
     ) -> impl FnOnce() + Send + use<> {
         let (directory, events) = (Arc::clone(&self.directory), Arc::clone(&self.events));
         let service = Arc::clone(&self.volumes);
         move || {
             show_saved(&service, &volumes);
-            events.publish(event);
+            match event {
+                Some(event) => events.publish(event),
+                None => events.emit_container(&container.record(), "create", &[]),
+            }
             directory.insert(container);
         }
     }

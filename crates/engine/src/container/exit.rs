@@ -170,9 +170,10 @@ impl Supervisor {
         let record = container.publish(change);
         let seconds = record.finished_at.since(record.started_at).as_secs();
         let attributes = [("exitCode", exit.code.to_string()), ("execDuration", seconds.to_string())];
-        self.events.emit_container(&record, "die", &attributes);
+        let events = self.events.before_a_row();
+        events.emit_container(&record, "die", &attributes);
         if out_of_memory && !reported {
-            self.events.emit_container(&record, "oom", &[]);
+            events.emit_container(&record, "oom", &[]);
         }
         self.networking.disconnect_network(container).await;
         drop(ending);

@@ -123,10 +123,10 @@ impl Freezer {
 
     /// Thaws a container that is asked to end: frozen, it would take no notice of that.
     pub(crate) async fn thaw_to_end(&self, container: &Container) {
+        let _order = container.transition.lock().await;
         let is_clients = container.record().is_paused_by_client();
-        self.thaw(container).await;
-        let record = container.record();
-        if is_clients && !record.is_paused() {
+        let thawed = self.thaw_in_order(container).await;
+        if let Some(record) = thawed.filter(|record| is_clients && record.is_running()) {
             self.events.emit_container(&record, "unpause", &[]);
         }
     }
@@ -134,12 +134,17 @@ impl Freezer {
     /// Thaws a container that work has frozen.
     pub(crate) async fn thaw(&self, container: &Container) {
         let _order = container.transition.lock().await;
+        self.thaw_in_order(container).await;
+    }
+
+    /// The caller holds its lock. Gives what it is when it was thawed.
+    async fn thaw_in_order(&self, container: &Container) -> Option<Arc<Record>> {
         let record = container.record();
-        if (record.is_paused() || (record.is_running() && record.frozen_for_work))
-            && let Err(error) = self.switch(container, Command::Unpause).await
-        {
-            tracing::warn!("cannot thaw container {}: {error}", container.id());
+        if !record.is_paused() && !(record.is_running() && record.frozen_for_work) {
+            return None;
         }
+        let switched = self.switch(container, Command::Unpause).await;
+        switched.inspect_err(|error| tracing::warn!("cannot thaw container {}: {error}", container.id())).ok()
     }
 
     /// Makes a container that is taken over what its record says: the last daemon may have died between

@@ -141,7 +141,7 @@ impl Remover {
         self.volumes.release(&record, kept, |mut gone| {
             gone.push(Row::NoExecs(record.id.clone()));
             let event = self.events.plan_container(&record, "destroy");
-            gone.push(event.row());
+            gone.extend(event.row());
             container.delete_row(gone)?;
             undelivered = Some(self.events.publish_after_answer(event));
             self.networking.forget_links_to(&record.id);

@@ -220,7 +220,7 @@ impl Starter {
             record.cgroups = gate.cgroups;
         });
         self.lookup.volumes.events.emit_mounts(&record);
-        self.events.emit_container(&record, "start", &[]);
+        self.events.before_a_row().emit_container(&record, "start", &[]);
         self.networking.refresh_links_to(&record);
         // With its events, in one step. After a crash of the daemon the next one finds when it was started; a failure is
         // retried.

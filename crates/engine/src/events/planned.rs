@@ -7,13 +7,14 @@ use crate::store::Row;
 /// An event with its number, which nobody knows yet.
 #[derive(Debug)]
 pub(crate) struct Planned {
-    pub(super) number: u64,
+    /// `None` where events are not saved.
+    pub(super) number: Option<u64>,
     pub(super) event: Event,
 }
 
 impl Planned {
-    /// What is written of it.
-    pub(crate) fn row(&self) -> Row {
-        Row::Event { number: self.number, event: self.event.clone() }
+    /// What is written of it, where events are saved.
+    pub(crate) fn row(&self) -> Option<Row> {
+        self.number.map(|number| Row::Event { number, event: self.event.clone() })
     }
 }

@@ -88,7 +88,7 @@ async fn an_event_that_waits_for_its_answer_is_past_at_once_and_live_once_in_ord
     let time = Timestamp::now();
     let event =
         Event { kind: ResourceKind::Container, action: "destroy".to_owned(), actor: actor("removed"), time };
-    let undelivered = events.publish_after_answer(Planned { number: 0, event });
+    let undelivered = events.publish_after_answer(Planned { number: None, event });
     events.emit(ResourceKind::Container, "create", actor("last"));
     assert_eq!(ids([&listener.try_recv().expect("the first")]), ["first"]);
     assert!(listener.try_recv().is_err(), "it waits, and what is behind it");

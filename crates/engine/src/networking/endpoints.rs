@@ -130,7 +130,7 @@ impl Networking {
                 }
                 for endpoint in &container.record().endpoints {
                     if let Ok(entry) = self.registry.of_endpoint(endpoint) {
-                        entry.emit(&self.events, "connect", Some(&record.id));
+                        entry.emit(&self.events.before_a_row(), "connect", Some(&record.id));
                     }
                 }
                 Ok(())
@@ -210,7 +210,7 @@ impl Networking {
             if self.leave(container.id(), endpoint)
                 && let Ok(entry) = self.registry.of_endpoint(endpoint)
             {
-                entry.emit(&self.events, "disconnect", Some(container.id()));
+                entry.emit(&self.events.before_a_row(), "disconnect", Some(container.id()));
             }
         }
     }

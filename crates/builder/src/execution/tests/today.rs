@@ -159,7 +159,7 @@ fn parents_have_the_rights_and_the_owners_that_they_have_in_the_source() {
         archive.entry(name, tar::EntryType::Directory, |header| header.set_mode(mode), b"")
     };
     let archive = directory(directory(Archive::new(), "d/", 0o700), "d/q/", 0o2750).file("d/q/f", "1");
-    let dockerfile = "FROM base AS made\nRUN mkdir -p /p/q; echo 1 > /p/q/f; chmod 700 /p\nFROM base\n\
+    let dockerfile = "FROM base AS made\nRUN mkdir /p; mkdir /p/q; echo 1 > /p/q/f; chmod /p\nFROM base\n\
         COPY --parents d/q/f /a/\nCOPY --parents --chown=5:6 d/q/f /b/\nCOPY --parents --chmod=640 d/q/f /c/\n\
         COPY --parents d/./q/f /d/\nCOPY --parents d/q/f /a/\nCOPY --parents --from=made /p/q/f /e/\n";
     let built =
