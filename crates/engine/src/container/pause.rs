@@ -140,7 +140,8 @@ impl Freezer {
     /// The caller holds its lock. Gives what it is when it was thawed.
     async fn thaw_in_order(&self, container: &Container) -> Option<Arc<Record>> {
         let record = container.record();
-        if !record.is_paused() && !(record.is_running() && record.frozen_for_work) {
+        let is_frozen = record.is_paused() || (record.is_running() && record.frozen_for_work);
+        if !is_frozen {
             return None;
         }
         let switched = self.switch(container, Command::Unpause).await;
