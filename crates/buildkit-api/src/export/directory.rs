@@ -153,7 +153,7 @@ impl Walk<'_> {
             Status::new(Code::Internal, format!("cannot read the image: {error}"))
         };
         let files = self.files;
-        let below = |directory: &Path| {
+        let below = |directory: &Path| -> Result<Vec<PathBuf>, Status> {
             let names = files.names_in(directory).map_err(unread)?;
             let mut paths: Vec<PathBuf> = names.into_iter().map(|name| directory.join(name)).collect();
             // The last is taken first.
