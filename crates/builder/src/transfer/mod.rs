@@ -7,6 +7,7 @@ pub(crate) mod download;
 mod error;
 mod image;
 mod place;
+mod placement;
 mod select;
 mod source;
 mod sum;
@@ -16,7 +17,8 @@ mod tests;
 pub(crate) use cancellable::Cancellable;
 pub use error::TransferError;
 pub(crate) use image::{ImageTree, hash_file};
-pub(crate) use place::{Dressing, Placement, Sources, place};
+pub(crate) use place::place;
+pub(crate) use placement::{Dressing, Placement, Sources};
 pub(crate) use select::{
     Inline, Item, Outside, Parent, Remote, Selected, is_left_out, matching, resolve, select,
     select_with_parents,

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::time::Duration;
 
-use model::ExecId;
+use model::{ExecId, ProcessReference};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::service::Pods;
@@ -99,28 +99,30 @@ impl Pods {
     pub async fn connect(&self, reference: &str, port: u16) -> Result<TcpStream, Error> {
         let sandbox = self.sandbox(reference)?;
         let process = sandbox.phase.process().ok_or_else(|| Error::NotRunning(reference.to_owned()))?;
-        let connect = move || {
-            let open = |pid: &str| {
-                let path = std::path::PathBuf::from(format!("/proc/{pid}/ns/net"));
-                File::open(&path).map_err(file_error("open", &path))
-            };
-            let (namespace, home) = (open(&process.pid.to_string())?, open("thread-self")?);
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let failed = |source| Error::refused(format!("cannot connect to {address} in the pod: {source}"));
-            let connected = sys::network_namespace::within(namespace.as_fd(), home.as_fd(), || {
-                let connect = |address| std::net::TcpStream::connect_timeout(&address, TIMEOUT);
-                // A server may listen at one of the two alone.
-                connect(address)
-                    .or_else(|error| connect((Ipv6Addr::LOCALHOST, port).into()).map_err(|_| error))
-            });
-            let connection = connected.and_then(|connected| connected).map_err(failed)?;
-            connection.set_nonblocking(true).map_err(failed)?;
-            Ok::<_, Error>(connection)
-        };
-        let connection = crate::outcome::joined(tokio::task::spawn_blocking(connect).await)??;
+        let connection =
+            crate::outcome::joined(tokio::task::spawn_blocking(move || connect_in(process, port)).await)??;
         let failed = |source| Error::refused(format!("cannot use the connection to port {port}: {source}"));
         TcpStream::from_std(connection).map_err(failed)
     }
+}
+
+/// Connects to a port at the loopback addresses of a process's network.
+fn connect_in(process: ProcessReference, port: u16) -> Result<std::net::TcpStream, Error> {
+    let open = |pid: &str| {
+        let path = std::path::PathBuf::from(format!("/proc/{pid}/ns/net"));
+        File::open(&path).map_err(file_error("open", &path))
+    };
+    let (namespace, home) = (open(&process.pid.to_string())?, open("thread-self")?);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let failed = |source| Error::refused(format!("cannot connect to {address} in the pod: {source}"));
+    let connected = sys::network_namespace::within(namespace.as_fd(), home.as_fd(), || {
+        let connect = |address| std::net::TcpStream::connect_timeout(&address, TIMEOUT);
+        // A server may listen at one of the two alone.
+        connect(address).or_else(|error| connect((Ipv6Addr::LOCALHOST, port).into()).map_err(|_| error))
+    });
+    let connection = connected.and_then(|connected| connected).map_err(failed)?;
+    connection.set_nonblocking(true).map_err(failed)?;
+    Ok(connection)
 }
 
 /// A connection to a shim: our end, and the end that it gets.

@@ -6,10 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::Connection;
-
-use super::database::{LENDING_VERSION, Stored, signed};
-use super::index::{Base, LayerRecord};
+use super::index::Base;
 use super::{Layer, LayerKey, Store};
 use crate::Error;
 use crate::layer::{self, DIFF};
@@ -50,29 +47,6 @@ impl Store {
         }
         directories
     }
-}
-
-/// Records a layer, and which one lends it files.
-pub(super) fn insert_layer(
-    connection: &mut Connection,
-    key: &str,
-    layer: &LayerRecord,
-    boot: &str,
-) -> rusqlite::Result<()> {
-    let values = (key, Stored(layer.diff_id), signed(layer.size), signed(layer.tar_size), boot);
-    const INSERT: &str = "INSERT INTO layers (key, diff_id, size, tar_size, boot) VALUES (?, ?, ?, ?, ?)";
-    let Some(base) = &layer.base else {
-        return connection.prepare_cached(INSERT)?.execute(values).map(drop);
-    };
-    let transaction = connection.transaction()?;
-    transaction.prepare_cached(INSERT)?.execute(values)?;
-    transaction.prepare_cached("INSERT INTO layer_bases VALUES (?, ?, ?)")?.execute((
-        key,
-        &*base.key,
-        signed(base.shared),
-    ))?;
-    transaction.pragma_update(None, "user_version", LENDING_VERSION)?;
-    transaction.commit()
 }
 
 impl super::Shared {

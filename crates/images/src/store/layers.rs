@@ -7,8 +7,9 @@ use std::sync::Arc;
 use model::Digest;
 
 use super::index::{Base, LayerRecord};
+use super::layer_rows::insert_layer;
 use super::place::Place;
-use super::{LayerKey, Shared, Store, bases, random_name};
+use super::{LayerKey, Shared, Store, random_name};
 use crate::Error;
 use crate::budget::Budget;
 use crate::layer::{self, DIFF};
@@ -222,7 +223,7 @@ impl Store {
             doomed: false,
             unsettled: true,
         };
-        bases::insert_layer(&mut database, &key, &record, &self.shared.boot)
+        insert_layer(&mut database, &key, &record, &self.shared.boot)
             .map_err(Error::database("record a layer"))?;
         place.kept = true;
         let base = record.base.as_ref().map(|base| Arc::clone(&base.key));

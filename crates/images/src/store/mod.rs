@@ -24,6 +24,7 @@ mod images;
 mod index;
 mod kept;
 mod layer_blobs;
+mod layer_rows;
 mod layers;
 mod log;
 mod name;

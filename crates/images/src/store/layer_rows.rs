@@ -1,0 +1,29 @@
+//! The rows of layers in the database.
+
+use rusqlite::Connection;
+
+use super::database::{LENDING_VERSION, Stored, signed};
+use super::index::LayerRecord;
+
+/// Records a layer, and which one lends it files.
+pub(super) fn insert_layer(
+    connection: &mut Connection,
+    key: &str,
+    layer: &LayerRecord,
+    boot: &str,
+) -> rusqlite::Result<()> {
+    let values = (key, Stored(layer.diff_id), signed(layer.size), signed(layer.tar_size), boot);
+    const INSERT: &str = "INSERT INTO layers (key, diff_id, size, tar_size, boot) VALUES (?, ?, ?, ?, ?)";
+    let Some(base) = &layer.base else {
+        return connection.prepare_cached(INSERT)?.execute(values).map(drop);
+    };
+    let transaction = connection.transaction()?;
+    transaction.prepare_cached(INSERT)?.execute(values)?;
+    transaction.prepare_cached("INSERT INTO layer_bases VALUES (?, ?, ?)")?.execute((
+        key,
+        &*base.key,
+        signed(base.shared),
+    ))?;
+    transaction.pragma_update(None, "user_version", LENDING_VERSION)?;
+    transaction.commit()
+}
