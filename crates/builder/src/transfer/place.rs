@@ -3,12 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use images::registry::Cancellation;
-
 use super::placement::{Dressing, Placement, Sources};
 use super::{Given, Inline, Item, Parent, Remote, Selected, Source, TransferError, archive, is_left_out};
 use crate::context::Watched;
-use crate::dockerfile::TransferVerb;
+use crate::dockerfile::{Permissions, TransferVerb};
 use crate::tree::{
     Content, FileSource, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError,
     Upper, Walk,
