@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::bounded_read;
+use crate::{bounded_read, in_root};
 
 /// Bytes of a file of users or groups that are read; real ones are a thousandth of it.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -23,12 +23,11 @@ const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 /// # Errors
 /// What openat2(2) and read(2) fail with.
 pub fn read(root: impl AsFd, path: &Path) -> io::Result<String> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut opened = None;
     // First as a mere path; it may be another file by the time that it is opened for reading.
     for flags in [OFlags::PATH, reading] {
-        let file = match openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        let file = match in_root::open(&root, path, flags) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
             other => other?,
         };

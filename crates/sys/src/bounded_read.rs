@@ -12,9 +12,9 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
-use crate::pseudo_file_system;
+use crate::{in_root, pseudo_file_system};
 
 /// Why a file was not read, as the source of an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,9 +49,7 @@ impl From<Refusal> for io::Error {
 /// # Errors
 /// What openat2(2) fails with, [`Refusal::NotRegular`] or [`Refusal::NotStored`].
 pub fn open_beneath(root: impl AsFd, path: &Path) -> io::Result<File> {
-    // openat2(2): with RESOLVE_IN_ROOT an absolute path begins at the root.
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    stored(openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?)
+    stored(in_root::open(root, path, OFlags::PATH)?)
 }
 
 /// Opens a regular file in a directory that the caller owns: a symbolic link in its place is refused.

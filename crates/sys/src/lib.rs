@@ -13,6 +13,7 @@ pub mod execute;
 pub mod file_owner;
 pub mod filesystem;
 pub mod held_mount;
+mod in_root;
 pub mod inet;
 pub mod init_signals;
 pub mod local_time;

@@ -1,0 +1,56 @@
+//! Opens paths to which a directory is the root of the file system, openat2(2).
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+
+/// How often the kernel may be unsure before that is an error.
+const ATTEMPTS: u32 = 128;
+
+/// Opens a path as a process with this root would see it: symbolic links and `..` never lead out of it.
+///
+/// # Errors
+/// What openat2(2) fails with.
+pub(crate) fn open(root: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let mut attempts = 1;
+    loop {
+        match openat2(root.as_fd(), path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            // A rename elsewhere on the host raced with the resolution of "..".
+            Err(Errno::AGAIN | Errno::INTR) if attempts < ATTEMPTS => attempts += 1,
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn renames_elsewhere_stop_nothing() {
+        let directory = std::env::temp_dir().join(format!("berth-in-root-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("a/b")).expect("directories");
+        let (one, other) = (directory.join("one"), directory.join("other"));
+        std::fs::create_dir(&one).expect("a directory");
+        let root = std::fs::File::open(directory.join("a")).expect("a directory");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::rename(&one, &other).expect("a rename");
+                    std::fs::rename(&other, &one).expect("a rename");
+                }
+            });
+            let opened =
+                (0..20_000).try_for_each(|_| open(&root, Path::new("b/../../b"), OFlags::PATH).map(drop));
+            done.store(true, Ordering::Relaxed);
+            opened.expect("it is there");
+        });
+        std::fs::remove_dir_all(&directory).expect("removed");
+    }
+}
