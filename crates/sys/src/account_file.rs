@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::{bounded_read, in_root};
+use crate::{bounded_read, confined};
 
 /// Bytes of a file of users or groups that are read; real ones are a thousandth of it.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -27,7 +27,7 @@ pub fn read(root: impl AsFd, path: &Path) -> io::Result<String> {
     let mut opened = None;
     // First as a mere path; it may be another file by the time that it is opened for reading.
     for flags in [OFlags::PATH, reading] {
-        let file = match in_root::open(&root, path, flags) {
+        let file = match confined::open(&root, path, flags, confined::IN_ROOT) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(String::new()),
             other => other?,
         };

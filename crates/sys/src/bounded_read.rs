@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 
-use crate::{in_root, pseudo_file_system};
+use crate::{confined, pseudo_file_system};
 
 /// Why a file was not read, as the source of an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,7 @@ impl From<Refusal> for io::Error {
 /// # Errors
 /// What openat2(2) fails with, [`Refusal::NotRegular`] or [`Refusal::NotStored`].
 pub fn open_beneath(root: impl AsFd, path: &Path) -> io::Result<File> {
-    stored(in_root::open(root, path, OFlags::PATH)?)
+    stored(confined::open(root, path, OFlags::PATH, confined::IN_ROOT)?)
 }
 
 /// Opens a regular file in a directory that the caller owns: a symbolic link in its place is refused.

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use sys::confined;
 
 /// What is made where nothing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,7 @@ impl Root {
 
     /// Opens a file beneath the root.
     pub(crate) fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        open(&self.0, path, flags, resolve)
+        confined::open(&self.0, path, flags, confined::IN_ROOT)
     }
 
     /// Opens a place; makes it and the directories above it when missing.
@@ -129,29 +129,12 @@ fn names(path: &Path) -> VecDeque<OsString> {
 
 /// Opens without following any link on the way.
 pub(crate) fn open_beneath(directory: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    open(directory, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+    confined::open(directory, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
 /// Opens a place for its name only; links lead within the directory or nowhere.
 pub(crate) fn open_within(directory: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
-    open(directory, path, OFlags::PATH, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
-}
-
-/// openat2(2) gives EAGAIN when a rename elsewhere made it unsure.
-fn open(
-    directory: impl AsFd,
-    path: &Path,
-    flags: OFlags,
-    resolve: ResolveFlags,
-) -> rustix::io::Result<OwnedFd> {
-    let mut attempts = 0;
-    loop {
-        let flags = flags | OFlags::CLOEXEC;
-        match rustix::fs::openat2(directory.as_fd(), path, flags, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) if attempts < 128 => attempts += 1,
-            other => return other,
-        }
-    }
+    confined::open(directory, path, OFlags::PATH, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
 }
 
 fn child_directory(parent: BorrowedFd<'_>, name: &OsStr, make: bool) -> rustix::io::Result<OwnedFd> {

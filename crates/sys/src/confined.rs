@@ -1,4 +1,4 @@
-//! Opens paths to which a directory is the root of the file system, openat2(2).
+//! Opens paths that never lead out of a directory, openat2(2).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -6,18 +6,25 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
-/// How often the kernel may be unsure before that is an error.
+/// How often a path that the kernel was unsure of is tried again.
 const ATTEMPTS: u32 = 128;
 
-/// Opens a path as a process with this root would see it: symbolic links and `..` never lead out of it.
+/// How a process with the directory as its root sees a path: an absolute one, symbolic links and `..` begin or end there.
+pub const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// Opens a path below a directory, resolved as `resolve` says.
 ///
 /// # Errors
 /// What openat2(2) fails with.
-pub(crate) fn open(root: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let mut attempts = 1;
+pub fn open(
+    directory: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let mut attempts = 0;
     loop {
-        match openat2(root.as_fd(), path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        match openat2(directory.as_fd(), path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             // A rename elsewhere on the host raced with the resolution of "..".
             Err(Errno::AGAIN | Errno::INTR) if attempts < ATTEMPTS => attempts += 1,
             other => return other,
@@ -33,7 +40,7 @@ mod tests {
 
     #[test]
     fn renames_elsewhere_stop_nothing() {
-        let directory = std::env::temp_dir().join(format!("berth-in-root-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("berth-confined-{}", std::process::id()));
         std::fs::create_dir_all(directory.join("a/b")).expect("directories");
         let (one, other) = (directory.join("one"), directory.join("other"));
         std::fs::create_dir(&one).expect("a directory");
@@ -46,8 +53,8 @@ mod tests {
                     std::fs::rename(&other, &one).expect("a rename");
                 }
             });
-            let opened =
-                (0..20_000).try_for_each(|_| open(&root, Path::new("b/../../b"), OFlags::PATH).map(drop));
+            let opened = (0..20_000)
+                .try_for_each(|_| open(&root, Path::new("b/../../b"), OFlags::PATH, IN_ROOT).map(drop));
             done.store(true, Ordering::Relaxed);
             opened.expect("it is there");
         });
