@@ -39,7 +39,7 @@ impl Supervisor {
             self.shared.daemon.flush(&self.shared.poller);
         }
         if event.readable || event.hung_up {
-            while let Some(incoming) = self.shared.daemon.receive() {
+            while let Some(incoming) = self.shared.daemon.receive(&self.shared.poller) {
                 match incoming {
                     Incoming::Request(envelope, descriptor) => self.answer(envelope, descriptor),
                     Incoming::Unsupported(number) => self.refuse_unknown(number),

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use shim_protocol::{
     Envelope, Failure, FailureKind, MAXIMUM_MESSAGE, Notice, PROTOCOL, Pieces, Received, UNNUMBERED, packets,
@@ -28,11 +29,18 @@ pub(crate) enum Incoming {
     Unsupported(u64),
 }
 
+/// The socket at which daemons arrive.
+struct Listener {
+    socket: OwnedFd,
+    path: PathBuf,
+    /// What the path names, as long as it is this socket.
+    file: Option<(u64, u64)>,
+}
+
 /// The connection to the daemon, and the socket at which the next one arrives.
 pub(crate) struct Daemon {
     connection: Option<OwnedFd>,
-    listener: Option<OwnedFd>,
-    path: PathBuf,
+    listener: Option<Listener>,
     waiting: VecDeque<Packet>,
     /// Whether the poller waits for room to send.
     blocked: bool,
@@ -45,13 +53,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Listens at a path and takes the connection that the shim was born with.
     pub(crate) fn new(connection: OwnedFd, path: PathBuf, poller: &Poller) -> io::Result<Self> {
-        let listener = seqpacket::listen(&path)?;
-        seqpacket::set_nonblocking(&listener)?;
-        poller.add(&listener, Token::Listener.pack(), Interest::READ)?;
+        let socket = seqpacket::listen(&path)?;
+        seqpacket::set_nonblocking(&socket)?;
+        poller.add(&socket, Token::Listener.pack(), Interest::READ)?;
+        let file = file_at(&path);
         let mut daemon = Self {
             connection: None,
-            listener: Some(listener),
-            path,
+            listener: Some(Listener { socket, path, file }),
             waiting: VecDeque::new(),
             blocked: false,
             protocol: UNNUMBERED,
@@ -75,11 +83,9 @@ impl Daemon {
 
     /// Takes the next daemon in place of the present one; false when none is there.
     pub(crate) fn accept(&mut self, poller: &Poller) -> bool {
-        let Some(connection) = self.listener.as_ref().and_then(|listener| seqpacket::accept(listener).ok())
-        else {
-            return false;
-        };
-        self.disconnect();
+        let accepted = self.listener.as_ref().and_then(|listener| seqpacket::accept(&listener.socket).ok());
+        let Some(connection) = accepted else { return false };
+        self.disconnect(poller);
         self.take(connection, poller).is_ok()
     }
 
@@ -88,23 +94,29 @@ impl Daemon {
         self.connection.is_some()
     }
 
-    /// Ends the present connection.
-    pub(crate) fn disconnect(&mut self) {
-        self.connection = None;
+    /// Ends the present connection, also where a process that the shim has forked still holds it.
+    pub(crate) fn disconnect(&mut self, poller: &Poller) {
+        if let Some(connection) = self.connection.take() {
+            let _ = poller.remove(&connection);
+            let _ = seqpacket::shut_down(&connection);
+        }
         self.waiting.clear();
     }
 
-    /// Accepts no further connections.
-    pub(crate) fn stop_listening(&mut self) {
-        if self.listener.take().is_some() {
-            let _ = std::fs::remove_file(&self.path);
+    /// Accepts no further connections. The socket of the container's next shim, in the same place, stays.
+    pub(crate) fn stop_listening(&mut self, poller: &Poller) {
+        if let Some(listener) = self.listener.take() {
+            let _ = poller.remove(&listener.socket);
+            if listener.file.is_some() && file_at(&listener.path) == listener.file {
+                let _ = std::fs::remove_file(&listener.path);
+            }
         }
     }
 
     /// Ends everything.
-    pub(crate) fn close(&mut self) {
-        self.stop_listening();
-        self.disconnect();
+    pub(crate) fn close(&mut self, poller: &Poller) {
+        self.stop_listening(poller);
+        self.disconnect(poller);
     }
 
     /// The daemon has sent the protocol that it speaks.
@@ -115,14 +127,14 @@ impl Daemon {
     /// What the daemon has sent; `None` when there is nothing now. Ends the connection when the daemon is
     /// gone or sends what cannot be read. A daemon without a protocol number expects that of an unknown
     /// request too.
-    pub(crate) fn receive(&mut self) -> Option<Incoming> {
+    pub(crate) fn receive(&mut self, poller: &Poller) -> Option<Incoming> {
         loop {
             let received = seqpacket::receive(self.connection.as_ref()?, MAXIMUM_MESSAGE);
             let (packet, descriptor) = match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Ok(Some(received)) => received,
                 Ok(None) | Err(_) => {
-                    self.disconnect();
+                    self.disconnect(poller);
                     return None;
                 }
             };
@@ -130,7 +142,7 @@ impl Daemon {
                 Ok(Some(message)) => message,
                 Ok(None) => continue,
                 Err(_) => {
-                    self.disconnect();
+                    self.disconnect(poller);
                     return None;
                 }
             };
@@ -139,7 +151,7 @@ impl Daemon {
                 Received::Unknown { number } if self.protocol > UNNUMBERED => {
                     return Some(Incoming::Unsupported(number));
                 }
-                Received::Unknown { .. } | Received::Unreadable(_) => self.disconnect(),
+                Received::Unknown { .. } | Received::Unreadable(_) => self.disconnect(poller),
             }
             return None;
         }
@@ -164,7 +176,7 @@ impl Daemon {
         }
         self.flush(poller);
         if self.waiting.len() > MAXIMUM_WAITING {
-            self.disconnect();
+            self.disconnect(poller);
         }
     }
 
@@ -186,7 +198,7 @@ impl Daemon {
             match seqpacket::send(connection, packet, beside.as_ref().map(AsFd::as_fd)) {
                 Ok(()) => self.waiting.pop_front(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => return self.disconnect(),
+                Err(_) => return self.disconnect(poller),
             };
         }
         let blocked = !self.waiting.is_empty();
@@ -196,6 +208,11 @@ impl Daemon {
             self.blocked = blocked;
         }
     }
+}
+
+/// The file system and the inode of what a path names; nobody else gets them while the socket is open.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 #[cfg(test)]
@@ -239,7 +256,7 @@ mod tests {
 
     impl Drop for Ends {
         fn drop(&mut self) {
-            self.daemon.close();
+            self.daemon.close(&self.poller);
         }
     }
 
@@ -277,15 +294,42 @@ mod tests {
             seqpacket::send(&ends.socket, &packet, None).expect("a shim");
             assert!(ends.daemon.is_connected());
             if packet[0] == b')' {
-                let read = ends.daemon.receive();
+                let read = ends.daemon.receive(&ends.poller);
                 assert!(matches!(read, Some(Incoming::Unsupported(5))), "it is whole");
             } else {
-                assert!(ends.daemon.receive().is_none(), "only a piece");
+                assert!(ends.daemon.receive(&ends.poller).is_none(), "only a piece");
             }
         }
         let next = Envelope { number: 6, request: Request::Statistics };
         seqpacket::send(&ends.socket, &serde_json::to_vec(&next).expect("JSON"), None).expect("a shim");
-        let read = ends.daemon.receive();
+        let read = ends.daemon.receive(&ends.poller);
         assert!(matches!(read, Some(Incoming::Request(Envelope { number: 6, .. }, None))));
+    }
+
+    #[test]
+    fn a_connection_that_a_forked_process_holds_ends_with_the_next_daemon() {
+        let mut ends = Ends::new("forked", PROTOCOL);
+        let inherited = ends.daemon.connection.as_ref().expect("one").try_clone().expect("a copy");
+        let path = ends.daemon.listener.as_ref().expect("one").path.clone();
+        let next = seqpacket::connect(&path).expect("the shim listens");
+        assert!(ends.daemon.accept(&ends.poller));
+        let request = Envelope { number: 1, request: Request::Statistics };
+        let sent = seqpacket::send(&ends.socket, &serde_json::to_vec(&request).expect("JSON"), None);
+        assert!(sent.is_err(), "the first daemon is told");
+        assert!(seqpacket::receive(&ends.socket, MAXIMUM_MESSAGE).expect("an end").is_none());
+        let mut events = Vec::new();
+        ends.poller.wait(&mut events, Some(std::time::Duration::ZERO)).expect("no event");
+        assert!(events.is_empty(), "{events:?}");
+        drop((inherited, next));
+    }
+
+    #[test]
+    fn the_next_shims_socket_stays() {
+        let mut first = Ends::new("first", PROTOCOL);
+        let path = first.daemon.listener.as_ref().expect("one").path.clone();
+        std::fs::remove_file(&path).expect("it is there");
+        let _second = Ends::new("first", PROTOCOL);
+        first.daemon.close(&first.poller);
+        seqpacket::connect(&path).expect("the second shim listens");
     }
 }

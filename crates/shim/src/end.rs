@@ -70,7 +70,7 @@ impl Supervisor {
         if let Some(notice) = self.init.log().tick(&mut self.shared) {
             self.notify(&notice);
         }
-        self.shared.daemon.close();
+        self.shared.daemon.close(&self.shared.poller);
         self.init.drop_stuck_clients(LINGER, &mut self.shared);
         for exec in self.execs.values_mut() {
             exec.session.drop_stuck_clients(LINGER, &mut self.shared);

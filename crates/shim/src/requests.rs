@@ -159,7 +159,7 @@ impl Supervisor {
             Phase::Waiting(_) => self.abandon("the start was given up"),
             Phase::Over(_) => {}
         }
-        self.shared.daemon.stop_listening();
+        self.shared.daemon.stop_listening(&self.shared.poller);
         self.reply(number, Ok(Answer::Done));
         self.released = true;
     }

@@ -138,7 +138,7 @@ impl Supervisor {
                 self.tick();
             }
         }
-        self.shared.daemon.close();
+        self.shared.daemon.close(&self.shared.poller);
         Ok(())
     }
 

@@ -81,6 +81,14 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
 }
 
+/// Ends a connection for both sides, whoever else holds its descriptors.
+///
+/// # Errors
+/// When the descriptor is no connected socket.
+pub fn shut_down(socket: impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::shutdown(socket, rustix::net::Shutdown::Both)?)
+}
+
 /// Makes calls on a descriptor return `WouldBlock` instead of waiting.
 ///
 /// # Errors

@@ -255,6 +255,7 @@ impl Starter {
         };
         if tokio::time::timeout(TIMEOUT, gone).await.is_err() {
             tracing::error!("the shim of container {} does not end after a failed start", container.id());
+            shim.kill();
         }
         // A shim that was killed has removed no cgroup.
         let left = directory.clone();

@@ -20,8 +20,8 @@ mod undo;
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shim_protocol::{
@@ -46,6 +46,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// …up to this.
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
 
+/// A number that no request has; that of the greeting is 0.
+const NO_REQUEST: u64 = u64::MAX;
+
 /// How often it is checked whether a shim that takes long is stopped.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -68,8 +71,13 @@ pub(crate) struct Shim {
     process: Process,
     state: watch::Sender<State>,
     next: AtomicU64,
-    /// The shim has been allowed to end: a connection that is lost then is not made again.
+    /// The number of the request that allows the shim to end, or [`NO_REQUEST`].
+    release: AtomicU64,
+    /// The shim has been allowed to end: a connection that is lost then is not made again, for the next shim of the
+    /// container listens in the same place.
     released: AtomicBool,
+    /// The shim has been killed, with the same effect. Locked while a connection is made.
+    killed: Mutex<bool>,
 }
 
 /// Whether requests can be sent to the shim.
@@ -115,7 +123,9 @@ impl Shim {
             process,
             state: watch::Sender::new(State::Lost),
             next: AtomicU64::new(1),
+            release: AtomicU64::new(NO_REQUEST),
             released: AtomicBool::new(false),
+            killed: Mutex::default(),
         });
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::spawn(Arc::clone(&shim).keep_connected(sender, channel));
@@ -139,16 +149,25 @@ impl Shim {
                 break;
             }
             wait = (wait * 2).min(LONGEST_RETRY);
-            match connect(&self.directory) {
-                Ok(connected) => channel = Some(connected),
+            match self.connect_again() {
+                None => {}
+                Some(Ok(connected)) => channel = Some(connected),
                 // Over, and without a daemon, it accepts no connection any more; its record has the exit.
-                Err(_) if self.directory.exit_record().exists() => break,
-                Err(error) => tracing::debug!("cannot connect to {:?}: {error}", self.directory.socket()),
+                Some(Err(_)) if self.directory.exit_record().exists() => break,
+                Some(Err(error)) => {
+                    tracing::debug!("cannot connect to {:?}: {error}", self.directory.socket());
+                }
             }
         }
         self.state.send_replace(State::Gone);
         drop(notices);
         self.process.reap().await;
+    }
+
+    /// Connects once more; `None` to a shim that has been killed.
+    fn connect_again(&self) -> Option<io::Result<Channel>> {
+        let killed = self.killed.lock().unwrap_or_else(PoisonError::into_inner);
+        (!*killed).then(|| connect(&self.directory))
     }
 
     /// Reads until the connection is lost: answers go to their requests, all else to `notices`. True
@@ -173,7 +192,12 @@ impl Shim {
             }
             match received {
                 Received::Known(Notice::Hello { .. }) => {}
-                Received::Known(Notice::Reply { number, result }) => pending.answer(number, result),
+                Received::Known(Notice::Reply { number, result }) => {
+                    if result.is_ok() && number == self.release.load(Ordering::Relaxed) {
+                        self.released.store(true, Ordering::Relaxed);
+                    }
+                    pending.answer(number, result);
+                }
                 Received::Known(notice) => {
                     let _ = notices.send(Incoming { notice, descriptor });
                 }
@@ -250,18 +274,16 @@ impl Shim {
                 return Err(RequestError::Refused(unsupported()));
             }
             envelope.number = self.next.fetch_add(1, Ordering::Relaxed);
+            if is_release {
+                self.release.store(envelope.number, Ordering::Relaxed);
+            }
             match connection.exchange(&envelope, descriptor).await {
                 Err(RequestError::Lost)
                     if request::is_repeatable(&envelope.request, connection.protocol()) =>
                 {
                     lost = Some(connection);
                 }
-                result => {
-                    if is_release && result.is_ok() {
-                        self.released.store(true, Ordering::Relaxed);
-                    }
-                    return result;
-                }
+                result => return result,
             }
         }
     }
@@ -287,6 +309,7 @@ impl Shim {
 
     /// Kills a shim that does not answer. Its container is taken down as that of any shim that died.
     pub(crate) fn kill(&self) {
+        *self.killed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.process.kill();
     }
 }

@@ -323,3 +323,30 @@ async fn a_shim_that_does_not_answer_is_silent() {
     assert!(matches!(answer, Err(RequestError::Silent)), "{answer:?}");
     assert!(Path::new(&old.run().socket()).exists());
 }
+
+#[tokio::test]
+async fn no_connection_is_made_to_the_place_of_a_shim_that_was_released() {
+    let old = OldShim::new(PROTOCOL);
+    let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
+    drop(old.accept().await);
+    // A connection that is lost before is made again.
+    let connection = old.accept().await;
+    let answer = send(&shim, Request::Release);
+    assert_eq!(connection.receive().await, r#"{"number":1,"request":"release"}"#);
+    connection.send(r#"{"reply":{"number":1,"result":{"Ok":"done"}}}"#).await;
+    drop(connection);
+    let end = async { while notices.recv().await.is_some() {} };
+    tokio::time::timeout(TIMEOUT, end).await.expect("the end of the shim, whose process goes on");
+    let next = sys::seqpacket::accept(old.listener.as_ref().expect("the place of the next shim"));
+    assert!(next.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "a daemon connected");
+    assert!(answer.await.expect("a task").is_ok() && shim.is_gone());
+}
+
+#[tokio::test]
+async fn no_connection_is_made_to_the_place_of_a_shim_that_was_killed() {
+    let old = OldShim::new(1);
+    let (shim, _notices) = Shim::adopt(&old.run()).expect("its process runs");
+    assert!(shim.connect_again().is_some_and(|again| again.is_ok()));
+    shim.kill();
+    assert!(shim.connect_again().is_none(), "the next shim may listen there before the process has ended");
+}

@@ -50,6 +50,14 @@ pub(crate) async fn settle(realm: &Arc<Realm>, container: &Arc<Container>, direc
         // What is true it sends first, before any answer. Whether it has processes does not matter here.
         let _ = shim.request_within(TIMEOUT, Request::Processes, None).await;
         progress.learn(&mut notices);
+        if progress.started.is_none() {
+            let released = shim.request_within(RELEASE_TIMEOUT, Request::Release, None).await;
+            // One that was slow to say so runs, and refuses to be released.
+            progress.learn(&mut notices);
+            if progress.started.is_none() && released.is_err() {
+                shim.kill();
+            }
+        }
         if let (Some(init), Some(at)) = (progress.init, progress.started) {
             container.set_shim(Some(shim));
             realm.volumes.take_over(&container.record(), directory);
@@ -57,7 +65,6 @@ pub(crate) async fn settle(realm: &Arc<Realm>, container: &Arc<Container>, direc
             realm.supervisor.supervise(Arc::clone(container), notices);
             return;
         }
-        let _ = shim.request_within(RELEASE_TIMEOUT, Request::Release, None).await;
     }
     crate::cgroup::take_down(directory.clone(), progress.cgroups, progress.init).await;
     remove_run_directory(directory);
