@@ -133,3 +133,26 @@ fn what_there_is_not_is_refused_before_anything_is_made() {
     let own = engine.create(&with("true", json!({ "Runtime": "berth" })));
     assert_eq!(host(&engine, &own)["Runtime"], "berth");
 }
+
+#[test]
+fn less_than_6_mebibytes_of_memory_are_refused_since_1_41() {
+    let engine = Today::start();
+    let least = "Minimum memory limit allowed is 6MB";
+    let below = json!({ "Memory": (6 << 20) - 1 });
+    assert_eq!(refused(&engine, below.clone()), least);
+    let earlier = engine.at("1.40");
+    let body = with("true", below.clone());
+    earlier.remove(&earlier.create(&body));
+    let exact = engine.create(&with("true", json!({ "Memory": 6 << 20 })));
+    let path = format!("/containers/{exact}/update");
+    assert_eq!(engine.post_json(&path, &below).expect(400).message(), least);
+    let _ = earlier.post_json(&path, &below).expect(200);
+    engine.remove(&exact);
+}
+
+#[test]
+fn modes_of_binds_are_refused_in_todays_words() {
+    let engine = Today::start();
+    let refused = engine.post_json("/containers/create", &with("true", json!({ "Binds": ["/tmp:/x:foo"] })));
+    assert_eq!(refused.expect(500).message(), "invalid mode: foo");
+}

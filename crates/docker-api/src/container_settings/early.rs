@@ -7,11 +7,15 @@ use model::{
 
 use super::mounts;
 use crate::ApiError;
+use crate::version::ApiVersion;
 
-/// Refuses binds onto the root, and of volumes whose names are too short.
+/// Bytes of memory that a container has at least today.
+const LEAST_MEMORY: i64 = 6 << 20;
+
+/// Refuses binds onto the root, with modes that are none, and of volumes whose names are too short.
 ///
 /// # Errors
-/// 400 for the first of them.
+/// 400 for the first of them, 500 for a mode: what dockerd 29.8 answers.
 pub(super) fn binds(binds: &[String]) -> Result<(), ApiError> {
     for text in binds {
         match text.parse::<Bind>() {
@@ -19,6 +23,9 @@ pub(super) fn binds(binds: &[String]) -> Result<(), ApiError> {
                 return Err(ApiError::invalid(format!(
                     "invalid volume specification: '{text}': invalid specification: destination can't be '/'"
                 )));
+            }
+            Err(SettingError::MountMode(mode)) => {
+                return Err(ApiError::internal(format!("invalid mode: {mode}")));
             }
             Ok(Bind { source: BindSource::Volume(name), .. }) if name.len() == 1 => {
                 return Err(mounts::short_volume_name(&name));
@@ -68,6 +75,19 @@ pub(super) fn check(settings: &ContainerSettings) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// Refuses a limit of memory in which today's containers do not start.
+///
+/// # Errors
+/// 400 below 6 MiB, in the versions that know it.
+pub(super) fn memory(version: ApiVersion, limit: i64) -> Result<(), ApiError> {
+    match limit {
+        1..LEAST_MEMORY if version.least_memory_is_six_megabytes() => {
+            Err(ApiError::invalid("Minimum memory limit allowed is 6MB"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a network is to be shared with a container that is not named.

@@ -77,6 +77,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     if is_empty {
         return Err(ApiError::invalid("Config cannot be empty in order to create a container"));
     }
+    early::memory(version, host.memory)?;
     mounts::check(version, host.mounts.as_deref().unwrap_or_default())?;
     if version.refusals_have_words_of_today() {
         early::binds(host.binds.as_deref().unwrap_or_default())?;
@@ -170,6 +171,7 @@ pub(crate) fn update_from_wire(version: ApiVersion, body: &[u8]) -> Result<Conta
         asked.blkio_device_read_iops = None;
         asked.blkio_device_write_iops = None;
     }
+    early::memory(version, asked.memory)?;
     let restart_policy = read::changed_policy(&asked.restart_policy)?;
     Ok(ContainerUpdate { resources: read::resources(&asked)?, oom_kill_disable, restart_policy })
 }

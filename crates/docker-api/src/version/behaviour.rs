@@ -69,6 +69,11 @@ impl ApiVersion {
         self.is_at_least(40)
     }
 
+    /// Whether less memory than 6 MiB is refused, not only less than 4: what dockerd 29.8 and 20.10, the first of 1.41, do.
+    pub(crate) const fn least_memory_is_six_megabytes(self) -> bool {
+        self.is_at_least(41)
+    }
+
     /// Whether an update changes the limits of single block devices: what dockerd 29.8 does. Before, it passes them over.
     pub(crate) const fn update_has_block_devices(self) -> bool {
         self.is_at_least(55)
