@@ -90,7 +90,8 @@ impl Build<'_> {
         Ok(Place { destination, owner, keeps_owners, is_linked: transfer.is_linked, own })
     }
 
-    /// Whether a graph gives the destination something of a directory whose content it gets.
+    /// Whether a graph gives the destination the permissions of `--chmod`, or something of a directory whose content it
+    /// gets.
     fn is_dressed(
         &self,
         transfer: &Transfer,
@@ -103,7 +104,7 @@ impl Build<'_> {
             Item::Remote(_) | Item::Inline(_) | Item::Tree(_) => None,
         });
         let gives = match words.mode.as_deref().map(Permissions::parse).transpose()? {
-            Some(Permissions::Bits(_)) => directories.next().is_some(),
+            Some(Permissions::Bits(_)) => true,
             Some(Permissions::Changes(_)) => false,
             None => !transfer.is_linked && directories.any(|node| node.metadata.modified.is_some()),
         };

@@ -1,6 +1,5 @@
 //! The instructions that change only an image's configuration: no container, no layer.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use images::document::{EmptyObject, HealthCheck, StringOrList};
@@ -214,7 +213,7 @@ impl Stage {
     fn cmd(&mut self, line: &CommandLine) -> String {
         let words = match line {
             CommandLine::Exec(words) => words.clone(),
-            CommandLine::Shell(text) if text.is_empty() => self.shell(),
+            CommandLine::Shell(text) if text.is_empty() && self.order == Order::Written => self.shell(),
             CommandLine::Shell(text) => [self.shell(), vec![text.clone()]].concat(),
         };
         let comment = format!("CMD {}", quoted_list(&words));
@@ -227,7 +226,7 @@ impl Stage {
     fn entrypoint(&mut self, line: &CommandLine) -> String {
         let words = match line {
             CommandLine::Exec(words) => Some(words.clone()),
-            CommandLine::Shell(text) if text.is_empty() => None,
+            CommandLine::Shell(text) if text.is_empty() && self.order == Order::Written => None,
             CommandLine::Shell(text) => Some([self.shell(), vec![text.clone()]].concat()),
         };
         let comment = format!("ENTRYPOINT {}", quoted_list(words.as_deref().unwrap_or_default()));
@@ -271,22 +270,27 @@ impl Stage {
     }
 
     fn expose(&mut self, words: &[String], escape: char) -> Result<String, DockerfileError> {
-        let (mut ports, mut named) = (BTreeMap::new(), 0);
+        let mut words: Vec<&String> = words.iter().collect();
+        if self.order == Order::Graph {
+            words.sort_unstable();
+        }
+        let mut ports = Vec::new();
         for word in words {
             for word in expand_words(word, escape, &self.variables())? {
-                named += count_ports(&word, named)?;
-                ports.extend(parse_ports(&word)?.into_iter().map(|port| (port, EmptyObject {})));
+                count_ports(&word, ports.len())?;
+                ports.extend(parse_ports(&word)?);
             }
         }
         let comment = match self.order {
             Order::Written => {
-                format!("EXPOSE {}", ports.keys().map(String::as_str).collect::<Vec<_>>().join(" "))
+                ports.sort_unstable();
+                ports.dedup();
+                format!("EXPOSE {}", ports.join(" "))
             }
-            Order::Graph => {
-                format!("EXPOSE [{}]", ports.keys().map(String::as_str).collect::<Vec<_>>().join(" "))
-            }
+            Order::Graph => format!("EXPOSE [{}]", ports.join(" ")),
         };
-        self.config.exposed_ports.get_or_insert_default().extend(ports);
+        let exposed = self.config.exposed_ports.get_or_insert_default();
+        exposed.extend(ports.into_iter().map(|port| (port, EmptyObject {})));
         Ok(comment)
     }
 

@@ -149,16 +149,18 @@ impl Stage {
         StageVariables(self)
     }
 
-    /// Takes over the arguments of the stage that this one begins with.
+    /// Takes over the arguments of the stage that this one begins with; its variables count more than they.
     pub(super) fn inherit_arguments(&mut self, from: &Self) {
         self.arguments.clone_from(&from.arguments);
-        self.overriding.clone_from(&from.overriding);
+        self.declared.clone_from(&from.declared);
     }
 
     /// Declares an argument.
     pub(super) fn declare(&mut self, name: &str, value: Option<String>) {
         if self.order == Order::Graph {
-            self.declared.push(name.to_owned());
+            if !self.arguments.contains_key(name) {
+                self.declared.push(name.to_owned());
+            }
             if value.is_none() && self.arguments.get(name).is_some_and(Option::is_some) {
                 return;
             }

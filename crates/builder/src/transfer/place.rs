@@ -124,12 +124,22 @@ fn make_parents(
     Ok(path)
 }
 
+/// What a directory is made with that nothing in the source stands for; in a graph of the permissions in digits too.
+fn new_directory(placement: &Placement<'_>) -> Metadata {
+    let Owner { user, group } = owner(placement);
+    let mut metadata = Metadata::new_directory(user, group);
+    if let (Some(Permissions::Bits(bits)), Dressing::Mode | Dressing::ModeAndTime) =
+        (placement.permissions, placement.dressing)
+    {
+        metadata.mode = bits & 0o777;
+    }
+    metadata
+}
+
 /// Walks to the destination as a directory, making what is missing.
 fn directory(upper: &mut Upper, placement: &Placement<'_>) -> Result<Position, TreeError> {
-    let Owner { user, group } = owner(placement);
     let start = Position::root(upper.view());
-    let metadata = Metadata::new_directory(user, group);
-    let mut make = MakeDirectories { upper, metadata, last: true };
+    let mut make = MakeDirectories { upper, metadata: new_directory(placement), last: true };
     match Walk::new(placement.destination).run(&start, &mut make)? {
         Reached::Directory(mut position) => {
             upper.materialise(&mut position)?;
@@ -150,10 +160,8 @@ fn file_place(
     if placement.directory {
         return Ok((directory(upper, placement)?, name.to_owned()));
     }
-    let Owner { user, group } = owner(placement);
     let start = Position::root(upper.view());
-    let metadata = Metadata::new_directory(user, group);
-    let mut make = MakeDirectories { upper, metadata, last: false };
+    let mut make = MakeDirectories { upper, metadata: new_directory(placement), last: false };
     Ok(match Walk::new(placement.destination).run(&start, &mut make)? {
         Reached::Directory(position) => (position, name.to_owned()),
         Reached::Node(position, name, _) | Reached::Missing(position, name) => (position, name),
@@ -172,7 +180,8 @@ fn place_file(
     if let (TransferVerb::Add, Some(given), true) = (placement.verb, &given, unpacks)
         && let Some(stream) = archive::open(given)?
     {
-        let position = directory(upper, placement)?.confined();
+        let placed_as_it_is = Placement { permissions: None, ..*placement };
+        let position = directory(upper, &placed_as_it_is)?.confined();
         let stream = Watched { stream, cancellation: placement.cancellation };
         return archive::unpack(upper, &position, stream, placement.owner)
             .map_err(|failure| failure.named(&selected.written));
@@ -207,7 +216,8 @@ fn place_remote(upper: &mut Upper, remote: &Remote, placement: &Placement<'_>) -
     if placement.unpacks == Some(true)
         && let Some(stream) = archive::open(&given)?
     {
-        let position = directory(upper, placement)?.confined();
+        let placed_as_it_is = Placement { permissions: None, ..*placement };
+        let position = directory(upper, &placed_as_it_is)?.confined();
         let stream = Watched { stream, cancellation: placement.cancellation };
         return archive::unpack(upper, &position, stream, placement.owner)
             .map_err(|failure| failure.named(&remote.address));

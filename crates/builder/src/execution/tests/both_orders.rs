@@ -42,7 +42,7 @@ const DOCKERFILES: [&str; 7] = [
     "FROM scratch\nADD f /\nRUN echo a > /a\n",
     "FROM base AS one\nRUN echo a > /a\nLABEL x=y\nFROM base\nRUN --mount=from=one,target=/m echo b > /b\n",
     "FROM base\nARG x=1\nENV y=$x\nRUN <<EOT\necho a > /a\nEOT\nCOPY <<EOT /doc\ntext\nEOT\n",
-    "FROM base\nRUN echo a > /a\nCOPY --link --chown=bob:staff --chmod=640 f /d/\n",
+    "FROM base\nRUN echo a > /a\nCOPY --link --chown=bob:staff --chmod=u=rw f /d/\n",
 ];
 
 #[test]
@@ -102,6 +102,7 @@ fn what_differs_between_the_ways_is_made_twice() {
         "FROM base\nENV a=1\nARG a=2\nRUN echo a > /a\n",
         // A graph gives a new directory the mode, and the time of the directory that it is a copy of.
         "FROM base\nCOPY --chmod=700 g /new/\nRUN echo a > /a\n",
+        "FROM base\nCOPY --chmod=700 f /new/\nRUN echo a > /a\n",
         "FROM base\nCOPY g /new/\nRUN echo a > /a\n",
         // Names of one file stay together, or are copies of their own.
         "FROM base\nCOPY g/x g/y /tmp/\nRUN echo a > /a\n",

@@ -38,7 +38,7 @@ fn last_variables(fixture: &Fixture) -> Vec<String> {
 fn histories_are_those_of_buildkit() {
     let fixture = Fixture::new();
     let dockerfile = "FROM base\nARG x=abc\nARG e\nARG x\nENV S=f B=\"two words\"\nLABEL \"m n\"=\"o p\"\n\
-        EXPOSE 80 53/udp\nEXPOSE 90\nVOLUME [\"/a b\"]\nUSER alice\nWORKDIR /w/sub\nWORKDIR /tmp\nWORKDIR /\n\
+        EXPOSE 80 53/udp 80/tcp\nEXPOSE 90\nVOLUME [\"/a b\"]\nUSER alice\nWORKDIR /w/sub\nWORKDIR /tmp\nWORKDIR /\n\
         RUN echo a > /e\nRUN [\"echo\", \"a b\"]\nCOPY --chown=1:2 $S nope* /abc/\nSTOPSIGNAL SIGUSR1\n\
         HEALTHCHECK --interval=90s --retries=65 CMD a b\nONBUILD RUN x\nSHELL [\"/bin/sh\", \"-ec\"]\n\
         CMD a\nENTRYPOINT [\"e\", \"f\"]\nMAINTAINER me\nCOPY <<EOT /doc\ntext\nEOT\nRUN echo b\n";
@@ -54,15 +54,15 @@ fn histories_are_those_of_buildkit() {
         "ARG x",
         "ENV S=f B=two words",
         "LABEL m n=o p",
-        "EXPOSE [53/udp 80/tcp]",
+        "EXPOSE [53/udp 80/tcp 80/tcp]",
         "EXPOSE [90/tcp]",
         "VOLUME [/a b]",
         "USER alice",
         "WORKDIR /w/sub",
         "WORKDIR /tmp",
         "WORKDIR /",
-        "RUN |3 x=abc e= x=abc /bin/sh -c echo a > /e # buildkit",
-        "RUN |3 x=abc e= x=abc echo a b # buildkit",
+        "RUN |2 x=abc e= /bin/sh -c echo a > /e # buildkit",
+        "RUN |2 x=abc e= echo a b # buildkit",
         "COPY --chown=1:2 f nope* /abc/ # buildkit",
         "STOPSIGNAL SIGUSR1",
         "HEALTHCHECK {Test:[CMD-SHELL a b] Interval:1m30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:65}",
@@ -71,7 +71,7 @@ fn histories_are_those_of_buildkit() {
         r#"ENTRYPOINT ["e" "f"]"#,
         "MAINTAINER me",
         "COPY <<EOT /doc # buildkit",
-        "RUN |3 x=abc e= x=abc /bin/sh -ec echo b # buildkit",
+        "RUN |2 x=abc e= /bin/sh -ec echo b # buildkit",
     ];
     assert_eq!(history(&made), want);
     let config = config(&made);
@@ -95,6 +95,45 @@ fn histories_are_those_of_buildkit() {
         "/bin/sh -c #(nop) CMD [\"/bin/sh\" \"-c\" \"a\"]"
     );
     assert!(!classic.config.config.expect("a configuration").args_escaped);
+}
+
+#[test]
+fn commands_without_words_are_the_shells() {
+    let fixture = Fixture::new();
+    let made = image(&fixture, context("FROM base\nENTRYPOINT [\"e\"]\nCMD\n"));
+    assert_eq!(history(&made)[1..], [r#"CMD ["/bin/sh" "-c" ""]"#]);
+    let made = image(&fixture, context("FROM base\nENTRYPOINT\n"));
+    assert_eq!(config(&made).entrypoint.expect("words").0, ["/bin/sh", "-c", ""]);
+}
+
+#[test]
+fn a_variable_counts_more_than_an_argument_that_is_inherited() {
+    let fixture = Fixture::new();
+    let made = image(&fixture, context("FROM base AS x\nENV A=5\nARG A=2\nRUN one\nFROM x\nRUN two\n"));
+    assert_eq!(history(&made).last(), Some(&"RUN |1 A=5 /bin/sh -c two # buildkit"));
+    assert!(!last_variables(&fixture).contains(&"A=2".to_owned()));
+}
+
+#[test]
+fn new_directories_have_the_permissions_of_a_copy_in_digits() {
+    let fixture = Fixture::new();
+    let dockerfile = "FROM base\nCOPY --chmod=4640 --chown=3:4 f /a/b/\nCOPY --chmod=700 g /c/d/\nCOPY --chmod=u=rw f /e/\n\
+        COPY --link --chmod=604 f /l/\nCOPY --chmod=600 <<EOT /h/\ntext\nEOT\nCOPY --chmod=0 f /tmp/\n";
+    let made = image(&fixture, context(dockerfile).file("f", "1").directory("g/").file("g/x", "2"));
+    let files = fixture.files(&made);
+    for want in [
+        "a/ 640 3:4",
+        "a/b/ 640 3:4",
+        "a/b/f 4640 3:4 1 2015",
+        "c/ 700 0:0",
+        "c/d/ 700 0:0 2015",
+        "e/ 755 0:0",
+        "l/ 604 0:0",
+        "h/ 600 0:0",
+    ] {
+        assert!(files.contains(&want.to_owned()), "{want}: {files:?}");
+    }
+    assert!(files.iter().any(|line| line.starts_with("tmp/ 1777")), "what is there stays: {files:?}");
 }
 
 #[test]
@@ -163,9 +202,9 @@ fn arguments_stay_and_are_inherited() {
     assert!(!variables.contains(&"V=v".to_owned()), "{variables:?}");
     let runs: Vec<_> = history(&made).into_iter().filter(|entry| entry.starts_with("RUN")).collect();
     let want = [
-        "RUN /bin/sh -c one # buildkit",
-        "RUN |1 S=s /bin/sh -c two # buildkit",
-        "RUN |3 S=s A=1 A=1 /bin/sh -c three # buildkit",
+        "RUN |2 S=s V=env /bin/sh -c one # buildkit",
+        "RUN |2 S=s V=env /bin/sh -c two # buildkit",
+        "RUN |3 S=s V=env A=1 /bin/sh -c three # buildkit",
     ];
     assert_eq!(runs, want);
 }

@@ -173,7 +173,7 @@ fn parents_have_the_rights_and_the_owners_that_they_have_in_the_source() {
         "b/ 755 5:6",
         "b/d/ 700 5:6",
         "b/d/q/ 2750 5:6",
-        "c/ 755 0:0",
+        "c/ 640 0:0",
         "c/d/ 640 0:0",
         "c/d/q/ 640 0:0",
         "d/q/ 2750 0:0",
