@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::volumes::HostDirectory;
 use crate::wait;
 
 /// The opcodes of linux/fuse.h by which the kernel looks at a file, and its first one.
+const LOOKUP: u32 = 1;
 const GETATTR: u32 = 3;
 const OPENDIR: u32 = 27;
 const STATX: u32 = 52;
@@ -34,7 +35,19 @@ impl SilentMount {
     /// When the host has no FUSE.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        let directory = HostDirectory::new(name);
+        Self::over(HostDirectory::new(name))
+    }
+
+    /// Mounts one on a directory that is there.
+    ///
+    /// # Panics
+    /// When the host has no FUSE.
+    #[must_use]
+    pub fn at(directory: PathBuf) -> Self {
+        Self::over(HostDirectory(directory))
+    }
+
+    fn over(directory: HostDirectory) -> Self {
         let device = File::options().read(true).write(true).open("/dev/fuse").expect("/dev/fuse");
         let status = Command::new("mount")
             .args(["-i", "-t", "fuse", "-o", "fd=0,rootmode=40000,user_id=0,group_id=0,allow_other"])
@@ -52,6 +65,14 @@ impl SilentMount {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.directory.0
+    }
+
+    /// Takes it away from its place. Who waits for it waits on.
+    ///
+    /// # Panics
+    /// When it is not there any more.
+    pub fn detach(&self) {
+        rustix::mount::unmount(self.path(), rustix::mount::UnmountFlags::DETACH).expect("its place");
     }
 
     /// The kernel asks nothing else before this is answered.
@@ -79,7 +100,7 @@ impl SilentMount {
             loop {
                 let request = self.request();
                 let (opcode, _) = request.unwrap_or_else(|| panic!("{number} of {count} have come"));
-                if matches!(opcode, GETATTR | OPENDIR | STATX) {
+                if matches!(opcode, LOOKUP | GETATTR | OPENDIR | STATX) {
                     break;
                 }
             }

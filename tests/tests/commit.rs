@@ -1,5 +1,6 @@
 //! `POST /commit`: what becomes part of the image, how the config is merged, and that nothing moves meanwhile.
 
+use berth_tests::silent_mount::SilentMount;
 use berth_tests::{Engine, merged, query, sh, wait};
 use serde_json::{Value, json};
 
@@ -245,4 +246,41 @@ fn a_running_container_is_frozen_meanwhile_and_runs_on() {
     }
     engine.remove(&id);
     remove_made(&engine);
+}
+
+#[test]
+fn the_end_of_a_commit_thaws_neither_what_another_needs_frozen_nor_what_a_client_froze_since() {
+    let engine = &Engine::start();
+    let id = &engine.run(&sh("mkdir /a /b /c; exec sleep 600"));
+    let upper = engine.data_root().join("containers").join(id).join("upper");
+    wait::until("its directories", || upper.join("c").exists().then_some(()));
+    let commit = || engine.post(&format!("/commit?container={id}"));
+    let is_paused = || engine.state(id, "Paused") == true;
+    std::thread::scope(|scope| {
+        let mut in_first = SilentMount::at(upper.join("a"));
+        let first = scope.spawn(commit);
+        in_first.await_looks(1);
+        in_first.detach();
+        let mut in_second = SilentMount::at(upper.join("b"));
+        let second = scope.spawn(commit);
+        in_second.await_looks(1);
+        assert!(is_paused());
+        drop(in_first);
+        let _ = first.join().expect("a client").expect(500);
+        assert!(is_paused(), "the second commit reads still");
+        drop(in_second);
+        let _ = second.join().expect("a client").expect(500);
+        assert!(!is_paused(), "nobody needs it frozen");
+    });
+    std::thread::scope(|scope| {
+        let mut silent = SilentMount::at(upper.join("c"));
+        let committed = scope.spawn(commit);
+        silent.await_looks(1);
+        let _ = engine.post(&format!("/containers/{id}/unpause")).expect(204);
+        let _ = engine.post(&format!("/containers/{id}/pause")).expect(204);
+        drop(silent);
+        let _ = committed.join().expect("a client").expect(500);
+        assert!(is_paused(), "the client froze it");
+    });
+    engine.remove(id);
 }

@@ -7,6 +7,7 @@ mod devices;
 pub(crate) mod execs;
 pub(crate) mod exit;
 pub(crate) mod follow_up;
+mod frozen_work;
 pub(crate) mod health;
 mod joining;
 mod kill;
@@ -79,6 +80,8 @@ pub struct Container {
     /// Clients that attached before the start.
     pub(crate) waiting_clients: WaitingClients,
     /// Held shared by a stop and a restart until they are done: what removes the container after its end by itself
+    /// The work that it is frozen for.
+    frozen_work: frozen_work::FrozenWork,
     /// waits for them.
     pub(crate) ending: tokio::sync::RwLock<()>,
     /// Tells those who wait for its removal what came of it.
@@ -153,6 +156,7 @@ impl Container {
             removal: watch::Sender::new(RemovalState::Pending),
             restart_cancelled: tokio::sync::Notify::new(),
             sampler: Mutex::default(),
+            frozen_work: frozen_work::FrozenWork::default(),
             last_sample: Mutex::default(),
             restart_delay: Mutex::default(),
             purpose,

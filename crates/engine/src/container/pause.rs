@@ -6,6 +6,7 @@ use model::ProcessReference;
 use shim_protocol::Request;
 
 use crate::cgroup;
+use crate::container::frozen_work::Work;
 use crate::container::{Command, Container, Decision, Phase, Record, Refusal, decide, health};
 use crate::directory::Directory;
 use crate::error::Error;
@@ -93,31 +94,31 @@ impl Freezer {
         Ok(record)
     }
 
-    /// Freezes a container that runs for work that needs it still; says whether it must be thawed again.
+    /// Freezes a container that runs for work that needs it still; gives that work, which [`Self::thaw`] ends. Nothing
+    /// when the container does not run, or a client has frozen it.
     ///
     /// # Errors
     /// When it runs and cannot be frozen.
-    pub(crate) async fn freeze_for_work(&self, container: &Container) -> Result<bool, Error> {
-        let frozen = self.try_freeze(container).await;
-        if frozen.is_err() {
-            self.thaw(container).await;
-        }
-        frozen
-    }
-
-    async fn try_freeze(&self, container: &Container) -> Result<bool, Error> {
+    pub(crate) async fn freeze_for_work(&self, container: &Container) -> Result<Option<Work>, Error> {
         let _order = container.transition.lock().await;
-        if !matches!(container.record().phase, Phase::Running(_)) {
-            return Ok(false);
+        let record = container.record();
+        if record.is_paused() && record.frozen_for_work {
+            return Ok(Some(container.frozen_work.join()));
+        }
+        if !matches!(record.phase, Phase::Running(_)) {
+            return Ok(None);
         }
         // Noted first: if the daemon dies meanwhile, the next one thaws it.
         let (_, written) = container.update_saved(|record| record.frozen_for_work = true);
         let _ = written.wait().await;
         match self.switch(container, Command::Pause).await {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(Some(container.frozen_work.begin())),
             // It ended by itself: what it left is what the work finds.
-            Err(Error::NotRunning(_)) => Ok(false),
-            Err(error) => Err(error),
+            Err(Error::NotRunning(_)) => Ok(None),
+            Err(error) => {
+                self.thaw_in_order(container).await;
+                Err(error)
+            }
         }
     }
 
@@ -131,10 +132,12 @@ impl Freezer {
         }
     }
 
-    /// Thaws a container that work has frozen.
-    pub(crate) async fn thaw(&self, container: &Container) {
+    /// Ends work, and thaws the container when no other work needs it frozen; says whether it did. What a client has
+    /// frozen since stays frozen.
+    pub(crate) async fn thaw(&self, container: &Container, work: Work) -> bool {
         let _order = container.transition.lock().await;
-        self.thaw_in_order(container).await;
+        let is_last = container.frozen_work.end(&work);
+        is_last && container.record().frozen_for_work && self.thaw_in_order(container).await.is_some()
     }
 
     /// The caller holds its lock. Gives what it is when it was thawed.
@@ -151,11 +154,12 @@ impl Freezer {
     /// Makes a container that is taken over what its record says: the last daemon may have died between
     /// freezing or thawing it and recording that, or over work that had frozen it.
     pub(crate) async fn settle_freezer(&self, container: &Container) {
-        if container.record().frozen_for_work {
-            return self.thaw(container).await;
-        }
         let _order = container.transition.lock().await;
         let record = container.record();
+        if record.frozen_for_work {
+            self.thaw_in_order(container).await;
+            return;
+        }
         let Some(shim) = container.shim().filter(|_| record.is_running()) else { return };
         if !record.is_paused() && !cgroup::may_be_frozen(&record.cgroups) {
             return;

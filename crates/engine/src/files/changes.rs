@@ -78,10 +78,13 @@ impl Files {
         let container = self.directory.find(reference)?;
         let (files, reference) = (Arc::clone(self), reference.to_owned());
         crate::outcome::finish(async move {
-            let frozen = commit.pause && files.freezer.freeze_for_work(&container).await?;
+            let frozen = match commit.pause {
+                true => files.freezer.freeze_for_work(&container).await?,
+                false => None,
+            };
             let (worker, own, record) = (Arc::clone(&files), Arc::clone(&container), container.record());
             let has_more_events = commit.has_more_events;
-            if frozen && has_more_events {
+            if has_more_events && frozen.as_ref().is_some_and(|work| work.is_first) {
                 files.events.emit_container(&record, "pause", &[]);
             }
             let name = commit.reference.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -91,9 +94,10 @@ impl Files {
                 worker.commit_record(&record, commit)
             });
             let image = joined(work.await).and_then(|image| image);
-            if frozen {
-                files.freezer.thaw(&container).await;
-            }
+            let thawed = match frozen {
+                Some(work) => files.freezer.thaw(&container, work).await,
+                None => false,
+            };
             if let Ok(image) = &image {
                 if has_more_events && !name.is_empty() {
                     files.images.emit("tag", &image.id, &name);
@@ -101,7 +105,7 @@ impl Files {
                 let more = [("comment", comment), ("imageID", image.id.to_string()), ("imageRef", name)];
                 files.events.emit_container(&container.record(), "commit", &more);
             }
-            if frozen && has_more_events {
+            if thawed && has_more_events {
                 files.events.emit_container(&container.record(), "unpause", &[]);
             }
             image.map_err(|error| files.unless_gone(&container, &reference, error))
