@@ -107,6 +107,15 @@ pub struct LinkException {
     pub port: Port,
 }
 
+/// A port of another container that a link leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedPort {
+    /// Whose port it is.
+    pub container: ContainerId,
+    /// The port.
+    pub port: Port,
+}
+
 impl Endpoint {
     /// How the container's init configures its interface.
     #[must_use]

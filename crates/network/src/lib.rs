@@ -66,7 +66,7 @@ mod route;
 mod subnet;
 
 pub use addresses::AddressUsage;
-pub use endpoint::{AddressLease, Endpoint, INTERFACE_NAME, LinkException, Request, SourceCheck};
+pub use endpoint::{AddressLease, Endpoint, INTERFACE_NAME, LinkException, LinkedPort, Request, SourceCheck};
 pub use error::Error;
 pub use family::Address;
 pub use fault::{Faults, Injected, Step};

@@ -31,13 +31,14 @@ mod state;
 mod switches;
 mod watcher;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::ContainerId;
 
 use crate::addresses::{AddressPool, AddressUsage};
-use crate::endpoint::{Endpoint, Request, hardware_address};
+use crate::endpoint::{Endpoint, LinkException, LinkedPort, Request, hardware_address};
 use crate::error::Error;
 use crate::family::Address;
 use crate::fault::Step;
@@ -331,5 +332,19 @@ impl Book {
             }
         }
         content
+    }
+
+    /// What links of a container to these ports open, by the addresses that both have now.
+    fn exceptions(
+        &self,
+        container: &ContainerId,
+        ports: &[LinkedPort],
+    ) -> Result<BTreeSet<LinkException>, Error> {
+        let address = |of: &ContainerId| Some(self.endpoints.get(of)?.endpoint.ipv4?.address.into());
+        let from = address(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
+        let exception = |linked: &LinkedPort| {
+            Some(LinkException { from, to: address(&linked.container)?, port: linked.port })
+        };
+        Ok(ports.iter().filter_map(exception).collect())
     }
 }

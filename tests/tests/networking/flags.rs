@@ -112,6 +112,26 @@ fn containers_that_are_kept_apart_meet_by_links_and_published_ports() {
 }
 
 #[test]
+fn the_way_to_a_container_that_has_ended_stays_closed_over_a_restart_of_the_daemon() {
+    let mut engine = engine_with(&["--icc=false"]);
+    let db = engine.create_named("db", &idle(json!({ "ExposedPorts": { "80/tcp": {} } })));
+    engine.start(&db);
+    let web = engine.create_named("web", &idle(json!({ "HostConfig": { "Links": ["db:database"] } })));
+    engine.start(&web);
+    let (ip, own) = (address(&engine, &db, "IPAddress"), address(&engine, &web, "IPAddress"));
+    let network = engine.network_pid();
+    let is_open =
+        |ip: Ipv4Addr| rules_of(network).iter().any(|rule| rule.contains(&format!("{own} . {ip} . tcp")));
+    assert!(is_open(ip));
+    let _ = engine.post("/containers/db/stop?t=0").expect(204);
+    assert!(!is_open(ip));
+    engine.replace_daemon();
+    assert!(!is_open(ip), "another container may have the address");
+    engine.start(&db);
+    assert!(is_open(address(&engine, &db, "IPAddress")));
+}
+
+#[test]
 fn addresses_are_not_hidden_where_that_is_not_wanted() {
     let engine = engine_with(&["--ip-masq=false"]);
     let outside = OtherHost::beside(&engine);

@@ -102,16 +102,12 @@ impl Networking {
         }
         let wired = wired.and_then(|()| lead(namespace, &endpoints));
         let wired = wired.and_then(|()| {
-            let Some(lease) =
-                endpoints.iter().find(|endpoint| endpoint.is_bridge()).and_then(|it| it.lease.as_ref())
-            else {
-                return Ok(());
-            };
-            let Some(ipv4) = lease.ipv4 else { return Ok(()) };
-            let exceptions = self.exceptions(&record, ipv4.address);
-            match exceptions.is_empty() {
-                true => Ok(()),
-                false => self.network.open_link(&record.id, &exceptions).map_err(Error::Network),
+            let is_on_bridge =
+                endpoints.iter().any(|endpoint| endpoint.is_bridge() && endpoint.lease.is_some());
+            let ports = self.linked_ports(&record);
+            match is_on_bridge && !ports.is_empty() {
+                true => self.network.open_link(&record.id, &ports).map_err(Error::Network),
+                false => Ok(()),
             }
         });
         let endpoints_have_leases = endpoints.iter().any(|endpoint| endpoint.lease.is_some());

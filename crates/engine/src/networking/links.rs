@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use model::{ContainerId, ContainerReference, ExposedPorts, HostSettings, NetworkMode, Port};
-use network::LinkException;
+use network::LinkedPort;
 use network::links::LinkTarget;
 use network::names::LinkedHost;
 
@@ -110,21 +110,18 @@ impl Networking {
         variables
     }
 
-    /// The exceptions from `--icc=false` that a container's links make.
-    pub(crate) fn exceptions(&self, record: &Record, from: Ipv4Addr) -> Vec<LinkException> {
-        record.links.values().flat_map(|target| self.exceptions_to(target, from)).collect()
-    }
-
-    fn exceptions_to(&self, target: &ContainerId, from: Ipv4Addr) -> Vec<LinkException> {
+    /// The ports that a container's links open while `--icc=false`.
+    pub(crate) fn linked_ports(&self, record: &Record) -> Vec<LinkedPort> {
         if self.options.network.inter_container_communication {
             return Vec::new();
         }
-        let Some(target) = self.directory.get(target).map(|container| container.record()) else {
-            return Vec::new();
-        };
-        let Some(to) = bridge_address(&target) else { return Vec::new() };
-        let exception = |port| LinkException { from: from.into(), to: to.into(), port };
-        exposed(&target).into_iter().map(exception).collect()
+        let targets = record.links.values().filter_map(|target| self.directory.get(target));
+        let ports = targets.flat_map(|target| {
+            let target = target.record();
+            let of_target = |port| LinkedPort { container: target.id.clone(), port };
+            exposed(&target).into_iter().map(of_target).collect::<Vec<_>>()
+        });
+        ports.collect()
     }
 
     /// Updates the hosts files and exceptions of the containers that link to this one, which has a new address.
@@ -153,13 +150,14 @@ impl Networking {
     /// Opens the way to linked containers again after one got a new address.
     fn reopen_links(&self, parent: &Container) {
         let record = parent.record();
-        let Some(address) = bridge_address(&record) else { return };
-        let exceptions = self.exceptions(&record, address);
-        if exceptions.is_empty() {
+        let ports = self.linked_ports(&record);
+        if record.bridge_lease().is_none() || ports.is_empty() {
             return;
         }
-        match self.network.open_link(&record.id, &exceptions) {
+        match self.network.open_link(&record.id, &ports) {
             Ok(()) => self.save_leases(parent).forget(),
+            // It has ended meanwhile.
+            Err(network::Error::NotConnected(_)) => {}
             Err(error) => tracing::warn!("cannot open the links of container {}: {error}", record.id),
         }
     }
@@ -214,9 +212,10 @@ impl Networking {
     /// Takes a link out of its parent's record, hosts file and exceptions.
     fn unlink(&self, parent: &Container, alias: &str, target: &ContainerId) -> Result<(), Error> {
         let record = parent.record();
-        if let Some(address) = bridge_address(&record) {
-            let gone = self.exceptions_to(target, address);
-            self.network.close_link(&record.id, &gone).map_err(Error::Network)?;
+        if record.bridge_lease().is_some() {
+            if !self.options.network.inter_container_communication {
+                self.network.close_link(&record.id, target).map_err(Error::Network)?;
+            }
             if let Some(target) = self.directory.get(target).map(|target| target.record()) {
                 let hostname = &target.settings.hostname;
                 self.hosts_files

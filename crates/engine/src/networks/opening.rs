@@ -1,10 +1,10 @@
 //! Opens the networks when the engine starts: the predefined ones, then those that clients made.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use model::{NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
+use model::{ContainerId, NetworkDefinition, NetworkDriver, NetworkId, Pool, Timestamp};
 use network::{BridgeChoice, HostAddresses, HostListing, Ipv6Address};
 
 use super::drivers::DriverOptions;
@@ -144,6 +144,22 @@ fn open_again(
     let asked = of_driver.ask(record, &options.network, HostAddresses::Possible)?;
     let network = asked.open(&registry.default, known, listing)?;
     Ok((of_driver, Some(Arc::new(network))))
+}
+
+/// What containers had of the default network, without exceptions for links to containers that ended since those were
+/// saved: others may have their addresses now.
+pub(crate) fn saved_leases_of_default(records: &[Record]) -> Vec<network::Endpoint> {
+    let address = |record: &Record| Some(IpAddr::V4(record.bridge_lease()?.ipv4?.address));
+    let addresses: HashMap<&ContainerId, IpAddr> =
+        records.iter().filter_map(|record| Some((&record.id, address(record)?))).collect();
+    let lease = |record: &Record| {
+        let mut lease = crate::networking::saved_lease(record, record.bridge_lease()?);
+        let targets: Vec<IpAddr> =
+            record.links.values().filter_map(|target| addresses.get(target).copied()).collect();
+        lease.exceptions.retain(|exception| targets.contains(&exception.to));
+        Some(lease)
+    };
+    records.iter().filter_map(lease).collect()
 }
 
 /// What containers have of each network.

@@ -65,10 +65,7 @@ impl Engine {
         let database = Arc::new(database);
         let Saved { mut containers, execs, volumes, networks, events, identity } = saved;
         let identity = identity.unwrap_or_else(|| make_identity(&database));
-        let endpoints = containers
-            .iter()
-            .filter_map(|record| Some(crate::networking::saved_lease(record, record.bridge_lease()?)));
-        let endpoints = endpoints.collect();
+        let endpoints = opening::saved_leases_of_default(&containers);
         let of_default = opening::default_options(&options, &networks)?;
         let network = network::Network::open_with(&of_default, endpoints, crate::fault::of_network())
             .map_err(Error::Network)?;

@@ -1,6 +1,5 @@
 //! Connects a container that has a reservation, and disconnects it.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
@@ -10,7 +9,7 @@ use rustix::io::Errno;
 use super::inside::{Configurer, within};
 use super::restored_bridge::Restored;
 use super::{Active, Bridge, Entry, InterfaceState, Leases, Network, bridge, switches};
-use crate::endpoint::{Endpoint, LinkException};
+use crate::endpoint::{Endpoint, LinkException, LinkedPort};
 use crate::error::Error;
 use crate::fault::Step;
 use crate::firewall::{Content, Firewall};
@@ -65,42 +64,54 @@ impl Network {
         result
     }
 
-    /// Lets one container reach a port of another while `--icc=false`; without it nothing is to
-    /// do. The exceptions belong to the endpoint of `container` and go with it, and with the
-    /// endpoint of whoever else they name.
+    /// Lets one container reach ports of others while `--icc=false`; without it nothing is to do. The exceptions
+    /// belong to the endpoint of `container` and go with it, and with that of the container they lead to; one that has
+    /// no address of IPv4 here now gets none.
     ///
     /// # Errors
     /// The kernel's refusal; a container without an endpoint.
-    pub fn open_link(&self, container: &ContainerId, exceptions: &[LinkException]) -> Result<(), Error> {
+    pub fn open_link(&self, container: &ContainerId, ports: &[LinkedPort]) -> Result<(), Error> {
         let active = self.active()?;
+        // Held until both know the exceptions: whoever takes an endpoint away withdraws what the book has of it.
+        let mut firewall = active.host.firewall();
         let new: Vec<LinkException> = {
-            let book = active.book();
+            let mut book = active.book();
+            let wanted = book.exceptions(container, ports)?;
             let entry =
-                book.endpoints.get(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
-            let wanted: BTreeSet<LinkException> = exceptions.iter().copied().collect();
-            wanted.into_iter().filter(|exception| !entry.endpoint.exceptions.contains(exception)).collect()
+                book.endpoints.get_mut(container).ok_or_else(|| Error::NotConnected(container.clone()))?;
+            let known = &mut entry.endpoint.exceptions;
+            let new = wanted.into_iter().filter(|exception| !known.contains(exception)).collect::<Vec<_>>();
+            known.extend(&new);
+            new
         };
-        if let Some(mut firewall) = active.host.firewall() {
-            active.add_rules(&mut firewall, &Content { exceptions: new.clone(), ..Content::default() })?;
+        let Some(firewall) = &mut firewall else { return Ok(()) };
+        let opened = active.add_rules(firewall, &Content { exceptions: new.clone(), ..Content::default() });
+        if opened.is_err()
+            && let Some(entry) = active.book().endpoints.get_mut(container)
+        {
+            entry.endpoint.exceptions.retain(|exception| !new.contains(exception));
         }
-        if let Some(entry) = active.book().endpoints.get_mut(container) {
-            entry.endpoint.exceptions.extend(new);
-        }
-        Ok(())
+        opened
     }
 
-    /// Takes back exceptions of the container that [`Network::open_link`] made.
+    /// Takes back all exceptions that [`Network::open_link`] made for the ports of `target`.
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn close_link(&self, container: &ContainerId, exceptions: &[LinkException]) -> Result<(), Error> {
+    pub fn close_link(&self, container: &ContainerId, target: &ContainerId) -> Result<(), Error> {
         let active = self.active()?;
+        let firewall = active.host.firewall();
         let gone: Vec<LinkException> = {
             let mut book = active.book();
+            let Some(target) = book.endpoints.get(target) else { return Ok(()) };
+            let there: Vec<IpAddr> = target.endpoint.addresses().collect();
             let Some(entry) = book.endpoints.get_mut(container) else { return Ok(()) };
-            entry.endpoint.exceptions.extract_if(.., |exception| exceptions.contains(exception)).collect()
+            entry.endpoint.exceptions.extract_if(.., |exception| there.contains(&exception.to)).collect()
         };
-        active.remove_exceptions(gone)
+        match firewall {
+            Some(mut firewall) => firewall.withdraw(&Content { exceptions: gone, ..Content::default() }),
+            None => Ok(()),
+        }
     }
 
     /// Removes the interface of a container that runs on, before [`Network::disconnect`] takes the rest away. Then it is gone
@@ -279,13 +290,6 @@ impl Active {
             let left = firewall.withdraw(&content).err();
             error.with(left.into_iter().collect())
         })
-    }
-
-    fn remove_exceptions(&self, exceptions: Vec<LinkException>) -> Result<(), Error> {
-        match self.host.firewall() {
-            Some(mut firewall) => firewall.withdraw(&Content { exceptions, ..Content::default() }),
-            None => Ok(()),
-        }
     }
 
     /// Removes elements. Where the kernel refuses, the tables are made anew without them: nobody asks again.
