@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use berth_http::request_budget;
 use buildkit_api::BuildKit;
 use docker_api::{Api, OriginPolicy, Requests, SharedSettings, common_headers};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -46,18 +47,37 @@ pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result
         .enable_all();
     reserve.listen(&mut builder);
     let runtime = builder.build().context("cannot start the runtime")?;
-    let result = runtime.block_on(async {
+    let (pidfile, result) = runtime.block_on(async {
         reserve.start();
-        serve(settings, arguments, log).await
+        match begin(&settings) {
+            Ok((signals, pidfile)) => (Some(pidfile), serve(settings, arguments, log, signals).await),
+            Err(error) => (None, Err(error)),
+        }
     });
     reserve.end();
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    end(runtime, pidfile);
     result
 }
 
-async fn serve(mut settings: Settings, arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result<()> {
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let _pidfile = PidFile::write(&settings.pidfile)?;
+/// Listens for signals first: who reads the pid in the file may send one.
+fn begin(settings: &Settings) -> anyhow::Result<(Signals, PidFile)> {
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    Ok((signals, PidFile::write(&settings.pidfile)?))
+}
+
+/// Ends what runs still, and only then gives up the pid file: the next daemon, which takes the containers over, may
+/// wait for that.
+fn end(runtime: Runtime, pidfile: Option<PidFile>) {
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(pidfile);
+}
+
+async fn serve(
+    mut settings: Settings,
+    arguments: &DaemonArguments,
+    log: &LogLevel,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
     let listeners =
         listener::bind(&settings.listen, settings.group.as_deref(), settings.tls.as_ref()).await?;
     let cri = match &settings.cri {
@@ -159,5 +179,39 @@ impl Signals {
             _ = self.interrupt.recv() => Event::Stop,
             _ = self.hang_up.recv() => Event::Reload,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// Sends whether a file is there when it is dropped.
+    struct Witness(PathBuf, Sender<bool>);
+
+    impl Drop for Witness {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0.exists());
+        }
+    }
+
+    #[test]
+    fn the_pid_file_stays_until_all_work_has_ended() {
+        let path = std::env::temp_dir().join(format!("berth-end-{}.pid", std::process::id()));
+        let pidfile = PidFile::write(&path).expect("written");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let (sender, receiver) = channel();
+        let witness = Witness(path.clone(), sender);
+        runtime.spawn(async move {
+            let _witness = witness;
+            std::future::pending::<()>().await;
+        });
+        end(runtime, Some(pidfile));
+        assert_eq!(receiver.recv(), Ok(true));
+        assert!(!path.exists());
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum PidFileError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// A written pid file; dropping it removes it.
+/// A written pid file; dropping it removes it, if it is this process's still.
 #[derive(Debug)]
 pub(crate) struct PidFile(PathBuf);
 
@@ -31,9 +31,14 @@ impl PidFile {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(error)?;
         }
-        fs::write(path, format!("{}\n", std::process::id())).map_err(error)?;
+        fs::write(path, content()).map_err(error)?;
         Ok(Self(path.into()))
     }
+}
+
+/// What this process writes.
+fn content() -> String {
+    format!("{}\n", std::process::id())
 }
 
 /// Whether a process lives, is not this one, and runs the same program as this one.
@@ -56,8 +61,10 @@ fn is_dead(pid: u32) -> bool {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // Gone already when somebody cleared the directory: as wanted.
-        let _ = fs::remove_file(&self.0);
+        // Gone already when somebody cleared the directory, and perhaps another daemon's by now.
+        if fs::read_to_string(&self.0).is_ok_and(|text| text == content()) {
+            let _ = fs::remove_file(&self.0);
+        }
     }
 }
 
@@ -77,7 +84,9 @@ mod tests {
         fs::write(&path, "4194305\n").expect("beyond the largest pid");
         drop(PidFile::write(&path).expect("replaced"));
         assert!(!path.exists());
+        fs::write(&path, "4194305\n").expect("the next daemon's");
         drop(file);
+        assert_eq!(fs::read_to_string(&path).expect("text"), "4194305\n", "another daemon's stays");
         fs::remove_dir_all(path.ancestors().nth(2).expect("directory")).expect("cleared");
     }
 
