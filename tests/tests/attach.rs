@@ -237,3 +237,50 @@ fn a_client_that_takes_the_past_slowly_holds_nobody_up() {
     });
     assert_eq!(engine.wait(&id), 0);
 }
+
+/// What the first run writes fills every buffer on the way to a client that does not read; it ends when `/go` is there.
+/// The second run writes something else.
+const TWO_RUNS: &str = "
+    if [ -e /go ]; then yes second | head -c 200000; exit; fi
+    yes $(head -c 8000 /dev/zero | tr '\\0' f) | head -c 8000000
+    echo full >&2
+    while [ ! -e /go ]; do sleep 0.05; done";
+
+/// A container in its first run, all of whose output is in its log.
+fn in_its_first_run(engine: &Engine) -> String {
+    let id = engine.run(&sh(TWO_RUNS));
+    let is_full = || engine.get(&format!("/containers/{id}/logs?stderr=1&tail=1")).expect(200).body;
+    berth_tests::wait::until("its output", || (frames::split(&is_full()).1 == b"full\n").then_some(()));
+    id
+}
+
+/// Ends the first run, and waits for all that the second one writes.
+fn run_again(engine: &Engine, id: &str) {
+    assert_eq!(engine.exec(id, &["touch", "/go"]).code, 0);
+    assert_eq!(engine.wait(id), 0);
+    engine.start(id);
+    assert_eq!(engine.wait(id), 0);
+}
+
+#[test]
+fn a_slow_client_that_is_shown_the_past_gets_nothing_of_the_next_run() {
+    let engine = Engine::start();
+    let id = in_its_first_run(&engine);
+    let mut slow = engine.attach(&id, "logs=1&stream=1&stdout=1");
+    run_again(&engine, &id);
+    let seen = slow.read_to_end().expect("the stream's end");
+    assert!(!seen.windows(6).any(|window| window == b"second"), "of {} bytes", seen.len());
+}
+
+#[test]
+fn a_slow_follower_of_the_log_gets_nothing_of_the_next_run() {
+    let engine = Engine::start();
+    let id = in_its_first_run(&engine);
+    let path = format!("/containers/{id}/logs?follow=1&stdout=1");
+    let (head, mut slow) = engine.open("GET", &path, &[], b"");
+    run_again(&engine, &id);
+    let body = slow.read_body("GET", &head).expect("all of the log");
+    let seen = frames::split(&body).0;
+    assert!(!seen.windows(6).any(|window| window == b"second"), "of {} bytes", seen.len());
+    assert_eq!(seen.len(), 8_000_000);
+}

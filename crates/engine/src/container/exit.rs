@@ -165,6 +165,7 @@ impl Supervisor {
                 record.phase = Phase::Restarting;
             }
         };
+        self.end_log(container).await;
         let ending = self.networking.endings.read().await;
         // Shown at once; saved when all is taken down. Until then the next daemon reads the shim's record.
         let record = container.publish(change);
@@ -184,6 +185,17 @@ impl Supervisor {
         } else if record.settings.host.auto_remove {
             self.follow_ups.remove(&record.id);
         }
+    }
+
+    /// Notes for those who follow the log where it ends, before anybody can start the container again.
+    async fn end_log(&self, container: &Arc<Container>) {
+        if container.log_followers.is_empty() {
+            return;
+        }
+        let (own, record) = (Arc::clone(container), container.record());
+        let path = self.paths.log(&record);
+        // Without a note each looks for the end by itself.
+        let _ = tokio::task::spawn_blocking(move || own.log_followers.end(record.exits, &path)).await;
     }
 
     /// Forgets the execs of a container that ended.

@@ -57,6 +57,7 @@ pub(crate) use transition::Transition;
 use crate::error::Error;
 use crate::shim::Shim;
 use crate::store::{Database, Durability, Row, Written};
+use crate::logs::followers::LogFollowers;
 use waiting::WaitingClients;
 
 /// One container of the engine.
@@ -86,6 +87,8 @@ pub struct Container {
     pub(crate) ending: tokio::sync::RwLock<()>,
     /// Tells those who wait for its removal what came of it.
     pub(crate) removal: watch::Sender<RemovalState>,
+    /// Those who follow its log.
+    pub(crate) log_followers: LogFollowers,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
     /// Gives the counters to those who follow them, while there are some.
@@ -156,6 +159,7 @@ impl Container {
             removal: watch::Sender::new(RemovalState::Pending),
             restart_cancelled: tokio::sync::Notify::new(),
             sampler: Mutex::default(),
+            log_followers: LogFollowers::default(),
             frozen_work: frozen_work::FrozenWork::default(),
             last_sample: Mutex::default(),
             restart_delay: Mutex::default(),

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use shim_protocol::log::Reader;
+use shim_protocol::log::{Position, Reader};
 use tokio::task::JoinHandle;
 
 use super::pieces::Pieces;
@@ -44,12 +44,27 @@ impl LogPieces {
     }
 
     /// Reads the next piece on a thread that may wait for the disk.
-    fn read(mut self) -> Read {
+    fn read(mut self, end: End) -> Read {
         tokio::task::spawn_blocking(move || {
-            let piece = self.next_piece();
+            let ended = match end {
+                End::None => Ok(()),
+                End::At(position) => self.reader.end_at(position),
+                End::Here => self.reader.end_here(),
+            };
+            let piece = ended.map_err(io::Error::other).and_then(|()| self.next_piece());
             (self, piece)
         })
     }
+}
+
+/// Where a log that is followed ends.
+enum End {
+    /// Nowhere yet.
+    None,
+    /// Where it ended with the run.
+    At(Position),
+    /// Where it is now: the run ended, and nobody noted where.
+    Here,
 }
 
 type Read = JoinHandle<(LogPieces, io::Result<Option<Vec<u8>>>)>;
@@ -71,7 +86,17 @@ pub(super) struct Follower {
 
 impl FileStream {
     pub(super) fn new(pieces: LogPieces, follower: Option<Follower>) -> Self {
-        Self { ahead: Some(pieces.read()), follower, is_last: false }
+        Self { ahead: Some(pieces.read(End::None)), follower, is_last: false }
+    }
+
+    /// Where reading ends as is known now. What the next run writes is not for those who follow this one.
+    fn end(&self) -> End {
+        let Some(Follower { run, .. }) = &self.follower else { return End::None };
+        match run.log_end() {
+            Some(position) => End::At(position),
+            None if self.is_last => End::Here,
+            None => End::None,
+        }
     }
 
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, Error>> {
@@ -83,13 +108,13 @@ impl FileStream {
             };
             match piece {
                 Ok(Some(piece)) => {
-                    self.ahead = Some(pieces.read());
+                    self.ahead = Some(pieces.read(self.end()));
                     return Some(Ok(Bytes::from(piece)));
                 }
                 Ok(None) if self.is_last || pieces.pieces.is_over() => return None,
                 Ok(None) => {
                     self.wait_for_more().await?;
-                    self.ahead = Some(pieces.read());
+                    self.ahead = Some(pieces.read(self.end()));
                 }
                 Err(source) => return Some(Err(Error::refused(format!("cannot read the log: {source}")))),
             }

@@ -2,6 +2,7 @@
 
 mod export;
 mod file;
+pub(crate) mod followers;
 mod journal;
 mod pieces;
 mod query;

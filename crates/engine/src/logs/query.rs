@@ -1,8 +1,9 @@
 //! What a client wants of a log, and how long it follows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::Timestamp;
+use shim_protocol::log::Position;
 
 use crate::container::{Container, Phase, Record};
 
@@ -50,11 +51,18 @@ pub(super) struct Run {
     exits: u64,
     /// When nobody waits for more.
     until: Option<Timestamp>,
+    log_end: Arc<OnceLock<Position>>,
 }
 
 impl Run {
     pub(super) fn of(container: &Container, record: &Record, until: Option<Timestamp>) -> Self {
-        Self { changes: container.watch(), exits: record.exits, until }
+        let log_end = container.log_followers.add(record.exits);
+        Self { changes: container.watch(), exits: record.exits, until, log_end }
+    }
+
+    /// Where the log ended with the run.
+    pub(super) fn log_end(&self) -> Option<Position> {
+        self.log_end.get().copied()
     }
 
     /// Waits until the run is over; one that never began is. No longer than anybody wants to know.

@@ -35,6 +35,20 @@ pub struct Position {
     offset: u64,
 }
 
+impl Position {
+    /// Behind the last whole record of the log at `path` (the file that is written).
+    ///
+    /// # Errors
+    /// [`LogError`] when the file cannot be opened or read.
+    pub fn end_of(path: &Path) -> Result<Self, LogError> {
+        let end = seek::end(path).map_err(|source| LogError::new("seek in", path, source))?;
+        Ok(end.map_or(Self { identity: None, offset: 0 }, |(file, offset)| Self {
+            identity: Some(file.identity),
+            offset,
+        }))
+    }
+}
+
 /// Reads records one after the other. At the end of what is there [`Reader::next_record`] gives
 /// `None`; called again later it goes on, over rotations too, with each record once.
 #[derive(Debug)]
@@ -76,12 +90,7 @@ impl Reader {
     /// # Errors
     /// [`LogError`] when a file cannot be opened or read.
     pub fn open_as_it_is(path: &Path, start: Start, since: Option<Timestamp>) -> Result<Self, LogError> {
-        let end = seek::end(path).map_err(|source| LogError::new("seek in", path, source))?;
-        let end = end.map_or(Position { identity: None, offset: 0 }, |(file, offset)| Position {
-            identity: Some(file.identity),
-            offset,
-        });
-        Self::open_up_to(Some(end), path, start, since)
+        Self::open_up_to(Some(Position::end_of(path)?), path, start, since)
     }
 
     fn open_up_to(
@@ -143,6 +152,49 @@ impl Reader {
             identity: Some(source.file.identity),
             offset: source.offset.saturating_sub(unread),
         })
+    }
+
+    /// Ends reading at a place, although the log grows: what is written behind it does not belong to what is read. The
+    /// first such place counts.
+    ///
+    /// # Errors
+    /// [`LogError`] when a log that did not exist before cannot be opened.
+    pub fn end_at(&mut self, end: Position) -> Result<(), LogError> {
+        if self.end.is_some() {
+            return Ok(());
+        }
+        if self.source.is_none() {
+            self.appear()?;
+        }
+        self.end = Some(end);
+        let Some(source) = &self.source else { return Ok(()) };
+        if end.identity == Some(source.file.identity) {
+            let behind = usize::try_from(source.offset.saturating_sub(end.offset)).unwrap_or(usize::MAX);
+            self.unread.end -= behind.min(self.unread.len());
+            self.searched = self.searched.min(self.unread.len());
+        } else if self.is_behind(end, source.file.identity) {
+            self.source = None;
+            self.forget_buffer();
+        }
+        Ok(())
+    }
+
+    /// Ends reading at the log's present end, as [`Reader::end_at`] does.
+    ///
+    /// # Errors
+    /// [`LogError`] when a file cannot be opened or read.
+    pub fn end_here(&mut self) -> Result<(), LogError> {
+        self.end_at(Position::end_of(&self.path)?)
+    }
+
+    /// Whether a file was begun after the one where reading ends, or that one is gone.
+    fn is_behind(&self, end: Position, file: Identity) -> bool {
+        let Some(last) = end.identity else { return false };
+        match (files::age_of(&self.path, last), files::age_of(&self.path, file)) {
+            (Some(last), Some(file)) => file < last,
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
     }
 
     /// Gives the buffer back while there is nothing to read; the next record needs one again.
@@ -277,6 +329,9 @@ impl Reader {
         let Some(file) = successor else {
             return Ok(false);
         };
+        if self.end.is_some_and(|end| self.is_behind(end, file.identity)) {
+            return Ok(false);
+        }
         // It may have grown between its end and its renaming; nobody writes it any more now.
         if self.fill()? {
             return Ok(true);

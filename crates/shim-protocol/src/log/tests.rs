@@ -78,6 +78,42 @@ fn what_is_written_later_does_not_belong_to_a_log_as_it_is() {
 }
 
 #[test]
+fn a_reader_that_is_to_end_reads_what_was_written_before_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let open = || Reader::open(&path, Start::Beginning, None).unwrap();
+    let mut early = open();
+    (0..10).for_each(|number| append(&path, &line(number)));
+    let [mut unread, mut half_read, mut ahead, mut behind] = [open(), open(), open(), open()];
+    half_read.next_record().unwrap().unwrap();
+    let end = Position::end_of(&path).unwrap();
+    (10..20).for_each(|number| append(&path, &line(number)));
+    ahead.next_record().unwrap().unwrap();
+    assert_eq!(texts(&mut behind), lines(0..20));
+    for reader in [&mut early, &mut unread, &mut half_read, &mut ahead, &mut behind] {
+        reader.end_at(end).unwrap();
+    }
+    early.end_here().unwrap();
+    assert_eq!(texts(&mut early), lines(0..10), "the first end counts");
+    assert_eq!(texts(&mut unread), lines(0..10));
+    assert_eq!(texts(&mut half_read), lines(1..10));
+    assert_eq!(texts(&mut ahead), lines(1..10), "what is in its buffer already goes");
+    assert_eq!(texts(&mut behind), Vec::<String>::new());
+    rotate(&path, 2).unwrap();
+    append(&path, &line(20));
+    let mut rotated = open();
+    rotated.end_at(end).unwrap();
+    let mut latest = Reader::open(&path, Start::Tail(1), None).unwrap();
+    latest.end_at(end).unwrap();
+    assert_eq!((texts(&mut rotated), texts(&mut latest)), (lines(0..10), Vec::new()));
+    rotate(&path, 2).unwrap();
+    append(&path, &line(21));
+    let mut gone = open();
+    gone.end_at(end).unwrap();
+    assert_eq!(texts(&mut gone), Vec::<String>::new(), "all of it is rotated away");
+}
+
+#[test]
 fn a_record_is_the_documented_line() {
     let attributes = BTreeMap::from([("a".to_owned(), "x\"y".to_owned())]);
     let mut encoder = Encoder::new(&attributes);

@@ -230,13 +230,21 @@ impl Client {
         }
     }
 
-    /// The process has ended: after what waits nothing comes.
-    pub(super) fn end_of_output(&mut self) {
+    /// The process has ended: after what waits nothing comes. What its next run logs is not for this client, however
+    /// slow it is.
+    ///
+    /// # Errors
+    /// When it is fed from the log, whose end cannot be found.
+    pub(super) fn end_of_output(&mut self) -> io::Result<()> {
         match &mut self.feed {
             Feed::Live => self.feed = Feed::Over,
-            Feed::Log(replay) => replay.follow = false,
+            Feed::Log(replay) => {
+                replay.follow = false;
+                replay.reader.end_here().map_err(io::Error::other)?;
+            }
             Feed::Over => {}
         }
+        Ok(())
     }
 
     /// Waits for what it can make use of.

@@ -140,7 +140,7 @@ impl Session {
         stream::enlarge_send_buffer(&socket, SEND_BUFFER);
         let mut client = Client::new(place, attach, socket)?;
         if self.ended {
-            client.end_of_output();
+            client.end_of_output()?;
         }
         self.clients.insert(id, client);
         self.give_early_input(id, shared);
@@ -305,10 +305,10 @@ impl Session {
         self.log.finish(shared);
         let clients: Vec<u32> = self.clients.keys().copied().collect();
         for id in clients {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.end_of_output();
+            match self.clients.get_mut(&id).map(Client::end_of_output) {
+                Some(Err(_)) => self.drop_client(id, shared),
+                Some(Ok(())) | None => self.advance_client(id, shared),
             }
-            self.advance_client(id, shared);
         }
     }
 
