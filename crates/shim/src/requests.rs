@@ -160,6 +160,9 @@ impl Supervisor {
             Phase::Over(_) => {}
         }
         self.shared.daemon.stop_listening(&self.shared.poller);
+        // The daemon closes its own behind the reply, and then a volume that nobody else uses is no longer mounted,
+        // however long the shim stays for slow clients.
+        self.held_mounts.clear();
         self.reply(number, Ok(Answer::Done));
         self.released = true;
     }

@@ -52,6 +52,29 @@ fn a_later_daemon_finds_the_mount_again() {
 }
 
 #[test]
+fn a_volume_is_not_mounted_any_more_when_its_last_container_has_ended_though_a_client_is_slow() {
+    let engine = Today::start();
+    let _ = volume(&engine, in_memory("memory"));
+    let id = engine.run(&on("memory", "yes $(seq -s . 999) | head -c 8000000; echo full >&2; sleep 600"));
+    let path = format!("/containers/{id}/logs?stderr=1&tail=1");
+    berth_tests::wait::until("its output", || {
+        engine.get(&path).expect(200).body.ends_with(b"full\n").then_some(())
+    });
+    let path = format!("/containers/{id}/attach?logs=1&stream=1&stdout=1");
+    let (head, _slow) = engine.open("POST", &path, &[("Connection", "Upgrade"), ("Upgrade", "tcp")], b"");
+    assert_eq!(head.status, 101);
+    let shims = engine.daemon.shims();
+    let held = || -> usize {
+        let files = shims.iter().filter_map(|shim| std::fs::read_dir(format!("/proc/{shim}/fd")).ok());
+        let names = files.flatten().flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+        names.filter(|name| name.to_string_lossy().starts_with("mnt:[")).count()
+    };
+    assert_eq!(held(), 1);
+    engine.remove(&id);
+    assert_eq!(held(), 0, "the shim waits for the client alone");
+}
+
+#[test]
 fn a_directory_of_the_host_is_a_volume() {
     let host = HostDirectory::new("device");
     // As all mounts of hosts that systemd has started.
