@@ -24,6 +24,16 @@ impl Channel {
         self.0.async_io(Interest::WRITABLE, || sys::seqpacket::send(&self.0, packet, descriptor)).await
     }
 
+    /// Sends one packet; `WouldBlock` when there is no room for it.
+    pub(super) fn send_now(&self, packet: &[u8]) -> io::Result<()> {
+        sys::seqpacket::send(&self.0, packet, None)
+    }
+
+    /// Receives one packet that is here already; `WouldBlock` when there is none.
+    pub(super) fn receive_now(&self) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+        sys::seqpacket::receive(&self.0, MAXIMUM_MESSAGE)
+    }
+
     /// Receives one packet; `None` when the peer is gone.
     pub(super) async fn receive(&self) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
         self.0.async_io(Interest::READABLE, || sys::seqpacket::receive(&self.0, MAXIMUM_MESSAGE)).await

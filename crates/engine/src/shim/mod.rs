@@ -170,13 +170,28 @@ impl Shim {
         (!*killed).then(|| connect(&self.directory))
     }
 
-    /// Reads until the connection is lost: answers go to their requests, all else to `notices`. True
+    /// Reads until the connection is lost or the shim has ended: answers go to their requests, all else to `notices`. True
     /// when the shim sent anything.
     async fn read(&self, channel: Arc<Channel>, notices: &mpsc::UnboundedSender<Incoming>) -> bool {
         let pending = Pending::new();
         let mut is_open = false;
         let mut pieces = Pieces::default();
-        while let Ok(Some((packet, descriptor))) = channel.receive().await {
+        // A copy of the shim that has not executed its program holds the connection too, however long that takes.
+        let mut end = std::pin::pin!(self.process.end());
+        let mut has_ended = false;
+        loop {
+            let received = match has_ended {
+                true => channel.receive_now(),
+                false => tokio::select! {
+                    biased;
+                    received = channel.receive() => received,
+                    () = &mut end => {
+                        has_ended = true;
+                        continue;
+                    }
+                },
+            };
+            let Ok(Some((packet, descriptor))) = received else { break };
             let Ok(taken) = pieces.take(packet) else { continue };
             let Some(message) = taken else { continue };
             let received = Notice::read(&message);

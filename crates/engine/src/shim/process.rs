@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// Waits for its end.
-    async fn end(&self) {
+    pub(super) async fn end(&self) {
         loop {
             let registered = match self.descriptor() {
                 Ok(None) => return,

@@ -350,3 +350,23 @@ async fn no_connection_is_made_to_the_place_of_a_shim_that_was_killed() {
     shim.kill();
     assert!(shim.connect_again().is_none(), "the next shim may listen there before the process has ended");
 }
+
+#[tokio::test]
+async fn a_forked_copy_of_a_dead_shim_holds_up_nobody() {
+    let mut old = OldShim::new(PROTOCOL);
+    let (shim, mut notices) = Shim::adopt(&old.run()).expect("its process runs");
+    let held = old.accept().await;
+    held.send(r#""out_of_memory""#).await;
+    old.process.kill().expect("a process");
+    old.process.wait().expect("its end");
+    let mut last = None;
+    let end = async {
+        while let Some(incoming) = notices.recv().await {
+            last = Some(incoming.notice);
+        }
+    };
+    tokio::time::timeout(TIMEOUT, end).await.expect("the end of the shim, whose connection is open");
+    assert!(matches!(last, Some(Notice::OutOfMemory)), "{last:?}: what it sent is read first");
+    assert!(shim.is_gone());
+    drop(held);
+}
