@@ -11,7 +11,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -65,7 +65,7 @@ pub(crate) enum NewNetwork {
 /// A shim that waits for its run directory.
 struct Parked {
     process: Process,
-    control: OwnedFd,
+    channel: Channel,
 }
 
 impl ShimSource {
@@ -100,8 +100,7 @@ impl ShimSource {
         }
         let count = held_mounts.len().to_string();
         let arguments = [OsStr::new(NAME), directory.path().as_os_str(), OsStr::new(&count)];
-        let (process, control) = self.spawn(&arguments, held_mounts)?;
-        Ok((process, Channel::new(control)?))
+        self.spawn(&arguments, held_mounts)
     }
 
     /// A container runs: the next one will probably be like it.
@@ -146,16 +145,18 @@ impl ShimSource {
         };
         // Room for a run directory and a number of one digit, with the zeroes behind them.
         let room = " ".repeat((self.directory_length + 1).saturating_sub(kind.len()));
-        let (process, control) = self.spawn(&[OsStr::new(NAME), OsStr::new(kind), OsStr::new(&room)], &[])?;
-        *self.lock() = Some(Parked { process, control });
+        let (process, channel) = self.spawn(&[OsStr::new(NAME), OsStr::new(kind), OsStr::new(&room)], &[])?;
+        *self.lock() = Some(Parked { process, channel });
         Ok(())
     }
 
-    fn spawn(&self, arguments: &[&OsStr], beside: &[BorrowedFd<'_>]) -> io::Result<(Process, OwnedFd)> {
+    fn spawn(&self, arguments: &[&OsStr], beside: &[BorrowedFd<'_>]) -> io::Result<(Process, Channel)> {
         let (ours, theirs) = sys::seqpacket::pair()?;
+        // Before there is a process, which somebody would have to reap.
+        let channel = Channel::new(ours)?;
         let given: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(beside.iter().copied()).collect();
         let pid = self.program.spawn(arguments, &given, CONTROL_DESCRIPTOR)?;
-        Ok((Process::child(pid), ours))
+        Ok((Process::child(pid), channel))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Parked>> {
@@ -168,10 +169,10 @@ impl Parked {
     fn give(self, directory: &RunDirectory) -> io::Result<(Process, Channel)> {
         let sent = match self.process.is_stopped() {
             true => Err(io::Error::other("it is stopped")),
-            false => sys::seqpacket::send(&self.control, directory.path().as_os_str().as_bytes(), None),
+            false => self.channel.send_now(directory.path().as_os_str().as_bytes()),
         };
         match sent {
-            Ok(()) => Ok((self.process, Channel::new(self.control)?)),
+            Ok(()) => Ok((self.process, self.channel)),
             Err(error) => {
                 self.end();
                 Err(error)
@@ -181,7 +182,7 @@ impl Parked {
 
     /// Lets the shim end, and forgets it when it has.
     fn end(self) {
-        drop(self.control);
+        drop(self.channel);
         if self.process.is_stopped() {
             self.process.kill();
         }
