@@ -127,7 +127,7 @@ impl Execs {
         if !exec.take() {
             return Err(Error::ExecAlreadyRun(id.to_owned()));
         }
-        exec.save(&self.database).forget();
+        container.execs.save(&exec.id, &self.database);
         Ok(ExecSession { start: Some(ExecStart { execs: Arc::clone(self), exec, container, options }) })
     }
 
@@ -188,7 +188,7 @@ impl Execs {
         for exec in begun {
             if let Some((_, process)) = running.iter().find(|(id, _)| *id == exec.id) {
                 exec.note_start(process.pid);
-                exec.save(&self.database).forget();
+                container.execs.save(&exec.id, &self.database);
             } else if tokio::time::timeout(END_NOTICE, exec.ended()).await.is_err() {
                 // How it ended would have been reported with the connection, if it ever ran.
                 if container.execs.note_end(&exec.id, LOST, &self.database) {
@@ -271,7 +271,7 @@ impl ExecStart {
         match &started {
             Ok(pid) => {
                 exec.note_start(*pid);
-                exec.save(&execs.database).forget();
+                container.execs.save(&exec.id, &execs.database);
             }
             // What never ran does not die.
             Err((_, code)) => drop(container.execs.note_end(&exec.id, *code, &execs.database)),
@@ -300,7 +300,7 @@ impl ExecStart {
             attach,
         };
         let not_running = || Error::NotRunning(record.id.to_string());
-        let shim = container.shim().ok_or_else(|| (not_running(), LOST))?;
+        let shim = container.shim_of(&exec.id).ok_or_else(|| (not_running(), LOST))?;
         let request = Request::Exec(Box::new(request));
         match shim.request_without_limit(request, socket.as_ref().map(AsFd::as_fd)).await {
             Ok(Answer::ExecStarted { process }) => Ok(process.pid),

@@ -148,9 +148,17 @@ impl ContainerExecs {
         self.lock().values().find(|exec| exec.client.get() == Some(&client)).cloned()
     }
 
+    /// Saves one, unless it is forgotten: its row would stay behind those that are deleted with the run.
+    pub(crate) fn save(&self, id: &ExecId, database: &Database) {
+        if let Some(exec) = self.lock().get(id) {
+            exec.save(database).forget();
+        }
+    }
+
     /// Notes and saves the end of one; false when that was known already.
     pub(crate) fn note_end(&self, id: &ExecId, code: i32, database: &Database) -> bool {
-        let Some(exec) = self.find(id) else { return false };
+        let execs = self.lock();
+        let Some(exec) = execs.get(id) else { return false };
         let is_new = exec.note_end(code);
         if is_new {
             exec.save(database).forget();

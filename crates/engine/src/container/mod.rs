@@ -35,6 +35,8 @@ pub(crate) mod start_inputs;
 pub(crate) mod statistics;
 pub(crate) mod stop;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod tmpfs;
 pub(crate) mod top;
 mod transition;
@@ -47,7 +49,7 @@ mod words;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::ContainerId;
+use model::{ContainerId, ExecId};
 use tokio::sync::{MutexGuard as AsyncMutexGuard, watch};
 
 pub use crate::record::{Phase, Record};
@@ -55,9 +57,9 @@ pub use lifecycle::{Command, Decision, Refusal, decide};
 pub(crate) use transition::Transition;
 
 use crate::error::Error;
+use crate::logs::followers::LogFollowers;
 use crate::shim::Shim;
 use crate::store::{Database, Durability, Row, Written};
-use crate::logs::followers::LogFollowers;
 use waiting::WaitingClients;
 
 /// One container of the engine.
@@ -78,17 +80,17 @@ pub struct Container {
     pub(crate) tree: own_tree::OwnTree,
     /// The further processes in it.
     pub(crate) execs: execs::ContainerExecs,
+    /// The work that it is frozen for.
+    frozen_work: frozen_work::FrozenWork,
     /// Clients that attached before the start.
     pub(crate) waiting_clients: WaitingClients,
     /// Held shared by a stop and a restart until they are done: what removes the container after its end by itself
-    /// The work that it is frozen for.
-    frozen_work: frozen_work::FrozenWork,
     /// waits for them.
     pub(crate) ending: tokio::sync::RwLock<()>,
-    /// Tells those who wait for its removal what came of it.
-    pub(crate) removal: watch::Sender<RemovalState>,
     /// Those who follow its log.
     pub(crate) log_followers: LogFollowers,
+    /// Tells those who wait for its removal what came of it.
+    pub(crate) removal: watch::Sender<RemovalState>,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
     /// Gives the counters to those who follow them, while there are some.
@@ -154,13 +156,13 @@ impl Container {
             shim: Mutex::new(None),
             tree: own_tree::OwnTree::default(),
             execs: execs::ContainerExecs::default(),
+            frozen_work: frozen_work::FrozenWork::default(),
             waiting_clients: WaitingClients::default(),
             ending: tokio::sync::RwLock::default(),
+            log_followers: LogFollowers::default(),
             removal: watch::Sender::new(RemovalState::Pending),
             restart_cancelled: tokio::sync::Notify::new(),
             sampler: Mutex::default(),
-            log_followers: LogFollowers::default(),
-            frozen_work: frozen_work::FrozenWork::default(),
             last_sample: Mutex::default(),
             restart_delay: Mutex::default(),
             purpose,
@@ -293,6 +295,13 @@ impl Container {
     /// The connection to its shim while it runs.
     pub(crate) fn shim(&self) -> Option<Arc<Shim>> {
         self.shim.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The connection to the shim of the run that an exec was made in; nothing once that is over. The execs of a run are
+    /// forgotten before its shim, so one that is known is not of an earlier run.
+    pub(crate) fn shim_of(&self, exec: &ExecId) -> Option<Arc<Shim>> {
+        let shim = self.shim();
+        shim.filter(|_| self.execs.find(exec).is_some())
     }
 
     pub(crate) fn set_shim(&self, shim: Option<Arc<Shim>>) {
