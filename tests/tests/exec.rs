@@ -5,6 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use berth_tests::frames;
+use berth_tests::host::parent_of;
+use berth_tests::silent_mount::SilentMount;
+use berth_tests::volumes::{HostDirectory, with_binds};
 use berth_tests::{Engine, merged, sh, wait};
 use serde_json::json;
 
@@ -259,4 +262,35 @@ fn arguments_and_variables_as_long_as_the_kernel_takes_them() {
     assert!(answer.text().contains("argument list too long"), "{}", answer.text());
     assert_eq!(engine.get(&format!("/exec/{exec}/json")).expect(200).json()["ExitCode"], 126);
     assert_eq!(engine.exec(&id, &["true"]).code, 0);
+}
+
+#[test]
+fn an_exec_that_waits_for_a_file_system_holds_nothing_of_the_shims() {
+    let host = HostDirectory::new("etc");
+    host.mount(&["-t", "tmpfs", "berth-test", "."]);
+    host.mount(&["--make-shared", "."]);
+    std::fs::write(host.0.join("passwd"), "root:x:0:0::/:/bin/sh\n").expect("a file");
+    let engine = &Engine::start();
+    let binds = [format!("{}:/etc:rslave", host.0.display())];
+    let id = &engine.run(&with_binds("sleep 600", &binds));
+    let init = engine.pid(id);
+    let shim = parent_of(init).expect("its shim");
+    let exec = engine.exec_create(id, &json!({ "Cmd": ["true"], "User": "nobody" }));
+    let mut silent = SilentMount::at(host.0.clone());
+    std::thread::scope(|scope| {
+        let started =
+            scope.spawn(|| engine.post_json(&format!("/exec/{exec}/start"), &json!({ "Detach": true })));
+        silent.await_looks(1);
+        let children = format!("/proc/{shim}/task/{shim}/children");
+        let children = std::fs::read_to_string(children).expect("its children");
+        let helpers: Vec<u32> =
+            children.split_whitespace().flat_map(str::parse).filter(|child| *child != init).collect();
+        assert_eq!(helpers.len(), 1, "{children}");
+        let files = std::fs::read_dir(format!("/proc/{}/fd", helpers[0])).expect("its files").flatten();
+        let files: Vec<_> = files.map(|file| std::fs::read_link(file.path()).expect("a file")).collect();
+        assert!(!files.iter().any(|file| file.as_os_str() == "anon_inode:[eventpoll]"), "{files:?}");
+        drop(silent);
+        assert_ne!(started.join().expect("a client").status(), 200);
+    });
+    engine.remove(id);
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! caller ──clone──→ helper: outside of the container's pid namespace, so nothing inside sees it. It
-//!    │              joins the cgroups and the other namespaces, closes what is the host's, becomes the user and
-//!    │              gives up all rights that the program will not have
+//!    │              closes what is the caller's, joins the cgroups and the other namespaces, closes the rest that is
+//!    │              the host's, becomes the user and gives up all rights that the program will not have
 //!    └──────────────── clone ──→ process: the caller's child, born into the pid namespace with
 //!                                nothing left to take from it, and not dumpable; executes
 //! ```
@@ -155,11 +155,16 @@ impl Helper<'_> {
     }
 
     fn make_process(&self, stdio: Stdio) -> Result<Infallible, StartError> {
+        let report = self.report.map(AsFd::as_fd);
+        let kept = [self.channel.as_fd(), self.running.init.as_fd()].into_iter().chain(report);
+        let kept: Vec<BorrowedFd<'_>> = kept.chain(stdio.descriptors()).collect();
+        // First of all: where the container's file system does not answer, the helper stays, and what the caller closes
+        // meanwhile must be closed.
+        sys::execute::close_all_but(3, &kept).doing("closing descriptors")?;
         let only = sys::clone::OnlyThread::ascertain().doing("making the process")?;
         self.running.cgroup.entrances()?.enter()?;
         let mut ready = self.settle(stdio)?;
-        let kept: Vec<BorrowedFd<'_>> =
-            [self.channel.as_fd()].into_iter().chain(self.report.map(AsFd::as_fd)).collect();
+        let kept: Vec<BorrowedFd<'_>> = [self.channel.as_fd()].into_iter().chain(report).collect();
         sys::execute::close_all_but(3, &kept).doing("closing descriptors")?;
         if self.may_be_traced() {
             ready.confine()?;

@@ -51,6 +51,15 @@ impl ProcessExit {
 }
 
 impl Stdio {
+    /// Its descriptors.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let streams = match self {
+            Self::Streams { stdin, stdout, stderr } => Some([stdin, stdout, stderr]),
+            Self::Terminal => None,
+        };
+        streams.into_iter().flatten().map(AsFd::as_fd)
+    }
+
     /// Moves descriptors out of the way of the child's own 0, 1 and 2.
     pub(crate) fn above_standard(self) -> io::Result<Self> {
         let lift = |descriptor: OwnedFd| -> io::Result<OwnedFd> {
