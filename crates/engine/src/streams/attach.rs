@@ -129,13 +129,22 @@ impl AttachSession {
         if !attach.stream {
             return Ok(());
         }
-        // One that waits for a container that has ended waits for its next start, as `docker start -a`.
-        let limit = matches!(record.phase, Phase::Exited).then_some(START_GRACE);
+        let limit = start_limit(record.phase);
         container
             .waiting_clients
             .add(attach, socket, limit)
             .map_err(|source| Error::Shim { act: "wait with a client for", source })?;
         Ok(())
+    }
+}
+
+/// How long a client may wait for the next start. To a container that has ended it comes at once or not at all, as of
+/// `docker start -a`; so it is where a dead shim's container runs by its record still. Others start by themselves, or
+/// were never started.
+const fn start_limit(phase: Phase) -> Option<Duration> {
+    match phase {
+        Phase::Running(_) | Phase::Paused(_) | Phase::Exited | Phase::Removing => Some(START_GRACE),
+        Phase::Created | Phase::Starting | Phase::Restarting => None,
     }
 }
 
@@ -170,5 +179,23 @@ impl Streams {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ProcessReference;
+
+    use super::*;
+
+    #[test]
+    fn no_client_waits_without_end_for_a_container_that_has_ended() {
+        let process = ProcessReference { pid: 1, start_time: 1 };
+        for phase in [Phase::Exited, Phase::Running(process), Phase::Paused(process)] {
+            assert_eq!(start_limit(phase), Some(START_GRACE), "{phase:?}: its shim is gone");
+        }
+        for phase in [Phase::Created, Phase::Starting, Phase::Restarting] {
+            assert_eq!(start_limit(phase), None, "{phase:?}");
+        }
     }
 }
