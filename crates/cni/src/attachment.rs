@@ -15,6 +15,8 @@ use crate::result::addresses;
 
 /// The longest saved attachment, in bytes: a configuration and a result.
 const LIMIT: u64 = 8 << 20;
+/// The extension of an attachment's file while it is written.
+const UNFINISHED: &str = "new";
 /// The name of the interface in a pod.
 const INTERFACE: &str = "eth0";
 
@@ -73,7 +75,7 @@ impl Attachment {
             reason: format!("{:?} is no name for a file", self.container),
         };
         let path = path(directory, &self.container).ok_or_else(invalid)?;
-        let temporary = path.with_extension("new");
+        let temporary = path.with_extension(UNFINISHED);
         fs::create_dir_all(directory).map_err(file_error("make", directory))?;
         let write = || -> io::Result<()> {
             let mut file = File::create(&temporary)?;
@@ -82,7 +84,11 @@ impl Attachment {
             fs::rename(&temporary, &path)?;
             File::open(directory)?.sync_all()
         };
-        write().map_err(file_error("write", &path))
+        let written = write();
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written.map_err(file_error("write", &path))
     }
 
     /// Forgets it.
@@ -99,6 +105,14 @@ impl Attachment {
 pub(crate) fn saved(directory: &Path) -> Result<Vec<String>, Error> {
     let stem = |path: PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
     Ok(files(directory, &["json"])?.into_iter().filter_map(stem).collect())
+}
+
+/// Removes what a process that died left of attachments that it was writing. Nobody may be writing any.
+pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
+    for path in files(directory, &[UNFINISHED])? {
+        fs::remove_file(&path).map_err(file_error("remove", &path))?;
+    }
+    Ok(())
 }
 
 fn path(directory: &Path, container: &str) -> Option<PathBuf> {

@@ -97,7 +97,11 @@ impl Plugins {
             let _busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
             self.delete_locked(container, namespace)
         };
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(container);
+        let mut all = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two have it: the map, and this call. Whoever else waits for it must not meet one that gets a new lock.
+        if Arc::strong_count(&busy) == 2 {
+            all.remove(container);
+        }
         done
     }
 
@@ -178,6 +182,14 @@ impl Plugins {
     /// It cannot be read.
     pub fn attachment(&self, container: &str) -> Result<Option<Attachment>, Error> {
         Attachment::load(&self.directories.attachments, container)
+    }
+
+    /// Removes what a daemon that died left of attachments that it was saving. For the start, before any is saved.
+    ///
+    /// # Errors
+    /// They cannot be read or removed.
+    pub fn remove_unfinished(&self) -> Result<(), Error> {
+        attachment::remove_unfinished(&self.directories.attachments)
     }
 
     /// The pods that have an attachment.

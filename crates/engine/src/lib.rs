@@ -26,6 +26,7 @@ mod layer_size;
 mod log_options;
 mod logs;
 mod names;
+mod network_namespace;
 mod networking;
 mod networks;
 mod old_settings;

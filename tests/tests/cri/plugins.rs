@@ -290,6 +290,9 @@ fn pods_are_deleted_from_their_network_after_a_crash() {
     wait::until("the plugin's end", || (!berth_tests::host::runs(plugin)).then_some(()));
     let _ = running.join().expect("a thread").expect_err("the daemon is gone");
     host.let_it("waits", "");
+    // As a daemon leaves it that dies while it saves one.
+    let unfinished = engine.data_root().join("pod-networks/half.new");
+    fs::write(&unfinished, "{").expect("a file");
     for pid in shim {
         let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
         kill_process(pid, Signal::KILL).expect("killed");
@@ -321,6 +324,7 @@ fn pods_are_deleted_from_their_network_after_a_crash() {
         collected["request"]["cni.dev/valid-attachments"],
         json!([{ "containerID": survivor, "ifname": "eth0" }])
     );
+    assert!(!unfinished.exists());
     // The one that was half made is gone as a whole; its caller never had its id.
     assert!(status(&cri, &half_made).is_err());
     assert_eq!(status(&cri, &survivor).expect("a status").network.expect("a network").ip, "10.77.0.2");

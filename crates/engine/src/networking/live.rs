@@ -1,7 +1,7 @@
 //! Takes containers that run into networks and out of them: the interface, the default route, the published
 //! ports and the hosts file follow at once. What fails is taken back.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use model::Attachment;
 use network::inside::Configurer;
@@ -12,8 +12,9 @@ use super::relays;
 use super::service::Networking;
 use crate::container::{Container, Record};
 use crate::endpoint::{self, Endpoint};
-use crate::error::{Error, file_error};
+use crate::error::Error;
 use crate::fault;
+use crate::network_namespace;
 use crate::networks::entry::NetworkEntry;
 
 impl Networking {
@@ -28,7 +29,7 @@ impl Networking {
         entry: &NetworkEntry,
     ) -> Result<Endpoint, Error> {
         let record = container.record();
-        let namespace = namespace_of(&record)?;
+        let namespace = network_namespace::of(&record)?;
         let interface = InterfaceNames::of(&record.endpoints).next(entry, &attachment);
         let mut endpoint = Endpoint::asked(attachment);
         let configurer = Configurer::Engine;
@@ -63,7 +64,7 @@ impl Networking {
     /// The kernel's refusal; the container is as it was then.
     pub(crate) fn disconnect_running(&self, container: &Container, endpoint: &Endpoint) -> Result<(), Error> {
         let record = container.record();
-        let namespace = match namespace_of(&record) {
+        let namespace = match network_namespace::of(&record) {
             // Its end will find it out of the network.
             Err(Error::NotRunning(_)) => None,
             namespace => Some(namespace?),
@@ -105,7 +106,7 @@ impl Networking {
     /// The kernel's refusal.
     pub(crate) fn settle_running(&self, container: &Container) -> Result<(), Error> {
         let record = container.record();
-        let namespace = namespace_of(&record)?;
+        let namespace = network_namespace::of(&record)?;
         let leases = record.endpoints.iter().filter_map(|endpoint| endpoint.lease.as_ref());
         let interfaces: Vec<&str> = leases.map(|lease| lease.interface_name.as_str()).collect();
         let routes = default_routes(&record);
@@ -208,23 +209,5 @@ fn default_routes(record: &Record) -> network::inside::DefaultRoutes<'_> {
 
 /// Whether the process of a container that is to run has ended.
 pub(crate) fn has_ended(record: &Record) -> bool {
-    matches!(namespace_of(record), Err(Error::NotRunning(_)))
-}
-
-/// The network namespace of a container that runs.
-fn namespace_of(record: &Record) -> Result<OwnedFd, Error> {
-    let not_running = || Error::NotRunning(record.id.to_string());
-    let process = record.phase.process().ok_or_else(not_running)?;
-    let path = std::path::PathBuf::from(format!("/proc/{}/ns/net", process.pid));
-    let namespace = std::fs::File::open(&path).map_err(|error| match error.kind() {
-        // It has ended, and that has not been reported.
-        std::io::ErrorKind::NotFound => not_running(),
-        _ => file_error("open", &path)(error),
-    })?;
-    // Another process has had the number only if it has it still.
-    if sys::process::is_alive(process.pid, process.start_time) {
-        Ok(namespace.into())
-    } else {
-        Err(not_running())
-    }
+    matches!(network_namespace::of(record), Err(Error::NotRunning(_)))
 }

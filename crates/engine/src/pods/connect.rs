@@ -4,15 +4,18 @@ use std::fs::File;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
+use std::path::Path;
 use std::time::Duration;
 
-use model::{ExecId, ProcessReference};
+use model::ExecId;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::service::Pods;
+use crate::container::Record;
 use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::error::{Error, file_error};
 use crate::exec::{ExecClient, ExecStartOptions};
+use crate::network_namespace;
 use crate::streams::AttachRequest;
 
 /// How long a port of a pod may take to answer.
@@ -98,21 +101,18 @@ impl Pods {
     /// Unknown sandbox, one that does not run, or a port at which nobody listens.
     pub async fn connect(&self, reference: &str, port: u16) -> Result<TcpStream, Error> {
         let sandbox = self.sandbox(reference)?;
-        let process = sandbox.phase.process().ok_or_else(|| Error::NotRunning(reference.to_owned()))?;
         let connection =
-            crate::outcome::joined(tokio::task::spawn_blocking(move || connect_in(process, port)).await)??;
+            crate::outcome::joined(tokio::task::spawn_blocking(move || connect_in(&sandbox, port)).await)??;
         let failed = |source| Error::refused(format!("cannot use the connection to port {port}: {source}"));
         TcpStream::from_std(connection).map_err(failed)
     }
 }
 
-/// Connects to a port at the loopback addresses of a process's network.
-fn connect_in(process: ProcessReference, port: u16) -> Result<std::net::TcpStream, Error> {
-    let open = |pid: &str| {
-        let path = std::path::PathBuf::from(format!("/proc/{pid}/ns/net"));
-        File::open(&path).map_err(file_error("open", &path))
-    };
-    let (namespace, home) = (open(&process.pid.to_string())?, open("thread-self")?);
+/// Connects to a port at the loopback addresses of a sandbox's network.
+fn connect_in(sandbox: &Record, port: u16) -> Result<std::net::TcpStream, Error> {
+    let namespace = network_namespace::of(sandbox)?;
+    let own = Path::new("/proc/thread-self/ns/net");
+    let home = File::open(own).map_err(file_error("open", own))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let failed = |source| Error::refused(format!("cannot connect to {address} in the pod: {source}"));
     let connected = sys::network_namespace::within(namespace.as_fd(), home.as_fd(), || {

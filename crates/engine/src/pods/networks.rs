@@ -7,9 +7,8 @@
 //! start  of what is saved: delete where the sandbox has ended or was not added, check the rest, collect garbage
 //! ```
 
-use std::fs::File;
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +17,8 @@ use model::ContainerId;
 use serde_json::{Map, Value};
 
 use crate::directory::Directory;
-use crate::error::{Error, file_error};
+use crate::error::Error;
+use crate::network_namespace;
 use crate::options::Options;
 use crate::paths::Paths;
 
@@ -120,6 +120,9 @@ impl PodNetworks {
     pub(super) fn left(&self) -> Left {
         let mut left = Left::default();
         let Some(plugins) = &self.plugins else { return left };
+        if let Err(error) = plugins.remove_unfinished() {
+            tracing::warn!("what is left of a pod that was being connected: {}", model::with_causes(&error));
+        }
         let saved = plugins.saved().unwrap_or_else(|error| {
             tracing::error!("the pods in networks of plugins: {}", model::with_causes(&error));
             Vec::new()
@@ -157,13 +160,10 @@ impl PodNetworks {
     /// The network namespace of a sandbox, while it runs.
     fn namespace(&self, id: &ContainerId) -> Result<Option<Namespace>, Error> {
         let Ok(found) = self.directory.find(id.as_str()) else { return Ok(None) };
-        let Some(process) = found.record().phase.process() else { return Ok(None) };
-        let path = PathBuf::from(format!("/proc/{}/ns/net", process.pid));
-        match File::open(&path) {
-            Ok(file) => Ok(Some(Namespace(file))),
-            // It has just ended.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(file_error("open", &path)(error)),
+        match network_namespace::of(&found.record()) {
+            Ok(namespace) => Ok(Some(Namespace(namespace))),
+            Err(Error::NotRunning(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -178,7 +178,7 @@ impl PodNetworks {
 }
 
 /// A network namespace that is held while plugins work on it.
-struct Namespace(File);
+struct Namespace(OwnedFd);
 
 impl Namespace {
     /// Where plugins find it: no mount is needed.

@@ -58,6 +58,10 @@ impl Pods {
     pub fn identity(&self, record: &Record) -> Option<Identity> {
         let process = record.phase.process()?;
         let root = File::open(format!("/proc/{}/root", process.pid)).ok()?;
+        // It may have ended, and another process have its number.
+        if !sys::process::is_alive(process.pid, process.start_time) {
+            return None;
+        }
         let read = |path: &str| account_file::read(&root, Path::new(path)).ok();
         let host = &record.settings.host;
         let asked = AskedIdentity {
