@@ -6,7 +6,6 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
@@ -15,10 +14,6 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::port::{HostPort, PortRequest, Protocol, PublishedPort};
 use crate::publishing::{GatewayMode, Publishing, Relay};
-
-/// How often, and how long apart, one port is tried until it counts as another program's.
-const ATTEMPTS: u32 = 10;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 /// A container that publishes more ports than these has none of them relayed: its shim has a socket for each.
 pub const MOST_RELAYED: usize = 256;
@@ -243,9 +238,12 @@ impl PortBook {
         if noted.is_some_and(|addresses| addresses.iter().any(meets)) {
             return Err(Error::PortAllocated(SocketAddr::new(ip, number)));
         }
-        let attempts = if request.host_port == HostPort::Range(number, number) { ATTEMPTS } else { 1 };
-        let bound = bind_patiently(request.container.protocol, ip, number, attempts)
-            .map_err(|source| bind_error(&port, source))?;
+        let protocol = request.container.protocol;
+        let bound = match request.host_port == HostPort::Range(number, number) {
+            true => sys::inet::bind_patiently(|| bind(protocol, ip, number)),
+            false => bind(protocol, ip, number),
+        };
+        let bound = bound.map_err(|source| bind_error(&port, source))?;
         self.note(&port);
         Ok(Held { port, holder: Holder::Socket { _bound: bound } })
     }
@@ -267,21 +265,6 @@ fn bind_error(port: &PublishedPort, source: io::Error) -> Error {
         protocol: port.container.protocol,
         address: SocketAddr::new(port.host_ip, port.host_port),
         reason: source,
-    }
-}
-
-/// A port that was freed a moment ago may still be held by a copy of its socket: in a child
-/// between its fork and its execution of a program, which closes it.
-fn bind_patiently(protocol: Protocol, ip: IpAddr, port: u16, attempts: u32) -> io::Result<OwnedFd> {
-    let mut left = attempts;
-    loop {
-        left -= 1;
-        match bind(protocol, ip, port) {
-            Err(error) if left > 0 && error.kind() == io::ErrorKind::AddrInUse => {
-                std::thread::sleep(BETWEEN_ATTEMPTS);
-            }
-            result => return result,
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -13,7 +14,26 @@ const BACKLOG: i32 = 128;
 
 /// After so long a time in which nothing came over a connection its peer is asked whether it is there, and again
 /// after as long.
-const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// How often a port that is taken is tried, and how long it takes until the next attempt.
+const ATTEMPTS: u32 = 10;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
+
+/// Binds a socket, for some 20 milliseconds also where its port is taken: one that was freed a moment ago may still be
+/// held by a copy of its socket, in a child between its fork and its execution of a program, which closes it.
+///
+/// # Errors
+/// Those of `bind`.
+pub fn bind_patiently<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..ATTEMPTS {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => std::thread::sleep(BETWEEN_ATTEMPTS),
+            result => return result,
+        }
+    }
+    bind()
+}
 
 /// Makes a socket of UDP at an address; port 0 is any free one. At one of IPv6 it gets nothing of IPv4.
 ///
@@ -110,6 +130,25 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddrV4};
 
     use super::*;
+
+    #[test]
+    fn a_port_that_is_freed_soon_is_tried_again_and_another_failure_is_not() {
+        let taken = || io::Error::from(io::ErrorKind::AddrInUse);
+        let mut answers = vec![Ok("bound"), Err(taken()), Err(taken())];
+        assert_eq!(bind_patiently(|| answers.pop().expect("an answer")).expect("bound"), "bound");
+        let mut count = 0;
+        let mut refuse = |kind: io::ErrorKind| {
+            count = 0;
+            let refused = bind_patiently::<()>(|| {
+                count += 1;
+                Err(kind.into())
+            });
+            assert_eq!(refused.expect_err("a refusal").kind(), kind);
+            count
+        };
+        assert_eq!(refuse(io::ErrorKind::AddrInUse), ATTEMPTS);
+        assert_eq!(refuse(io::ErrorKind::AddrNotAvailable), 1);
+    }
 
     #[test]
     fn nothing_waits_and_datagrams_of_others_do_not_arrive() {

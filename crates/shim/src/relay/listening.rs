@@ -6,6 +6,7 @@ use std::net::{SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use model::Protocol;
 use shim_protocol::RelayedPort;
 use sys::epoll::{Interest, Poller};
+use sys::inet;
 use sys::packet_info::{self, LocalEnd};
 
 use crate::token::{RelayPart, Token};
@@ -36,10 +37,11 @@ pub(super) enum Accepted {
 impl Listening {
     pub(super) fn open(port: RelayedPort) -> io::Result<Self> {
         let address = port.host.into();
+        // Until now the daemon has held the port for it.
         let socket = match port.protocol {
-            Protocol::Tcp => Socket::Connections(sys::inet::tcp_server(address)?),
+            Protocol::Tcp => Socket::Connections(inet::bind_patiently(|| inet::tcp_server(address))?),
             Protocol::Udp => {
-                let socket = sys::inet::udp_server(address)?;
+                let socket = inet::bind_patiently(|| inet::udp_server(address))?;
                 packet_info::enable(&socket)?;
                 Socket::Datagrams(socket)
             }
