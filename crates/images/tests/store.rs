@@ -3,8 +3,16 @@
 
 mod support;
 
-use berth_images::{Error, ImportOptions, ListFilter, Removal, RemoveOptions, Store, TagPolicy};
-use model::ImageReference;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use berth_images::{
+    Error, ImageUse, ImageUsers, ImportOptions, ListFilter, NewImage, Origin, Removal, RemoveOptions, Store,
+    TagPolicy,
+};
+use model::{Digest, ImageReference};
 use support::{Archive, Scratch};
 
 fn import(store: &Store, name: &str, archive: &[u8]) -> berth_images::Image {
@@ -229,4 +237,53 @@ fn a_layer_whose_record_stays_can_be_used_again() {
     let directory = again.directory();
     drop(again);
     assert!(!directory.exists(), "it goes with who held it");
+}
+
+/// A container that begins to use an image while the store asks who does: whoever asks first decides.
+struct Newcomer {
+    store: Store,
+    image: Digest,
+    begun: Mutex<Option<JoinHandle<bool>>>,
+}
+
+impl ImageUsers for Newcomer {
+    fn uses(&self) -> Vec<ImageUse> {
+        let (store, image) = (self.store.clone(), self.image);
+        let (sender, receiver) = channel();
+        let begin = move || {
+            let is_used = store.resolve_for_use(&image.to_string(), |_| ()).is_ok();
+            let _ = sender.send(());
+            is_used
+        };
+        *self.begun.lock().expect("a lock") = Some(std::thread::spawn(begin));
+        // Where it need not wait, it has begun by then.
+        let _ = receiver.recv_timeout(Duration::from_millis(300));
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_step_that_is_removed_is_used_by_no_container_that_comes_meanwhile() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let base = store.import(&Archive::new().finish()[..], &ImportOptions::default()).expect("an image");
+    let layers = store.layers(&base).expect("held");
+    let mut config = base.config.clone();
+    config.comment = "a step".to_owned();
+    let config = serde_json::to_vec(&config).expect("JSON");
+    let step = NewImage {
+        config: &config,
+        layers: &layers,
+        parent: Some(base.id),
+        legacy: None,
+        origin: Origin::BuildStep,
+        target: None,
+    };
+    let step = store.add_image(&step).expect("a step");
+    drop(layers);
+    let newcomer = Arc::new(Newcomer { store: store.clone(), image: step.id, begun: Mutex::default() });
+    store.set_users(Arc::clone(&newcomer) as Arc<dyn ImageUsers>);
+    assert_eq!(store.remove_build_steps(&[step.id]).expect("an answer"), [step.id]);
+    let begun = newcomer.begun.lock().expect("a lock").take().expect("a container");
+    assert!(!begun.join().expect("a thread"), "it has an image that is gone");
 }

@@ -147,10 +147,11 @@ impl Store {
     /// # Errors
     /// `Internal` when the disk fails.
     pub fn remove_build_steps(&self, ids: &[Digest]) -> Result<Vec<Digest>, Error> {
-        let containers: HashSet<Digest> = self.uses().into_iter().map(|usage| usage.image).collect();
         let change = self.begin_change();
         let doomed = {
+            // Users of an image wait for this lock, and find the step marked for removal.
             let mut index = self.index_mut();
+            let containers: HashSet<Digest> = self.uses().into_iter().map(|usage| usage.image).collect();
             let mut children: HashMap<Digest, usize> = HashMap::new();
             for id in index.steps.keys() {
                 if let Some(parent) = index.images.get(id).and_then(|image| image.parent) {
