@@ -1,6 +1,7 @@
 //! What the daemon does with a container's cgroups by itself: it takes down those that the shim could not, and reads
 //! whether they are frozen.
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -70,12 +71,10 @@ fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
     let until = Instant::now() + TIMEOUT;
     loop {
         thaw(cgroups);
-        let processes: Vec<u32> = cgroups.iter().flat_map(|directory| processes(directory)).collect();
-        if processes.is_empty() || Instant::now() > until {
+        let list = || Ok(cgroups.iter().flat_map(|directory| processes(directory)).collect());
+        let killed: Result<bool, Infallible> = sys::process::kill_listed(list);
+        if matches!(killed, Ok(false)) || Instant::now() > until {
             return;
-        }
-        for process in processes {
-            sys::process::kill_any(process);
         }
         std::thread::sleep(Duration::from_millis(5));
     }

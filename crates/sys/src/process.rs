@@ -1,5 +1,6 @@
 //! Kills processes that are known by number and start time, never another that got the number since.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,6 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 const PROC: &str = "/proc";
+
+/// Descriptors of processes that are to be killed, at once.
+const OPEN_AT_ONCE: usize = 64;
 
 /// Bytes of /proc/pid/stat at most: 52 numbers of up to 20 digits and a name of up to 64 (proc_pid_stat(5)).
 const STAT_LIMIT: usize = 2048;
@@ -105,11 +109,30 @@ pub fn kill_and_wait(pid: u32, started: u64, timeout: Duration) {
     }
 }
 
-/// Kills whatever process has a number now, as read from a cgroup just before.
-pub fn kill_any(pid: u32) {
-    if let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = rustix::process::kill_process(number, Signal::KILL);
+/// Kills the processes that a list names, such as that of a cgroup; says whether it named any. A number that another
+/// process has by the time is its only if the list, read again, has it still.
+///
+/// # Errors
+/// Those of `list`.
+pub fn kill_listed<E>(mut list: impl FnMut() -> Result<Vec<u32>, E>) -> Result<bool, E> {
+    let listed = list()?;
+    for part in listed.chunks(OPEN_AT_ONCE) {
+        let open = |pid: &u32| {
+            let number = i32::try_from(*pid).ok().and_then(Pid::from_raw)?;
+            Some((*pid, pidfd_open(number, PidfdFlags::empty()).ok()?))
+        };
+        let opened: Vec<(u32, OwnedFd)> = part.iter().filter_map(open).collect();
+        let still: HashSet<u32> = list()?.into_iter().collect();
+        for (_, process) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
     }
+    Ok(!listed.is_empty())
+}
+
+/// Ends this process as if it had been killed.
+pub fn kill_self() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
 }
 
 /// Whether a process is still the one that started then.
@@ -124,6 +147,23 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn a_process_is_killed_only_while_the_list_has_it() {
+        let mut child = Command::new("sleep").arg("600").spawn().expect("a process");
+        let listed = |lists: &[&[u32]]| {
+            let mut lists = lists.to_vec().into_iter();
+            kill_listed(|| lists.next().map(<[u32]>::to_vec).ok_or("read too often"))
+        };
+        let pid = child.id();
+        // Since the first look it has moved on, or another process has its number.
+        assert_eq!(listed(&[&[pid], &[]]), Ok(true));
+        assert_eq!(listed(&[&[]]), Ok(false));
+        assert!(runs(pid));
+        assert_eq!(listed(&[&[pid], &[pid]]), Ok(true));
+        let status = child.wait().expect("its end");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    }
 
     #[test]
     fn a_hostile_name_does_not_shift_the_fields() {

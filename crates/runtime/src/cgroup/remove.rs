@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
 
 use super::{Cgroup, file};
 use crate::CgroupError;
@@ -118,16 +117,11 @@ fn write_kill(directory: &Path) -> Result<bool, CgroupError> {
 }
 
 fn kill_in(directory: &Path) -> Result<(), CgroupError> {
-    let mut found = Vec::new();
-    gather(directory, &mut found)?;
-    for pid in found {
-        // Read from the cgroup just now; a number that was given to another since is still a
-        // process of this container, because only those enter it.
-        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
-        }
-    }
-    Ok(())
+    let list = || {
+        let mut found = Vec::new();
+        gather(directory, &mut found).map(|()| found)
+    };
+    sys::process::kill_listed(list).map(drop)
 }
 
 /// All processes of a directory and those beneath it. What vanishes meanwhile has none.
