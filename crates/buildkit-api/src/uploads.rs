@@ -20,8 +20,21 @@ type Reader = Box<dyn Read + Send>;
 /// The contexts that wait for their builds.
 #[derive(Default)]
 pub(crate) struct Uploads {
-    waiting: Mutex<HashMap<String, Reader>>,
+    waiting: Mutex<Waiting>,
     changed: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    contexts: HashMap<String, Context>,
+    /// How many have come.
+    count: u64,
+}
+
+/// One context. Another may have its id once a build has taken it, but not its number.
+struct Context {
+    number: u64,
+    reader: Reader,
 }
 
 /// A reader that says when nobody reads it any more.
@@ -40,11 +53,22 @@ impl Read for Watched {
 struct Place<'a> {
     uploads: &'a Uploads,
     id: &'a str,
+    number: u64,
+}
+
+impl Place<'_> {
+    /// Whether no build has taken the context.
+    fn is_waiting(&self) -> bool {
+        self.uploads.lock().contexts.get(self.id).is_some_and(|context| context.number == self.number)
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.uploads.lock().remove(self.id);
+        let mut waiting = self.uploads.lock();
+        if waiting.contexts.get(self.id).is_some_and(|context| context.number == self.number) {
+            waiting.contexts.remove(self.id);
+        }
     }
 }
 
@@ -55,21 +79,25 @@ impl Uploads {
     /// `NotFound` when no build takes it; `AlreadyExists`, `ResourceExhausted` when there is no place for it.
     pub(crate) async fn offer(&self, id: &str, reader: Reader) -> Result<(), Status> {
         let (sender, mut done) = oneshot::channel();
-        {
+        let number = {
             let mut waiting = self.lock();
-            if waiting.len() >= UPLOAD_LIMIT {
+            if waiting.contexts.len() >= UPLOAD_LIMIT {
                 return Err(Status::new(Code::ResourceExhausted, "too many contexts wait for their builds"));
             }
-            if waiting.contains_key(id) {
+            if waiting.contexts.contains_key(id) {
                 return Err(Status::new(Code::AlreadyExists, format!("the context of {id} is here already")));
             }
-            waiting.insert(id.to_owned(), Box::new(Watched { reader, _done: sender }));
-        }
-        let _place = Place { uploads: self, id };
+            waiting.count += 1;
+            let number = waiting.count;
+            let reader = Box::new(Watched { reader, _done: sender });
+            waiting.contexts.insert(id.to_owned(), Context { number, reader });
+            number
+        };
+        let place = Place { uploads: self, id, number };
         self.changed.notify_waiters();
         // Whatever ends the wait, the sender is gone.
         if timeout(OPENING, &mut done).await.is_err() {
-            if self.lock().contains_key(id) {
+            if place.is_waiting() {
                 return Err(Status::new(Code::NotFound, format!("no build waits for the context of {id}")));
             }
             let _ = done.await;
@@ -88,8 +116,8 @@ impl Uploads {
                 tokio::pin!(changed);
                 // Registered before the look, so that no change between the two is lost.
                 changed.as_mut().enable();
-                if let Some(reader) = self.lock().remove(id) {
-                    return reader;
+                if let Some(context) = self.lock().contexts.remove(id) {
+                    return context.reader;
                 }
                 changed.await;
             }
@@ -98,7 +126,7 @@ impl Uploads {
         timeout(OPENING, search).await.map_err(missing)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Reader>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,7 +158,28 @@ mod tests {
                 text
             };
             assert_eq!(text, "content", "{first} comes first");
-            assert!(uploads.lock().is_empty());
+            assert!(uploads.lock().contexts.is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_ends_leaves_the_next_context_of_its_id() {
+        let uploads = Arc::new(Uploads::default());
+        let offer = |content: &'static [u8]| {
+            let uploads = Arc::clone(&uploads);
+            tokio::spawn(async move { uploads.offer("a", Box::new(content)).await })
+        };
+        let first = offer(b"first");
+        let taken = uploads.take("a").await.expect("the first context");
+        let second = offer(b"second");
+        while uploads.lock().contexts.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        drop(taken);
+        first.await.expect("a task").expect("taken");
+        let mut text = String::new();
+        uploads.take("a").await.expect("the second").read_to_string(&mut text).expect("its bytes");
+        assert_eq!(text, "second");
+        second.await.expect("a task").expect("taken");
     }
 }
