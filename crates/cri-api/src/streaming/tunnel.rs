@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use berth_http::{Meter, Metered};
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
@@ -15,7 +16,8 @@ use super::websocket::MAXIMUM_MESSAGE;
 
 /// The bytes of all messages in a row.
 pub(super) struct Tunnel<C> {
-    socket: WebSocketStream<C>,
+    socket: WebSocketStream<Metered<C>>,
+    meter: Meter,
     /// What is left of the last message.
     unread: Bytes,
 }
@@ -26,8 +28,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Tunnel<C> {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAXIMUM_MESSAGE))
             .max_frame_size(Some(MAXIMUM_MESSAGE));
+        let (connection, meter) = Metered::new(connection);
         let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
-        Self { socket, unread: Bytes::new() }
+        Self { socket, meter, unread: Bytes::new() }
     }
 }
 
@@ -39,9 +42,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tunnel<C> {
     ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_next(context)).transpose().map_err(failure)? {
-                Some(Message::Binary(bytes)) => self.unread = bytes,
+                Some(Message::Binary(bytes)) => {
+                    self.meter.finish();
+                    self.unread = bytes;
+                }
                 Some(Message::Close(_)) | None => return Poll::Ready(Ok(())),
-                Some(Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+                Some(Message::Ping(payload) | Message::Pong(payload)) => {
+                    self.meter.finish_control(payload.len());
+                }
+                Some(Message::Text(_)) => self.meter.finish(),
+                Some(Message::Frame(_)) => {}
             }
         }
         let count = self.unread.len().min(buffer.remaining());
@@ -80,8 +90,10 @@ fn failure(error: Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use engine::sys::memory_budget::Exhausted;
     use futures_util::{SinkExt, StreamExt};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -102,5 +114,28 @@ mod tests {
         assert_eq!(answer, Message::Binary("answer".into()));
         client.close(None).await.expect("closed");
         assert_eq!(tunnel.read(&mut read).await.expect("the end"), 0);
+    }
+
+    #[tokio::test]
+    async fn messages_that_never_end_share_a_budget() {
+        // A masked message in one frame, RFC 6455, section 5.2, without its last byte.
+        let mut unfinished = vec![0x82, 0x80 | 127];
+        unfinished.extend_from_slice(&(MAXIMUM_MESSAGE as u64).to_be_bytes());
+        unfinished.resize(unfinished.len() + 4 + MAXIMUM_MESSAGE - 1, 0);
+        let unfinished = Bytes::from(unfinished);
+        let (mut reads, mut clients) = (JoinSet::new(), JoinSet::new());
+        for _ in 0..20 {
+            let (mut client, server) = tokio::io::duplex(1 << 16);
+            let unfinished = unfinished.clone();
+            clients.spawn(async move {
+                let _ = client.write_all(&unfinished).await;
+                client
+            });
+            reads.spawn(async move { Tunnel::new(server).await.read(&mut [0; 5]).await });
+        }
+        let first = tokio::time::timeout(std::time::Duration::from_secs(60), reads.join_next());
+        let refused = first.await.expect("more than there is").expect("a read").expect("a task");
+        let refused = refused.expect_err("no message is whole");
+        assert!(refused.get_ref().is_some_and(|cause| cause.is::<Exhausted>()), "{refused}");
     }
 }
