@@ -3,9 +3,10 @@
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::tar::ArchiveError;
@@ -188,14 +189,7 @@ pub(crate) fn make_place(root: BorrowedFd<'_>, path: &[u8], directory: bool) -> 
 /// Opens a path with `root` as the file system's root.
 pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.is_empty() { b"." } else { path };
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    loop {
-        match fs::openat2(root, OsStr::from_bytes(path), flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            // A rename elsewhere raced with the resolution of "..": openat2(2), EAGAIN.
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            other => return other,
-        }
-    }
+    sys::confined::open(root, Path::new(OsStr::from_bytes(path)), flags, sys::confined::IN_ROOT)
 }
 
 /// Where a descriptor is, as the kernel names it.
