@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sys::private;
+use sys::{private, unrelated};
 
 use crate::error::{Error, file_error};
 use crate::options::Options;
@@ -17,6 +17,9 @@ use crate::options::Options;
 /// The directories beneath the data root but for [`WITH_ENTRIES`].
 const PARTS: [&str; 6] =
     ["trash", "builds", "images", "images/blobs", "images/blobs/sha256", "images/temporary"];
+
+/// Those among them in which builds and pulls make a directory each, with up to as many files as a layer has.
+const UNRELATED: [&str; 2] = ["builds", "images/temporary"];
 
 /// Those that hold one directory for each container, volume or layer.
 const WITH_ENTRIES: [&str; 3] = ["containers", "volumes", "images/layers"];
@@ -37,6 +40,12 @@ fn close_data_root(root: &Path, sockets: &[PathBuf]) -> Result<(), Error> {
     close_root(root, sockets)?;
     for part in PARTS {
         close_directory(&root.join(part))?;
+    }
+    for part in UNRELATED {
+        // It is quicker, that is all.
+        if let Err(error) = unrelated::spread_directories(&root.join(part)) {
+            tracing::debug!(%error, part, "cannot have a directory's directories kept apart on disk");
+        }
     }
     let containers = root.join("containers");
     // Before the directory that tells whether they are closed.

@@ -41,5 +41,6 @@ pub mod signal;
 pub mod stream;
 pub mod tcp_peer;
 pub mod unread;
+pub mod unrelated;
 pub mod user_namespace;
 pub mod writeback;
