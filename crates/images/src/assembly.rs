@@ -19,12 +19,15 @@ pub(crate) enum Record {
 
 /// Headers of tars shrink a hundredfold at the fastest level.
 const LEVEL: i32 = 1;
+/// So many bytes are compressed at once.
+const GATHERED: usize = 64 * 1024;
 /// Larger raw pieces are split, so that reading needs little memory.
 const RAW_LIMIT: usize = 1 << 20;
 
 /// Writes a record file.
 pub(crate) struct AssemblyWriter {
-    out: zstd::stream::write::Encoder<'static, BufWriter<File>>,
+    /// Buffered on both sides: most of what is noted is a few bytes, and each call of the compressor takes its time.
+    out: BufWriter<zstd::stream::write::Encoder<'static, BufWriter<File>>>,
     contents: u64,
     replaced: Vec<Record>,
 }
@@ -36,7 +39,8 @@ impl AssemblyWriter {
     /// When it cannot be made.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let out = BufWriter::new(sys::private::create(path)?);
-        Ok(Self { out: zstd::stream::write::Encoder::new(out, LEVEL)?, contents: 0, replaced: Vec::new() })
+        let out = BufWriter::with_capacity(GATHERED, zstd::stream::write::Encoder::new(out, LEVEL)?);
+        Ok(Self { out, contents: 0, replaced: Vec::new() })
     }
 
     /// Notes bytes that are no content.
@@ -91,7 +95,8 @@ impl AssemblyWriter {
                 write_bytes(&mut self.out, now)?;
             }
         }
-        self.out.finish()?.into_inner().map_err(io::IntoInnerError::into_error).map(drop)
+        let compressor = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        compressor.finish()?.into_inner().map_err(io::IntoInnerError::into_error).map(drop)
     }
 }
 
@@ -135,15 +140,13 @@ fn damaged() -> io::Error {
 }
 
 fn write_number(out: &mut impl Write, mut value: u64) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(10);
     loop {
         let low = u8::try_from(value & 0x7f).unwrap_or_default();
         value >>= 7;
         if value == 0 {
-            bytes.push(low);
-            return out.write_all(&bytes);
+            return out.write_all(&[low]);
         }
-        bytes.push(low | 0x80);
+        out.write_all(&[low | 0x80])?;
     }
 }
 

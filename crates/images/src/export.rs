@@ -11,9 +11,9 @@ use crate::tree::{Form, Packer, Stack, TreeSize};
 ///
 /// # Errors
 /// [`Error::Output`] when a layer cannot be read or `out` fails.
-pub fn export(layers: &[impl AsRef<Path>], out: &mut dyn Write) -> Result<u64, Error> {
+pub fn export(layers: &[impl AsRef<Path>], mut out: &mut dyn Write) -> Result<u64, Error> {
     let written = Stack::open(layers).and_then(|stack| {
-        let mut packer = Packer::new(out, Form::Merged, None);
+        let mut packer = Packer::new(&mut out, Form::Merged, None);
         packer.directory(stack, Stack(Vec::new()), b"")?;
         packer.finish()
     });

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use berth_images::{
-    Image, KnownContent, KnownFiles, Layer, LentFile, ListFilter, NewImage, Origin, RemoveOptions, Store,
+    HashedPrefixes, Image, KnownContent, KnownFiles, Layer, LentFile, ListFilter, NewImage, Origin,
+    RemoveOptions, Store,
 };
 use model::ImageReference;
 use support::{Scratch, overlay};
@@ -58,19 +59,23 @@ fn borrow(store: &Store, scratch: &Scratch, base: &Layer, changed: &str) -> Laye
     let upper = scratch.path().join("borrower");
     write(&upper, "files/a/1", changed);
     finish(&upper);
-    let read = |path: &Path| {
-        Ok(match path.to_str() {
-            Some("1") => KnownContent::Bytes(changed.into()),
-            Some("2") => KnownContent::Bytes("two".into()),
-            _ => KnownContent::File(scratch.path().join("bee")),
-        })
+    let read = |path: &Path, buffer: &mut Vec<u8>| {
+        let content = match path.to_str() {
+            Some("1") => changed,
+            Some("2") => "two",
+            _ => return Ok(KnownContent::File(scratch.path().join("bee"))),
+        };
+        *buffer = content.into();
+        Ok(KnownContent::Buffered)
     };
     fs::write(scratch.path().join("bee"), "bee").expect("a source");
     let mut files = KnownFiles::new(&read);
-    files.add(Path::new("files/a/1"), "1".into(), None);
-    files.add(Path::new("files/a/2"), "2".into(), lent(3));
-    files.add(Path::new("files/b"), "b".into(), lent(3));
-    store.adopt_copied(&upper, &[], Some(base), files).expect("a layer")
+    files.add(Path::new("files/a/1"), "1".into(), None, None);
+    files.add(Path::new("files/a/2"), "2".into(), None, lent(3));
+    files.add(Path::new("files/b"), "b".into(), None, lent(3));
+    let base = (base, &HashedPrefixes::default());
+    let (layer, _) = store.adopt_copied(&upper, &[], Some(base), files).expect("a layer");
+    layer
 }
 
 fn image(store: &Store, layers: &[Layer], comment: &str) -> Image {
@@ -203,13 +208,16 @@ fn what_is_lent_must_be_what_is_described() {
     let store = Store::open(scratch.path().join("images")).expect("a store");
     let upper = whole(&scratch, "base", "one");
     let base = store.adopt_layer(&upper, &[]).and_then(berth_images::AdoptedLayer::finish).expect("a layer");
-    let read = |_: &Path| Ok(KnownContent::Bytes("two".into()));
+    let read = |_: &Path, buffer: &mut Vec<u8>| {
+        *buffer = "two".into();
+        Ok(KnownContent::Buffered)
+    };
     for (path, size) in [("files/a/2", 4), ("files/missing/2", 3), ("files/a/1", 3)] {
         let upper = scratch.path().join("borrower");
         write(&upper, "files/a/1", "changed");
         let mut files = KnownFiles::new(&read);
-        files.add(Path::new(path), "2".into(), lent(size));
-        store.adopt_copied(&upper, &[], Some(&base), files).expect_err(path);
+        files.add(Path::new(path), "2".into(), None, lent(size));
+        store.adopt_copied(&upper, &[], Some((&base, &HashedPrefixes::default())), files).expect_err(path);
         assert_eq!(on_disk(&store), 1, "{path}: nothing is left");
     }
 }

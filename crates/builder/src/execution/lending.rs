@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use images::{KnownContent, KnownFiles, Layer, LentFile};
 
+use super::lending_layers::Earlier;
 use super::state::Build;
 use super::trees::StepTree;
 use crate::error::BuildError;
 use crate::order::Order;
-use crate::transfer::{Given, Item, Source};
-use crate::tree::{Base, Copied, Ledger, Marks, NodeKind};
+use crate::transfer::{Item, Source};
+use crate::tree::{Base, Copied, Ledger, NodeKind};
 
 /// With more directories below them layers lend nothing: overlay stacks no more than five hundred.
 const BELOW_LIMIT: usize = 100;
@@ -19,16 +20,17 @@ const BELOW_LIMIT: usize = 100;
 /// A copy whose files a later one may borrow, and the layer that it borrows from.
 pub(super) struct Lending {
     copy: String,
-    base: Option<(Layer, Arc<Marks>)>,
+    base: Option<(Layer, Earlier)>,
 }
 
 impl Lending {
     /// The ledger that the copy is to be recorded in.
     pub(super) fn ledger(&self) -> Ledger {
         Ledger::new(
-            self.base
-                .as_ref()
-                .map(|(layer, marks)| Base { marks: Arc::clone(marks), directory: layer.directory() }),
+            self.base.as_ref().map(|(layer, earlier)| Base {
+                marks: Arc::clone(&earlier.marks),
+                directory: layer.directory(),
+            }),
         )
     }
 }
@@ -54,7 +56,7 @@ impl Build<'_> {
         let copy = copy();
         let builder = self.work.builder;
         let known = builder.lending.find(&copy);
-        let held = known.and_then(|(layer, marks)| Some((builder.store.layer(&layer)?, marks)));
+        let held = known.and_then(|earlier| Some((builder.store.layer(&earlier.layer)?, earlier)));
         Some(Lending { copy, base: held.filter(|(layer, _)| !layer.has_base()) })
     }
 
@@ -69,26 +71,31 @@ impl Build<'_> {
         upper: &Path,
         below: &[PathBuf],
     ) -> Result<Layer, BuildError> {
-        let read = |path: &Path| match source.give(path).map_err(io::Error::other)? {
-            Given::Bytes(bytes) => Ok(KnownContent::Bytes(bytes)),
-            Given::Copy(path) | Given::Link(path) => Ok(KnownContent::File(path)),
+        let read = |path: &Path, buffer: &mut Vec<u8>| {
+            let file = source.give_into(path, buffer).map_err(io::Error::other)?;
+            Ok(file.map_or(KnownContent::Buffered, KnownContent::File))
         };
         let (kept, made, marks) = ledger.into_parts();
-        let base = lending.base.as_ref().map(|(layer, _)| layer).filter(|_| !kept.is_empty());
+        let base = lending.base.as_ref().filter(|_| !kept.is_empty());
+        let base = base.map(|(layer, earlier)| (layer, &*earlier.prefixes));
         let mut files = KnownFiles::new(&read);
-        for Copied { path, source, .. } in made {
-            files.add(&path, source, None);
+        let digest = |copied: &Copied| source.gives_bytes(&copied.source).then_some(copied.content);
+        for copied in made {
+            let digest = digest(&copied);
+            files.add(&copied.path, copied.source, digest, None);
         }
         for copied in kept {
-            let lent = lent(&copied);
-            files.add(&copied.path, copied.source, lent);
+            let (digest, lent) = (digest(&copied), lent(&copied));
+            files.add(&copied.path, copied.source, digest, lent);
         }
         let builder = self.work.builder;
         let adopted = builder.store.adopt_copied(upper, below, base, files);
         self.check_cancelled()?;
-        let layer = adopted?;
+        let (layer, prefixes) = adopted?;
         if let Some(marks) = marks.filter(|_| base.is_none() && !layer.has_base()) {
-            builder.lending.remember(lending.copy, layer.diff_id(), marks);
+            let (marks, prefixes) = (Arc::new(marks), Arc::new(prefixes));
+            let earlier = Earlier { layer: layer.diff_id(), marks, prefixes };
+            builder.lending.remember(lending.copy, earlier);
         }
         Ok(layer)
     }

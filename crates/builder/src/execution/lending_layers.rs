@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use images::HashedPrefixes;
 use model::Digest;
 
 use crate::tree::Marks;
@@ -19,8 +20,17 @@ pub(super) struct LendingLayers(Mutex<Vec<Lender>>);
 struct Lender {
     /// What was copied where.
     copy: String,
-    layer: Digest,
-    marks: Arc<Marks>,
+    earlier: Earlier,
+}
+
+/// The layer of an earlier copy.
+#[derive(Debug, Clone)]
+pub(super) struct Earlier {
+    pub(super) layer: Digest,
+    /// What is in it.
+    pub(super) marks: Arc<Marks>,
+    /// How the hash of its tar came about.
+    pub(super) prefixes: Arc<HashedPrefixes>,
 }
 
 impl LendingLayers {
@@ -29,20 +39,21 @@ impl LendingLayers {
     }
 
     /// The layer of an earlier copy; from now on it is the one used last.
-    pub(super) fn find(&self, copy: &str) -> Option<(Digest, Arc<Marks>)> {
+    pub(super) fn find(&self, copy: &str) -> Option<Earlier> {
         let mut lenders = self.lock();
         let index = lenders.iter().position(|lender| lender.copy == copy)?;
         let lender = lenders.remove(index);
-        let found = (lender.layer, Arc::clone(&lender.marks));
+        let found = lender.earlier.clone();
         lenders.push(lender);
         Some(found)
     }
 
-    pub(super) fn remember(&self, copy: String, layer: Digest, marks: Marks) {
+    pub(super) fn remember(&self, copy: String, earlier: Earlier) {
         let mut lenders = self.lock();
         lenders.retain(|lender| lender.copy != copy);
-        lenders.push(Lender { copy, layer, marks: Arc::new(marks) });
-        let names = |lenders: &[Lender]| lenders.iter().map(|lender| lender.marks.len()).sum::<usize>();
+        lenders.push(Lender { copy, earlier });
+        let names =
+            |lenders: &[Lender]| lenders.iter().map(|lender| lender.earlier.marks.len()).sum::<usize>();
         while lenders.len() > LAYERS_LIMIT || names(&lenders) > NAMES_LIMIT {
             lenders.remove(0);
         }

@@ -1,7 +1,7 @@
 //! A tree of files that cannot be read any more once the build is cancelled: a step may walk through a million.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use images::registry::Cancellation;
 use model::Digest;
@@ -36,5 +36,13 @@ impl Source for Cancellable<'_> {
 
     fn give(&self, path: &Path) -> Result<Given, TreeError> {
         self.source()?.give(path)
+    }
+
+    fn gives_bytes(&self, path: &Path) -> bool {
+        self.source.gives_bytes(path)
+    }
+
+    fn give_into(&self, path: &Path, buffer: &mut Vec<u8>) -> Result<Option<PathBuf>, TreeError> {
+        self.source()?.give_into(path, buffer)
     }
 }

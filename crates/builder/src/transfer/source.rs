@@ -43,6 +43,26 @@ pub trait Source {
     /// # Errors
     /// [`TreeError`] when the tree cannot be read.
     fn give(&self, path: &Path) -> Result<Given, TreeError>;
+
+    /// Whether a file's content is always given as bytes.
+    fn gives_bytes(&self, _path: &Path) -> bool {
+        false
+    }
+
+    /// Hands a file's content out as [`Self::give`] does: a small one is put into the buffer, in the place of what was there;
+    /// of another one this is the file that holds it.
+    ///
+    /// # Errors
+    /// [`TreeError`] when the tree cannot be read.
+    fn give_into(&self, path: &Path, buffer: &mut Vec<u8>) -> Result<Option<PathBuf>, TreeError> {
+        match self.give(path)? {
+            Given::Bytes(bytes) => {
+                *buffer = bytes;
+                Ok(None)
+            }
+            Given::Copy(path) | Given::Link(path) => Ok(Some(path)),
+        }
+    }
 }
 
 /// A tree whose inodes stay its own: every content is copied.

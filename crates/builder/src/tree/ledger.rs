@@ -40,6 +40,8 @@ pub(crate) struct Copied {
     /// In the source.
     pub(crate) source: PathBuf,
     pub(crate) node: Node,
+    /// The digest of what it holds.
+    pub(crate) content: Digest,
 }
 
 /// What one copy has put into a layer.
@@ -84,9 +86,9 @@ impl Ledger {
         self.met += usize::from(before.is_some_and(|before| !is_directory || *before == mark));
         let is_kept = !is_directory && mark.is_some() && before == Some(&mark);
         self.marks.insert(key, mark);
-        if mark.is_some() && !is_directory {
+        if let Some(content) = content.filter(|_| mark.is_some() && !is_directory) {
             let list = if is_kept { &mut self.kept } else { &mut self.made };
-            list.push(Copied { path, source: source.to_owned(), node: node.clone() });
+            list.push(Copied { path, source: source.to_owned(), node: node.clone(), content: *content });
         }
         is_kept
     }

@@ -95,15 +95,29 @@ impl Content {
     /// # Errors
     /// What reading fails with.
     pub(super) fn take(&self) -> io::Result<Taken<'_>> {
+        let mut bytes = Vec::new();
+        Ok(self.take_into(&mut bytes)?.map_or(Taken::Bytes(bytes), Taken::File))
+    }
+
+    /// Whether it has no file to itself.
+    pub(super) const fn is_bytes(&self) -> bool {
+        !matches!(self.place, Place::Own(_))
+    }
+
+    /// Puts the content into a buffer, in the place of what was there, unless it has a file to itself, which this is then.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub(super) fn take_into(&self, buffer: &mut Vec<u8>) -> io::Result<Option<&Path>> {
         match &self.place {
-            Place::Empty => Ok(Taken::Bytes(Vec::new())),
+            Place::Empty => buffer.clear(),
             Place::Shared { pack, offset, length } => {
-                let mut bytes = vec![0; *length as usize];
-                pack.file.read_exact_at(&mut bytes, *offset)?;
-                Ok(Taken::Bytes(bytes))
+                buffer.resize(*length as usize, 0);
+                pack.file.read_exact_at(buffer, *offset)?;
             }
-            Place::Own(stored) => Ok(Taken::File(&stored.0)),
+            Place::Own(stored) => return Ok(Some(&stored.0)),
         }
+        Ok(None)
     }
 }
 

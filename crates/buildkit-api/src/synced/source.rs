@@ -1,12 +1,12 @@
 //! A received directory as what COPY and ADD read from.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engine::builder::{ContextTree, Given, Inode, Metadata, Modified, Node, NodeKind, TreeError};
 use model::Digest;
 
-use super::contents::Taken;
+use super::contents::{Content, Taken};
 use super::entry::{Entry, EntryKind};
 use super::tree::Tree;
 
@@ -36,14 +36,32 @@ impl ContextTree for Tree {
     }
 
     fn give(&self, path: &Path) -> Result<Given, TreeError> {
-        let failed = |source| TreeError::File { act: "read", path: path.to_owned(), source };
-        let content = self.file(path).and_then(|entry| entry.content.as_ref());
-        let missing = || failed(std::io::ErrorKind::NotFound.into());
-        match content.ok_or_else(missing)?.take().map_err(failed)? {
+        match self.content(path)?.take().map_err(unreadable(path))? {
             Taken::Bytes(bytes) => Ok(Given::Bytes(bytes)),
             Taken::File(path) => Ok(Given::Copy(path.to_owned())),
         }
     }
+
+    fn gives_bytes(&self, path: &Path) -> bool {
+        self.content(path).is_ok_and(Content::is_bytes)
+    }
+
+    fn give_into(&self, path: &Path, buffer: &mut Vec<u8>) -> Result<Option<PathBuf>, TreeError> {
+        let file = self.content(path)?.take_into(buffer).map_err(unreadable(path))?;
+        Ok(file.map(Path::to_owned))
+    }
+}
+
+impl Tree {
+    /// The content of the file at a path.
+    fn content(&self, path: &Path) -> Result<&Content, TreeError> {
+        let content = self.file(path).and_then(|entry| entry.content.as_ref());
+        content.ok_or_else(|| unreadable(path)(std::io::ErrorKind::NotFound.into()))
+    }
+}
+
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> TreeError {
+    |source| TreeError::File { act: "read", path: path.to_owned(), source }
 }
 
 fn node(entry: &Entry) -> Option<Node> {

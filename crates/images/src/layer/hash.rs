@@ -1,5 +1,6 @@
 //! SHA-256 on a thread of its own, so that hashing and unpacking overlap, where there is enough to hash.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -24,54 +25,84 @@ pub(crate) struct HashingChunks<C> {
 
 /// Where the hash is computed.
 enum Hasher {
-    Here(Hash),
+    Here(MarkedHash),
     Elsewhere(HashThread),
 }
 
 /// A digest and size in the making.
-#[derive(Default)]
-struct Hash {
+#[derive(Clone, Default)]
+pub(super) struct Hash {
     digest: Sha256,
     size: u64,
 }
 
-/// The thread and the way to it.
-struct HashThread {
-    sender: Option<SyncSender<Chunk>>,
-    thread: Option<JoinHandle<Hash>>,
+/// A hash, and what it was where that was asked for.
+#[derive(Default)]
+struct MarkedHash {
+    hash: Hash,
+    marks: Vec<Hash>,
 }
 
-impl Hash {
-    fn update(&mut self, chunk: &Chunk) {
-        self.digest.update(chunk.as_slice());
-        self.size += chunk.len() as u64;
+/// What is sent to whoever computes the hash.
+enum Piece {
+    Chunk(Chunk),
+    /// What the hash is now is to be noted.
+    Mark,
+}
+
+/// The thread and the way to it.
+struct HashThread {
+    sender: Option<SyncSender<Piece>>,
+    thread: Option<JoinHandle<MarkedHash>>,
+}
+
+impl MarkedHash {
+    fn take(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Chunk(chunk) => {
+                self.hash.digest.update(chunk.as_slice());
+                self.hash.size += chunk.len() as u64;
+            }
+            Piece::Mark => self.marks.push(self.hash.clone()),
+        }
     }
 
-    fn finish(self) -> (Digest, u64) {
-        (Digest::from_bytes(self.digest.finalize().into()), self.size)
+    fn finish(self) -> (Digest, u64, Vec<Hash>) {
+        let Hash { digest, size } = self.hash;
+        (Digest::from_bytes(digest.finalize().into()), size, self.marks)
     }
 }
 
 impl Hasher {
     fn new() -> Self {
-        Self::Here(Hash::default())
+        Self::Here(MarkedHash::default())
     }
 
     fn send(&mut self, chunk: Chunk) -> io::Result<()> {
+        let chunk_size = chunk.len() as u64;
+        let piece = Piece::Chunk(chunk);
         if let Self::Here(hash) = self {
-            if hash.size + chunk.len() as u64 <= FEW {
-                hash.update(&chunk);
+            if hash.hash.size + chunk_size <= FEW {
+                hash.take(&piece);
                 return Ok(());
             }
             *self = Self::Elsewhere(HashThread::start(std::mem::take(hash))?);
         }
+        self.pass(piece)
+    }
+
+    /// Hands a piece to whoever computes the hash.
+    fn pass(&mut self, piece: Piece) -> io::Result<()> {
         match self {
-            Self::Here(_) => Ok(()),
-            Self::Elsewhere(thread) => thread.send(chunk),
+            Self::Here(hash) => {
+                hash.take(&piece);
+                Ok(())
+            }
+            Self::Elsewhere(thread) => thread.send(piece),
         }
     }
 
-    fn finish(self) -> io::Result<(Digest, u64)> {
+    fn finish(self) -> io::Result<(Digest, u64, Vec<Hash>)> {
         match self {
             Self::Here(hash) => Ok(hash.finish()),
             Self::Elsewhere(thread) => thread.finish(),
@@ -81,22 +112,22 @@ impl Hasher {
 
 impl HashThread {
     /// Starts the thread, which goes on from what is hashed.
-    fn start(hash: Hash) -> io::Result<Self> {
+    fn start(hash: MarkedHash) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread =
             std::thread::Builder::new().name("sha256".to_owned()).spawn(move || hash_all(hash, &receiver))?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
-    fn send(&self, chunk: Chunk) -> io::Result<()> {
+    fn send(&self, piece: Piece) -> io::Result<()> {
         let gone = || io::Error::other("the hashing thread is gone");
-        self.sender.as_ref().ok_or_else(gone)?.send(chunk).map_err(|_| gone())
+        self.sender.as_ref().ok_or_else(gone)?.send(piece).map_err(|_| gone())
     }
 
-    fn finish(mut self) -> io::Result<(Digest, u64)> {
+    fn finish(mut self) -> io::Result<(Digest, u64, Vec<Hash>)> {
         self.sender = None;
         let gone = || io::Error::other("the hashing thread is gone");
-        self.thread.take().ok_or_else(gone)?.join().map(Hash::finish).map_err(|_| gone())
+        self.thread.take().ok_or_else(gone)?.join().map(MarkedHash::finish).map_err(|_| gone())
     }
 }
 
@@ -110,8 +141,8 @@ impl Drop for HashThread {
     }
 }
 
-fn hash_all(mut hash: Hash, receiver: &Receiver<Chunk>) -> Hash {
-    receiver.iter().for_each(|chunk| hash.update(&chunk));
+fn hash_all(mut hash: MarkedHash, receiver: &Receiver<Piece>) -> MarkedHash {
+    receiver.iter().for_each(|piece| hash.take(&piece));
     hash
 }
 
@@ -125,7 +156,8 @@ impl<C: Chunks> HashingChunks<C> {
     /// # Errors
     /// When the thread failed.
     pub(crate) fn finish(self) -> io::Result<(Digest, u64)> {
-        self.hasher.finish()
+        let (digest, size, _) = self.hasher.finish()?;
+        Ok((digest, size))
     }
 }
 
@@ -142,6 +174,9 @@ pub(crate) struct HashingWriter<W> {
     out: W,
     hasher: Hasher,
     buffer: Vec<u8>,
+    /// What was sent last, the oldest first: their memory is used again once they are hashed, since that of new ones would
+    /// have to be mapped page by page.
+    sent: VecDeque<Chunk>,
 }
 
 /// Small writes are gathered to this size.
@@ -149,14 +184,38 @@ const BUFFER: usize = 256 * 1024;
 
 impl<W: Write> HashingWriter<W> {
     pub(crate) fn new(out: W) -> Self {
-        Self { out, hasher: Hasher::new(), buffer: Vec::with_capacity(BUFFER) }
+        Self { out, hasher: Hasher::new(), buffer: Vec::with_capacity(BUFFER), sent: VecDeque::new() }
+    }
+
+    /// Goes on with a hash that was marked earlier.
+    pub(super) fn going_on(out: W, hash: Hash) -> Self {
+        let hasher = Hasher::Here(MarkedHash { hash, marks: Vec::new() });
+        Self { hasher, ..Self::new(out) }
+    }
+
+    /// Marks what the hash is now.
+    ///
+    /// # Errors
+    /// When the receiver or the thread failed.
+    pub(super) fn mark(&mut self) -> io::Result<()> {
+        self.pass()?;
+        self.hasher.pass(Piece::Mark)
     }
 
     /// Digest and size of all that was written.
     ///
     /// # Errors
     /// When the receiver or the thread failed.
-    pub(crate) fn finish(mut self) -> io::Result<(Digest, u64)> {
+    pub(crate) fn finish(self) -> io::Result<(Digest, u64)> {
+        let (digest, size, _) = self.finish_marked()?;
+        Ok((digest, size))
+    }
+
+    /// Digest and size of all that was written, and the hashes that were marked.
+    ///
+    /// # Errors
+    /// When the receiver or the thread failed.
+    pub(super) fn finish_marked(mut self) -> io::Result<(Digest, u64, Vec<Hash>)> {
         self.flush()?;
         self.hasher.finish()
     }
@@ -165,9 +224,27 @@ impl<W: Write> HashingWriter<W> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let chunk = Arc::new(std::mem::replace(&mut self.buffer, Vec::with_capacity(BUFFER)));
+        let next = self.empty_buffer();
+        let chunk = Arc::new(std::mem::replace(&mut self.buffer, next));
         self.hasher.send(Arc::clone(&chunk))?;
-        self.out.write_all(&chunk)
+        self.out.write_all(&chunk)?;
+        self.sent.push_back(chunk);
+        Ok(())
+    }
+
+    /// The memory of the oldest chunk, where nobody reads it any more. There are no more than wait for their hash.
+    fn empty_buffer(&mut self) -> Vec<u8> {
+        match self.sent.pop_front().map(Arc::try_unwrap) {
+            Some(Ok(mut buffer)) => {
+                buffer.clear();
+                buffer
+            }
+            Some(Err(busy)) => {
+                self.sent.push_front(busy);
+                Vec::with_capacity(BUFFER)
+            }
+            None => Vec::with_capacity(BUFFER),
+        }
     }
 }
 

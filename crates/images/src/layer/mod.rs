@@ -12,6 +12,7 @@ mod hash;
 mod intake;
 mod pack;
 mod places;
+mod prefix;
 mod replay;
 
 use hash::HashingChunks;
@@ -19,4 +20,5 @@ pub(crate) use hash::HashingWriter;
 pub(crate) use intake::take;
 pub(crate) use pack::{Packed, pack, pack_known, pack_tar, prepare};
 pub(crate) use places::{ASSEMBLY, DIFF, REPLACED};
+pub use prefix::HashedPrefixes;
 pub(crate) use replay::replay;

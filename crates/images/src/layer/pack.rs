@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use model::Digest;
 
-use super::{ASSEMBLY, DIFF, HashingWriter};
+use super::prefix::PrefixHash;
+use super::{ASSEMBLY, DIFF, HashedPrefixes, HashingWriter};
 use crate::Error;
 use crate::assembly::AssemblyWriter;
-use crate::tree::{Form, KnownFiles, Packer, ReservedName, Stack};
+use crate::tree::{Form, KnownFiles, Output, Packer, ReservedName, Stack};
 
 /// A layer whose tar was packed and hashed.
 #[derive(Debug, Clone, Copy)]
@@ -33,16 +34,30 @@ pub(crate) fn prepare(place: &Path) -> Result<(), Error> {
 /// # Errors
 /// `Internal` when it cannot be read or recorded.
 pub(crate) fn pack(place: &Path, below: Stack) -> Result<Packed, Error> {
-    pack_recorded(place, below, None).map_err(failed(place))
+    let mut out = HashingWriter::new(io::sink());
+    let packed = pack_recorded(place, below, &mut out, None);
+    let finished = packed.and_then(|size| Ok((size, out.finish()?)));
+    let (size, (diff_id, tar_size)) = finished.map_err(failed(place))?;
+    Ok(Packed { diff_id, size, tar_size })
 }
 
 /// Packs the layer at `place` as [`pack`] does, with the contents of some files taken from elsewhere, and those that another
-/// layer lends as if they were there.
+/// layer lends as if they were there. Of that layer's tar it may be known how its hash came about; else that is noted of this
+/// one.
 ///
 /// # Errors
 /// `Internal` when it cannot be read or recorded.
-pub(crate) fn pack_known(place: &Path, below: Stack, files: KnownFiles<'_>) -> Result<Packed, Error> {
-    pack_recorded(place, below, Some(files)).map_err(failed(place))
+pub(crate) fn pack_known(
+    place: &Path,
+    below: Stack,
+    before: Option<&HashedPrefixes>,
+    files: KnownFiles<'_>,
+) -> Result<(Packed, HashedPrefixes), Error> {
+    let mut out = PrefixHash::new(before, files.reader());
+    let packed = pack_recorded(place, below, &mut out, Some(files));
+    let finished = packed.and_then(|size| Ok((size, out.finish()?)));
+    let (size, (diff_id, tar_size, prefixes)) = finished.map_err(failed(place))?;
+    Ok((Packed { diff_id, size, tar_size }, prefixes))
 }
 
 /// A name that no layer can hold is the user's; whatever else fails is the store's.
@@ -54,10 +69,15 @@ fn failed(place: &Path) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-fn pack_recorded(place: &Path, below: Stack, known: Option<KnownFiles<'_>>) -> io::Result<Packed> {
+/// Packs a layer; gives the bytes of its files.
+fn pack_recorded(
+    place: &Path,
+    below: Stack,
+    out: &mut dyn Output,
+    known: Option<KnownFiles<'_>>,
+) -> io::Result<u64> {
     let mut assembly = AssemblyWriter::create(&place.join(ASSEMBLY))?;
-    let mut out = HashingWriter::new(io::sink());
-    let packer = Packer::new(&mut out, Form::Difference, Some(&mut assembly)).reading_ahead();
+    let packer = Packer::new(out, Form::Difference, Some(&mut assembly)).reading_ahead();
     let mut packer = match known {
         Some(files) => packer.knowing(files),
         None => packer,
@@ -65,8 +85,7 @@ fn pack_recorded(place: &Path, below: Stack, known: Option<KnownFiles<'_>>) -> i
     packer.directory(Stack::open(&[place.join(DIFF)])?, below, b"")?;
     let (size, _) = packer.finish()?;
     assembly.finish()?;
-    let (diff_id, tar_size) = out.finish()?;
-    Ok(Packed { diff_id, size, tar_size })
+    Ok(size)
 }
 
 /// Packs a directory in overlay's form as a layer's tar, without what only serves for mounts.

@@ -84,8 +84,8 @@ impl Fetched {
     ///
     /// # Errors
     /// [`PathError::Output`] when something cannot be read or `out` fails.
-    pub fn write(self, out: &mut dyn Write, user_namespace: Option<&IdMapping>) -> Result<(), PathError> {
-        let mut packer = Packer::new(out, Form::Plain, None).with_owners_of(user_namespace);
+    pub fn write(self, mut out: &mut dyn Write, user_namespace: Option<&IdMapping>) -> Result<(), PathError> {
+        let mut packer = Packer::new(&mut out, Form::Plain, None).with_owners_of(user_namespace);
         let packed = match self.source {
             Source::Directory(directory, prefix) => {
                 packer.directory_entry(&directory, prefix.as_bytes()).and_then(|()| {

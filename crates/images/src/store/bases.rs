@@ -9,13 +9,14 @@ use std::sync::Arc;
 use super::index::Base;
 use super::{Layer, LayerKey, Store};
 use crate::Error;
-use crate::layer::{self, DIFF};
+use crate::layer::{self, DIFF, HashedPrefixes};
 use crate::tree::{KnownFiles, Stack};
 
 impl Store {
     /// Makes a layer of a directory of copied files, which is moved into the store. `lowers` are the directories below it,
     /// topmost first. The contents of `files` are taken from where they are at hand; those among them that are lent lie in
-    /// `base`, which must have them as they are described, and no file or directory beside them that `upper` lacks.
+    /// `base`, which must have them as they are described, and no file or directory beside them that `upper` lacks. Of its tar
+    /// it is known how its hash came about, as this gives of the layer's own where nothing is lent.
     ///
     /// # Errors
     /// `Internal` when it cannot be moved, read or recorded.
@@ -23,14 +24,15 @@ impl Store {
         &self,
         upper: &Path,
         lowers: &[PathBuf],
-        base: Option<&Layer>,
+        base: Option<(&Layer, &HashedPrefixes)>,
         files: KnownFiles<'_>,
-    ) -> Result<Layer, Error> {
+    ) -> Result<(Layer, HashedPrefixes), Error> {
         let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
+        let (base, before) = base.unzip();
         let base = base.map(|base| Base { key: Arc::clone(base.key()), shared: files.lent_bytes() });
         let place = self.take_in(upper)?;
-        let packed = layer::pack_known(&place.path, below, files)?;
-        self.record_layer(place, packed, base)
+        let (packed, prefixes) = layer::pack_known(&place.path, below, before, files)?;
+        Ok((self.record_layer(place, packed, base)?, prefixes))
     }
 
     /// The directories of layers, topmost first, each once.

@@ -6,16 +6,17 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use model::Digest;
 use rustix::fs::{FileType, Stat};
 
 use super::read_ahead::SMALL;
 use super::stack;
 
-/// The content of a file.
+/// Where the content of a file is found.
 #[derive(Debug)]
 pub enum KnownContent {
-    /// The bytes themselves.
-    Bytes(Vec<u8>),
+    /// It was put into the buffer, in the place of what was there.
+    Buffered,
     /// A file that holds the same.
     File(PathBuf),
 }
@@ -42,6 +43,8 @@ pub struct LentFile {
 pub(super) struct KnownFile {
     /// Where its content is read from.
     pub(super) source: PathBuf,
+    /// The digest of a content that is always put into the buffer.
+    pub(super) digest: Option<Digest>,
     pub(super) lent: Option<LentFile>,
 }
 
@@ -60,18 +63,24 @@ pub(super) type KnownNames = BTreeMap<Vec<u8>, KnownFile>;
 pub struct KnownFiles<'a> {
     /// By the directory's path, which ends in `/` unless it is the top.
     directories: HashMap<Vec<u8>, KnownNames>,
-    read: &'a dyn Fn(&Path) -> io::Result<KnownContent>,
+    read: &'a ReadKnown<'a>,
+    /// For one content after the other.
+    buffer: Vec<u8>,
 }
+
+/// Gives the content that a file has at its source.
+pub type ReadKnown<'a> = dyn Fn(&Path, &mut Vec<u8>) -> io::Result<KnownContent> + 'a;
 
 impl<'a> KnownFiles<'a> {
     /// No files yet; `read` gives the content that one has at its source.
     #[must_use]
-    pub fn new(read: &'a dyn Fn(&Path) -> io::Result<KnownContent>) -> Self {
-        Self { directories: HashMap::new(), read }
+    pub fn new(read: &'a ReadKnown<'a>) -> Self {
+        Self { directories: HashMap::new(), read, buffer: Vec::new() }
     }
 
-    /// Adds a file by its path in the tree. Only one that is lent need not be there.
-    pub fn add(&mut self, path: &Path, source: PathBuf, lent: Option<LentFile>) {
+    /// Adds a file by its path in the tree. Only one that is lent need not be there. With a digest its content is always put
+    /// into the buffer.
+    pub fn add(&mut self, path: &Path, source: PathBuf, digest: Option<Digest>, lent: Option<LentFile>) {
         let path = path.as_os_str().as_bytes();
         let split = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
         let (directory, name) = path.split_at(split);
@@ -79,7 +88,7 @@ impl<'a> KnownFiles<'a> {
             Some(names) => names,
             None => self.directories.entry(directory.to_owned()).or_default(),
         };
-        names.insert(name.to_owned(), KnownFile { source, lent });
+        names.insert(name.to_owned(), KnownFile { source, digest, lent });
     }
 
     /// The bytes of the files that are lent.
@@ -101,8 +110,17 @@ impl<'a> KnownFiles<'a> {
         if left { Err(missing()) } else { Ok(()) }
     }
 
-    pub(super) const fn reader(&self) -> &'a dyn Fn(&Path) -> io::Result<KnownContent> {
+    pub(crate) const fn reader(&self) -> &'a ReadKnown<'a> {
         self.read
+    }
+
+    /// The memory for the next content; it is to be given back.
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
+    pub(super) fn give_buffer_back(&mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
     }
 }
 

@@ -7,6 +7,7 @@ mod kernel_file;
 mod known;
 mod member;
 mod mount_points;
+mod output;
 mod pack;
 mod pack_contents;
 mod read_ahead;
@@ -16,7 +17,8 @@ mod stack;
 
 pub use accounts::Accounts;
 pub(crate) use descent::{Descent, Place};
-pub use known::{KnownContent, KnownFiles, LentFile};
+pub use known::{KnownContent, KnownFiles, LentFile, ReadKnown};
+pub(crate) use output::Output;
 pub(crate) use pack::Packer;
 pub use pack::ReservedName;
 pub use remove::remove;

@@ -7,7 +7,7 @@ mod leaf;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use super::kernel_file;
 use super::known::{KnownFiles, KnownNames};
 use super::member::{member, named};
 use super::mount_points::serves_a_mount;
+use super::output::Output;
 use super::read_ahead::{ReadAhead, Ready};
 use super::stack::{self, Form, Found, Stack, is_directory, is_whiteout};
 use crate::assembly::AssemblyWriter;
@@ -32,7 +33,7 @@ const PIECE: usize = 256 * 1024;
 
 /// Where a tar goes, and what is noted of it.
 pub(crate) struct Packer<'a> {
-    pub(super) out: &'a mut dyn Write,
+    pub(super) out: &'a mut dyn Output,
     /// Notes how to make the same tar again.
     pub(super) assembly: Option<&'a mut AssemblyWriter>,
     form: Form,
@@ -108,7 +109,7 @@ fn lent(
 
 impl<'a> Packer<'a> {
     /// Packs to `out`.
-    pub(crate) fn new(out: &'a mut dyn Write, form: Form, assembly: Option<&'a mut AssemblyWriter>) -> Self {
+    pub(crate) fn new(out: &'a mut dyn Output, form: Form, assembly: Option<&'a mut AssemblyWriter>) -> Self {
         Self {
             out,
             assembly,
@@ -309,6 +310,7 @@ impl<'a> Packer<'a> {
     }
 
     fn header(&mut self, member: &Member<'_>) -> io::Result<()> {
+        self.out.begin_entry()?;
         let named = named(member, &self.accounts, self.user_namespace);
         let mut writer = Writer::new(Vec::with_capacity(1024));
         writer.header(&named)?;

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
+use model::Digest;
 use rustix::fs::{self, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
@@ -15,7 +16,6 @@ use super::kernel_file;
 use super::known::{KnownContent, KnownFile, KnownFiles};
 use super::member::member;
 use super::pack::{Packer, Place};
-use super::read_ahead::SmallFile;
 use super::stack;
 use crate::tar::{Extent, Member, padding};
 
@@ -74,16 +74,53 @@ impl Packer<'_> {
         stat: &Stat,
         file: &KnownFile,
     ) -> io::Result<()> {
+        let Some(known) = &mut self.known else { return Ok(()) };
+        let (read, mut buffer) = (known.reader(), known.take_buffer());
+        if let Some(digest) = &file.digest {
+            self.digested_file((name, real), stat, (file, digest), &mut buffer)?;
+        } else {
+            let content = read(&file.source, &mut buffer)?;
+            self.known_content((name, real), stat, (content, &buffer))?;
+        }
+        if let Some(known) = &mut self.known {
+            known.give_buffer_back(buffer);
+        }
+        Ok(())
+    }
+
+    /// Packs a small file, whose content is read only if somebody needs it.
+    fn digested_file(
+        &mut self,
+        (name, real): (&[u8], &[u8]),
+        stat: &Stat,
+        (file, digest): (&KnownFile, &Digest),
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let Some(read) = self.known.as_ref().map(KnownFiles::reader) else { return Ok(()) };
         let size = u64::try_from(stat.st_size).unwrap_or_default();
-        let changed =
-            || io::Error::new(io::ErrorKind::InvalidData, "a file has another length than its source");
-        match read(&file.source)? {
-            KnownContent::Bytes(content) if content.len() as u64 == size => {
-                let file = SmallFile { stat: *stat, attributes: Vec::new(), content };
-                self.small_file((name, real), &file)
+        self.begin_small((name, real), (stat, &[]), size)?;
+        if self.out.content(&file.source, digest, size) {
+            let content = read(&file.source, buffer)?;
+            if !matches!(content, KnownContent::Buffered) || buffer.len() as u64 != size {
+                return Err(changed());
             }
-            KnownContent::Bytes(_) => Err(changed()),
+            self.out.content_bytes(buffer)?;
+        }
+        self.raw(&[0; crate::tar::BLOCK][..padding(size)])
+    }
+
+    fn known_content(
+        &mut self,
+        (name, real): (&[u8], &[u8]),
+        stat: &Stat,
+        (content, buffer): (KnownContent, &[u8]),
+    ) -> io::Result<()> {
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        match content {
+            KnownContent::Buffered if buffer.len() as u64 == size => {
+                self.small_file((name, real), (stat, &[]), buffer)
+            }
+            KnownContent::Buffered => Err(changed()),
             KnownContent::File(path) => {
                 let source = OwnedFd::from(File::open(path)?);
                 let found = fs::fstat(&source)?;
@@ -96,17 +133,33 @@ impl Packer<'_> {
         }
     }
 
-    pub(super) fn small_file(&mut self, (name, real): (&[u8], &[u8]), file: &SmallFile) -> io::Result<()> {
-        let size = file.content.len() as u64;
+    pub(super) fn small_file(
+        &mut self,
+        (name, real): (&[u8], &[u8]),
+        (stat, attributes): (&Stat, &Attributes),
+        content: &[u8],
+    ) -> io::Result<()> {
+        let size = content.len() as u64;
+        self.begin_small((name, real), (stat, attributes), size)?;
+        self.out.write_all(content)?;
+        self.raw(&[0; crate::tar::BLOCK][..padding(size)])
+    }
+
+    /// Writes the header of a file whose content follows as a whole.
+    fn begin_small(
+        &mut self,
+        (name, real): (&[u8], &[u8]),
+        (stat, attributes): (&Stat, &Attributes),
+        size: u64,
+    ) -> io::Result<()> {
         self.size += size;
-        let member = Member { flag: b'0', size, ..member(name, &file.stat, &file.attributes) };
-        self.first(&file.stat, &member)?;
+        let member = Member { flag: b'0', size, ..member(name, stat, attributes) };
+        self.first(stat, &member)?;
         if let Some(assembly) = self.assembly.as_mut().filter(|_| size > 0) {
             assembly.content(real, 0, size)?;
         }
         self.written += size;
-        self.out.write_all(&file.content)?;
-        self.raw(&[0; crate::tar::BLOCK][..padding(size)])
+        Ok(())
     }
 
     fn made_up(&mut self, place: &Place<'_>, stat: &Stat, content: &[u8]) -> io::Result<()> {
@@ -140,4 +193,8 @@ impl Packer<'_> {
         }
         Ok(())
     }
+}
+
+fn changed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a file has another length than its source")
 }

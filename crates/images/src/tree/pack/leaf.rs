@@ -23,7 +23,9 @@ impl Packer<'_> {
         }
         match stack::kind(stat) {
             FileType::RegularFile => match read {
-                Some(read) => self.small_file((place.name, place.real), &read),
+                Some(SmallFile { stat, attributes, content }) => {
+                    self.small_file((place.name, place.real), (&stat, &attributes), &content)
+                }
                 None => self.file(place, stat),
             },
             FileType::Symlink => {
