@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 const PROC: &str = "/proc";
@@ -117,14 +118,20 @@ pub fn kill_and_wait(pid: u32, started: u64, timeout: Duration) {
 pub fn kill_listed<E>(mut list: impl FnMut() -> Result<Vec<u32>, E>) -> Result<bool, E> {
     let listed = list()?;
     for part in listed.chunks(OPEN_AT_ONCE) {
-        let open = |pid: &u32| {
-            let number = i32::try_from(*pid).ok().and_then(Pid::from_raw)?;
-            Some((*pid, pidfd_open(number, PidfdFlags::empty()).ok()?))
-        };
-        let opened: Vec<(u32, OwnedFd)> = part.iter().filter_map(open).collect();
+        let number = |pid: &u32| i32::try_from(*pid).ok().and_then(Pid::from_raw);
+        let numbers: Vec<Pid> = part.iter().filter_map(number).collect();
+        let opened: Vec<_> =
+            numbers.into_iter().map(|pid| (pid, pidfd_open(pid, PidfdFlags::empty()))).collect();
         let still: HashSet<u32> = list()?.into_iter().collect();
-        for (_, process) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
-            let _ = pidfd_send_signal(process, Signal::KILL);
+        let is_listed =
+            |pid: Pid| u32::try_from(pid.as_raw_nonzero().get()).is_ok_and(|pid| still.contains(&pid));
+        for (pid, process) in opened.iter().filter(|(pid, _)| is_listed(*pid)) {
+            let _ = match process {
+                Ok(process) => pidfd_send_signal(process, Signal::KILL),
+                Err(Errno::SRCH) => Ok(()),
+                // Where descriptors are used up its number has to do.
+                Err(_) => rustix::process::kill_process(*pid, Signal::KILL),
+            };
         }
     }
     Ok(!listed.is_empty())
