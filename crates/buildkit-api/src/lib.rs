@@ -24,6 +24,7 @@ mod grpc;
 mod held;
 mod image_build;
 mod layer_compression;
+mod leftovers;
 mod made;
 mod parts;
 mod progress;

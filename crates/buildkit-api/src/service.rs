@@ -1,8 +1,7 @@
 //! The entrance: connections that are no longer HTTP, and which call is for whom.
 
-use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::Engine;
@@ -18,7 +17,10 @@ use crate::parts::Parts;
 use crate::received::Received;
 use crate::session::{Fields, Sessions};
 use crate::uploads::Uploads;
-use crate::{cache, content, control, gateway};
+use crate::{cache, content, control, gateway, leftovers};
+
+/// Where what clients have sent is kept.
+const RECEIVED: &str = "received";
 
 /// Serves BuildKit's protocol.
 #[derive(Clone)]
@@ -46,8 +48,8 @@ impl BuildKit {
         version: impl Into<String>,
         cache_limit: Option<u64>,
     ) -> io::Result<Self> {
-        empty(&directory)?;
-        let received = Received::open(directory.join("received"))?;
+        leftovers::remove(&directory, Some(RECEIVED))?;
+        let received = Received::open(directory.join(RECEIVED))?;
         let limit = cache_limit.map_or_else(|| cache::default_limit(&directory), Ok)?;
         let parts = Arc::new(Parts {
             engine,
@@ -130,22 +132,6 @@ impl BuildKit {
             tracing::debug!("session {id} failed: {error}");
         }
     }
-}
-
-/// Removes what an earlier process left in a directory; it may be a mount or a link.
-fn empty(directory: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        match entry.file_type()?.is_dir() {
-            true => fs::remove_dir_all(entry.path())?,
-            false => fs::remove_file(entry.path())?,
-        }
-    }
-    Ok(())
 }
 
 /// Answers the calls of control connections.

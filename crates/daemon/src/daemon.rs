@@ -1,12 +1,13 @@
 //! The daemon's life: settings, log, engine, listeners, signals, and the way back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use berth_http::request_budget;
 use buildkit_api::BuildKit;
 use docker_api::{Api, OriginPolicy, Requests, SharedSettings, common_headers};
+use engine::Engine;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -50,7 +51,10 @@ pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result
     let (pidfile, result) = runtime.block_on(async {
         reserve.start();
         match begin(&settings) {
-            Ok((signals, pidfile)) => (Some(pidfile), serve(settings, arguments, log, signals).await),
+            Ok((signals, pidfile)) => {
+                // On the heap once, instead of several times on the stack.
+                (Some(pidfile), Box::pin(serve(settings, arguments, log, signals)).await)
+            }
             Err(error) => (None, Err(error)),
         }
     });
@@ -88,14 +92,15 @@ async fn serve(
     settings.engine.sockets = listeners.iter().filter_map(listener::Listener::socket).collect();
     settings.engine.sockets.extend(cri.iter().map(|cri| cri.path().to_owned()));
     let cache_limit = settings.build_cache_limit;
-    let engine = engine::Engine::open(settings.engine).await.context("cannot open the engine")?;
+    // What opening it takes is given back afterwards, unlike this function's own memory.
+    let engine = Box::pin(Engine::open(settings.engine)).await.context("cannot open the engine")?;
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
     let origins = OriginPolicy::new(settings.cors.clone(), settings.allowed_hosts);
     let build_kit = BuildKit::new(Arc::clone(&engine), received, env!("CARGO_PKG_VERSION"), cache_limit)
         .context("cannot make the directory for clients' files")?;
     let api = Api::new((Arc::clone(&engine), build_kit), Arc::clone(&shown), settings.maximum, origins);
-    tokio::spawn(give_memory_back(api.requests()));
+    tokio::spawn(give_memory_back(Arc::downgrade(&engine), api.requests()));
     let cri = cri.map(|cri| {
         let api = Arc::new(cri_api::Api::new(&engine, &settings.pinned_images));
         tokio::spawn(cri.serve(api, stopping.clone()))
@@ -139,13 +144,20 @@ async fn serve(
 
 /// Gives freed memory back to the kernel after the start and whenever the daemon has become quiet. Meanwhile it
 /// sleeps: a quiet daemon uses no processor time.
-async fn give_memory_back(requests: Arc<Requests>) {
+async fn give_memory_back(engine: Weak<Engine>, requests: Arc<Requests>) {
     loop {
         let served = requests.count();
         tokio::time::sleep(QUIET).await;
         if requests.count() == served {
+            let engine = Weak::clone(&engine);
+            let work = move || {
+                if let Some(engine) = engine.upgrade() {
+                    engine.release_pages();
+                }
+                engine::sys::memory::give_back()
+            };
             // A failed task would only mean that nothing was given back.
-            let _ = tokio::task::spawn_blocking(engine::sys::memory::give_back).await;
+            let _ = tokio::task::spawn_blocking(work).await;
             requests.more_than(served).await;
         }
     }

@@ -1,7 +1,7 @@
 //! The file with the daemon's pid: refuses a second daemon, replaces what a dead one left.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The file cannot be had.
@@ -31,7 +31,7 @@ impl PidFile {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(error)?;
         }
-        fs::write(path, content()).map_err(error)?;
+        overwrite(path, &content()).map_err(error)?;
         Ok(Self(path.into()))
     }
 }
@@ -39,6 +39,14 @@ impl PidFile {
 /// What this process writes.
 fn content() -> String {
     format!("{}\n", std::process::id())
+}
+
+/// Writes a file over what is there, which is cut off only then: some file systems wait for the disk when a file gives all
+/// its blocks back.
+fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
 }
 
 /// Whether a process lives, is not this one, and runs the same program as this one.
@@ -81,10 +89,14 @@ mod tests {
         let path = std::env::temp_dir().join(format!("berth-pidfile-{}/x/berth.pid", std::process::id()));
         let file = PidFile::write(&path).expect("written");
         assert_eq!(fs::read_to_string(&path).expect("text"), format!("{}\n", std::process::id()));
+        fs::write(&path, "4194305\nand more\n").expect("a line that is no pid");
+        let again = PidFile::write(&path).expect("replaced");
+        assert_eq!(fs::read_to_string(&path).expect("text"), format!("{}\n", std::process::id()));
         fs::write(&path, "4194305\n").expect("beyond the largest pid");
         drop(PidFile::write(&path).expect("replaced"));
         assert!(!path.exists());
         fs::write(&path, "4194305\n").expect("the next daemon's");
+        drop(again);
         drop(file);
         assert_eq!(fs::read_to_string(&path).expect("text"), "4194305\n", "another daemon's stays");
         fs::remove_dir_all(path.ancestors().nth(2).expect("directory")).expect("cleared");

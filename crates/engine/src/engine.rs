@@ -79,6 +79,14 @@ impl Engine {
         }
     }
 
+    /// Lets go of what the databases hold in memory of what was read and changed. Blocks.
+    pub fn release_pages(&self) {
+        self.database.release_pages();
+        if let Err(error) = self.images.store().release_pages() {
+            tracing::debug!("the image store's database keeps its pages in memory: {error}");
+        }
+    }
+
     /// Removes bridge and firewall rules where no container needs them while no daemon runs.
     fn leave_host_alone(&self) {
         let needs = |phase: Phase| match phase {

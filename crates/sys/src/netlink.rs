@@ -17,6 +17,7 @@ use descriptor::{HEADER_LENGTH, NETLINK_GET_STRICT_CHK, RECEIVE_LENGTH, bound, s
 pub use events::{Event, Events, Listener};
 pub use message::{ACKNOWLEDGE, APPEND, CREATE, DUMP, EXCLUSIVE, Message, REPLACE, attributes};
 use message::{read_u16, read_u32};
+use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, SendFlags, netlink};
 
 /// `NLMSG_ERROR`: an error, or with number 0 an acknowledgement.
@@ -132,14 +133,16 @@ impl Socket {
         let kernel = netlink::SocketAddrNetlink::new(0, 0);
         rustix::net::sendto(&self.descriptor, &bytes, SendFlags::empty(), &kernel)?;
         let mut answers = Answers { first, pending, replies: Vec::new(), failure: None };
-        let mut buffer = vec![0; RECEIVE_LENGTH];
+        // The kernel fills what it needs of it, and nothing is written to the rest.
+        let mut buffer = Vec::with_capacity(RECEIVE_LENGTH);
         while answers.pending.contains(&true) {
             // The kernel has worked off the batch when sendto returns. Behind a failure it may
             // have left messages unanswered; what it did answer is there already.
             let failed = answers.failure.is_some();
             let flags = if failed { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
-            match rustix::net::recv(&self.descriptor, &mut buffer[..], flags) {
-                Ok((length, _)) => answers.take(&buffer[..length])?,
+            buffer.clear();
+            match rustix::net::recv(&self.descriptor, spare_capacity(&mut buffer), flags) {
+                Ok(_) => answers.take(&buffer)?,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) if failed => break,
                 Err(error) => return Err(error.into()),

@@ -16,6 +16,8 @@ use model::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::leftovers;
+
 /// Contents up to this size share a file.
 pub(crate) const SMALL: u64 = 64 * 1024;
 /// Small contents are written in blocks of at least this size.
@@ -34,11 +36,8 @@ impl Contents {
     /// # Errors
     /// What the kernel refuses.
     pub(crate) fn open(directory: PathBuf) -> io::Result<Self> {
-        match fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        leftovers::remove(&directory, None)?;
         Ok(Self { directory, next: AtomicU64::new(0) })
     }
 

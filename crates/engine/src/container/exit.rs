@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use model::{Exit, Timestamp};
 use shim_protocol::{DetachReason, Notice, Request};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::follow_up::FollowUps;
 use crate::container::restart_policy::wants_restart;
@@ -16,7 +15,7 @@ use crate::events::Events;
 use crate::networking::Networking;
 use crate::paths::Paths;
 use crate::recorded_failure::RecordedFailure;
-use crate::shim::{Incoming, RECORD_LIMIT};
+use crate::shim::{Notices, RECORD_LIMIT};
 use crate::store::{Database, Row};
 use crate::volumes::Volumes;
 
@@ -51,17 +50,14 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Follows a container until it ends, in a task of its own.
-    pub(crate) fn supervise(
-        self: &Arc<Self>,
-        container: Arc<Container>,
-        mut notices: UnboundedReceiver<Incoming>,
-    ) {
+    /// Follows a container until it ends, in a task of its own. What the end takes gets its memory then: there are as many of
+    /// these tasks as containers.
+    pub(crate) fn supervise(self: &Arc<Self>, container: Arc<Container>, mut notices: Notices) {
         let supervisor = Arc::clone(self);
         tokio::spawn(async move {
             let started_at = container.record().started_at;
             let end = supervisor.follow(&container, &mut notices).await;
-            supervisor.record_exit(&container, end).await;
+            Box::pin(supervisor.record_exit(&container, end)).await;
             // Only now is it known what the log's server did not take in the end.
             while let Some(incoming) = notices.recv().await {
                 if let Notice::LogDropped { lines } = incoming.notice
@@ -73,7 +69,7 @@ impl Supervisor {
         });
     }
 
-    async fn follow(&self, container: &Arc<Container>, notices: &mut UnboundedReceiver<Incoming>) -> End {
+    async fn follow(&self, container: &Arc<Container>, notices: &mut Notices) -> End {
         while let Some(incoming) = notices.recv().await {
             match incoming.notice {
                 Notice::Exited(exit) => return End::reported(exit),
@@ -104,7 +100,7 @@ impl Supervisor {
                 | Notice::StartFailed { .. } => {}
             }
         }
-        self.exit_without_shim(container).await
+        Box::pin(self.exit_without_shim(container)).await
     }
 
     /// A client has left by its keys.

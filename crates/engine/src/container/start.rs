@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use model::{ErrorKind, HostSettings, Namespace, ProcessReference, Signal, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::create::Creator;
 use crate::container::exit::Supervisor;
@@ -26,7 +25,7 @@ use crate::networking::{Networking, relays};
 use crate::outcome::Outcome;
 use crate::paths::Paths;
 use crate::recorded_failure::RecordedFailure;
-use crate::shim::{Incoming, NewNetwork, RequestError, Shim, ShimSource};
+use crate::shim::{Incoming, NewNetwork, Notices, RequestError, Shim, ShimSource};
 use crate::volumes::HeldVolume;
 
 /// How long a shim may take for one step before the start fails.
@@ -60,7 +59,7 @@ impl From<Error> for StartFailure {
 
 impl StartFailure {
     /// A shim that has given up refuses what it is asked: its own report says why.
-    fn or_reported(self, notices: &mut UnboundedReceiver<Incoming>) -> Self {
+    fn or_reported(self, notices: &mut Notices) -> Self {
         if matches!(self.error, Error::System { kind: ErrorKind::Conflict, .. }) {
             while let Ok(incoming) = notices.try_recv() {
                 if let Err(reported) = check_failure(incoming.notice) {
@@ -186,7 +185,7 @@ impl Starter {
         self: &Arc<Self>,
         container: &Arc<Container>,
         shim: &Arc<Shim>,
-        notices: &mut UnboundedReceiver<Incoming>,
+        notices: &mut Notices,
     ) -> Result<(), StartFailure> {
         fault::check("before-gate")?;
         let gate = wait_for_gate(notices).await?;
@@ -233,7 +232,7 @@ impl Starter {
         &self,
         container: &Arc<Container>,
         shim: &Arc<Shim>,
-        notices: &mut UnboundedReceiver<Incoming>,
+        notices: &mut Notices,
         directory: &RunDirectory,
     ) {
         container.set_shim(None);
@@ -339,7 +338,7 @@ impl Starter {
 }
 
 /// Waits until init waits at its gate.
-async fn wait_for_gate(notices: &mut UnboundedReceiver<Incoming>) -> Result<Gate, StartFailure> {
+async fn wait_for_gate(notices: &mut Notices) -> Result<Gate, StartFailure> {
     loop {
         let incoming = next(notices).await?;
         match incoming.notice {
@@ -352,7 +351,7 @@ async fn wait_for_gate(notices: &mut UnboundedReceiver<Incoming>) -> Result<Gate
 }
 
 /// Waits until init executes the container's program.
-async fn wait_for_start(notices: &mut UnboundedReceiver<Incoming>) -> Result<Timestamp, StartFailure> {
+async fn wait_for_start(notices: &mut Notices) -> Result<Timestamp, StartFailure> {
     loop {
         match next(notices).await?.notice {
             Notice::Started { at } => return Ok(at),
@@ -366,7 +365,7 @@ fn check_failure(notice: Notice) -> Result<(), StartFailure> {
     Err(StartFailure { error: failure.into(), exit_code })
 }
 
-async fn next(notices: &mut UnboundedReceiver<Incoming>) -> Result<Incoming, StartFailure> {
+async fn next(notices: &mut Notices) -> Result<Box<Incoming>, StartFailure> {
     match tokio::time::timeout(TIMEOUT, notices.recv()).await {
         Ok(Some(incoming)) => Ok(incoming),
         Ok(None) => Err(Error::ShimGone.into()),

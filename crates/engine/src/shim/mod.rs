@@ -61,8 +61,9 @@ pub(crate) struct Incoming {
     pub(crate) descriptor: Option<OwnedFd>,
 }
 
-/// Notices in order; the end is that of the shim.
-type Notices = mpsc::UnboundedReceiver<Incoming>;
+/// Notices in order; the end is that of the shim. Each is in a place of its own: a queue has room for 32 at once, for every
+/// container.
+pub(crate) type Notices = mpsc::UnboundedReceiver<Box<Incoming>>;
 
 /// One shim. Notices arrive in order on the receiver made beside it, those of a snapshot again after
 /// every lost connection; it ends when the shim does.
@@ -135,7 +136,7 @@ impl Shim {
     /// Reads from one connection after the other until the shim has ended.
     async fn keep_connected(
         self: Arc<Self>,
-        notices: mpsc::UnboundedSender<Incoming>,
+        notices: mpsc::UnboundedSender<Box<Incoming>>,
         mut channel: Option<Channel>,
     ) {
         let mut wait = FIRST_RETRY;
@@ -172,7 +173,7 @@ impl Shim {
 
     /// Reads until the connection is lost or the shim has ended: answers go to their requests, all else to `notices`. True
     /// when the shim sent anything.
-    async fn read(&self, channel: Arc<Channel>, notices: &mpsc::UnboundedSender<Incoming>) -> bool {
+    async fn read(&self, channel: Arc<Channel>, notices: &mpsc::UnboundedSender<Box<Incoming>>) -> bool {
         let pending = Pending::new();
         let mut is_open = false;
         let mut pieces = Pieces::default();
@@ -214,7 +215,7 @@ impl Shim {
                     pending.answer(number, result);
                 }
                 Received::Known(notice) => {
-                    let _ = notices.send(Incoming { notice, descriptor });
+                    let _ = notices.send(Box::new(Incoming { notice, descriptor }));
                 }
                 Received::Unknown { number } => pending.answer(number, Err(unknown_answer())),
                 Received::Unreadable(error) => tracing::warn!("cannot read a shim's message: {error}"),

@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use model::{Exit, ProcessReference, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::exit::read_exit;
 use crate::container::{Container, Phase, health};
 use crate::disposal::remove_run_directory;
 use crate::realm::Realm;
-use crate::shim::{Incoming, Shim};
+use crate::shim::{Notices, Shim};
 
 /// How long a shim that is asked how far it came may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,7 +73,7 @@ pub(crate) async fn settle(realm: &Arc<Realm>, container: &Arc<Container>, direc
 }
 
 impl Progress {
-    fn learn(&mut self, notices: &mut UnboundedReceiver<Incoming>) {
+    fn learn(&mut self, notices: &mut Notices) {
         while let Ok(incoming) = notices.try_recv() {
             match incoming.notice {
                 Notice::Created { init, cgroups } => {

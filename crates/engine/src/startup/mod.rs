@@ -1,6 +1,7 @@
 //! Opens the engine: makes its services, then finds the state as it is after whatever happened to the
 //! last daemon.
 
+mod foundations;
 mod interrupted_start;
 mod open;
 mod order;

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
-use sys::program::SealedProgram;
-
+use super::foundations::{self, Foundations};
 use super::reconcile;
 use crate::builds::Builds;
 use crate::clients::ClientNumbers;
@@ -57,6 +56,7 @@ impl Engine {
         }
         let options = Arc::new(options);
         let paths = Arc::new(Paths::new(&options));
+        let shim_program = foundations::load_shim_program(&options);
         crate::roots::close(&options)?;
         let pod_networks = paths.pod_networks();
         std::fs::create_dir_all(&pod_networks).map_err(file_error("make", &pod_networks))?;
@@ -67,17 +67,12 @@ impl Engine {
         let identity = identity.unwrap_or_else(|| make_identity(&database));
         let endpoints = opening::saved_leases_of_default(&containers);
         let of_default = opening::default_options(&options, &networks)?;
-        let network = network::Network::open_with(&of_default, endpoints, crate::fault::of_network())
-            .map_err(Error::Network)?;
-        let shim_program =
-            SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))?;
-        let store = images::Store::open(options.data_root.join("images")).map_err(Error::Image)?;
-        if let Some(bytes) = options.unpack_allowance {
-            store.set_unpack_allowance(bytes);
-        }
-        let builder =
-            builder::Builder::new(store.clone(), paths.builds(), paths.build_secrets(), &options.version)
-                .map_err(|error| Error::refused(error.to_string()))?;
+        let Foundations { network, store, builder, shim_program } =
+            foundations::open((&options, &paths), shim_program, move || {
+                let faults = crate::fault::of_network();
+                network::Network::open_with(&of_default, endpoints, faults).map_err(Error::Network)
+            })
+            .await?;
         let directory = Arc::new(Directory::default());
         let directory_of_pods = Arc::new(Directory::default());
         let users = [&directory, &directory_of_pods].map(Arc::clone);

@@ -103,6 +103,12 @@ impl Database {
         self.push(change(Vec::new(), Durability::Crash, Attempts::One, None), Urgency::Now)
     }
 
+    /// Has the writer let go of the pages that it holds in memory; blocks until it has.
+    pub(crate) fn release_pages(&self) {
+        // At its end the writer holds none.
+        let _ = self.queue.release_pages().blocking_recv();
+    }
+
     fn push(&self, (change, written): (Change, Written), urgency: Urgency) -> Written {
         self.queue.push(change, urgency);
         written

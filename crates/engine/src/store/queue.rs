@@ -49,6 +49,8 @@ pub(super) enum Next {
     Write(Vec<Change>),
     /// Tries again what it could not write.
     Retry,
+    /// Lets go of the pages that it holds in memory, and says so.
+    ReleasePages(oneshot::Sender<()>),
     /// Ends.
     End,
 }
@@ -65,6 +67,8 @@ struct Waiting {
     changes: Vec<Change>,
     /// When they are to be written.
     due: Option<Instant>,
+    /// Who waits for the writer to let go of its pages.
+    release: Option<oneshot::Sender<()>>,
     closed: bool,
     #[cfg(test)]
     commits: u32,
@@ -111,6 +115,17 @@ impl Queue {
         }
     }
 
+    /// Has the writer let go of its pages when it has nothing to write; after the end nobody is told.
+    pub(super) fn release_pages(&self) -> oneshot::Receiver<()> {
+        let (done, released) = oneshot::channel();
+        let mut waiting = self.lock();
+        if !waiting.closed {
+            waiting.release = Some(done);
+            self.ready.notify_one();
+        }
+        released
+    }
+
     /// Takes what waits, if anything does.
     pub(super) fn take(&self) -> Vec<Change> {
         self.lock().take()
@@ -118,7 +133,10 @@ impl Queue {
 
     /// Takes no more changes; those that wait are written.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        // Who waits for that is woken.
+        waiting.release = None;
         self.ready.notify_one();
     }
 
@@ -132,6 +150,9 @@ impl Queue {
             let now = Instant::now();
             if waiting.closed || waiting.due.is_some_and(|due| due <= now) {
                 return Next::Write(waiting.take());
+            }
+            if let Some(done) = waiting.release.take() {
+                return Next::ReleasePages(done);
             }
             let Some(until) = [waiting.due, retry_at].into_iter().flatten().min() else {
                 waiting = self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner);

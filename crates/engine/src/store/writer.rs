@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 use super::Durability;
 use super::faults::Faults;
@@ -59,9 +60,18 @@ impl Writer {
             match next {
                 Next::Write(changes) => self.write(changes),
                 Next::Retry => self.retry(),
+                Next::ReleasePages(done) => self.release_pages(done),
                 Next::End => return self.retry(),
             }
         }
+    }
+
+    /// Lets go of the pages that reading and writing have left in memory.
+    fn release_pages(&self, done: oneshot::Sender<()>) {
+        if let Err(error) = images::release_pages(&self.connection) {
+            tracing::debug!("the engine's database keeps its pages in memory: {error}");
+        }
+        let _ = done.send(());
     }
 
     /// Writes changes. Those that are followed by something are answered with the next ones, which are what this asks for.

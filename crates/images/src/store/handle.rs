@@ -57,6 +57,16 @@ impl Shared {
     }
 }
 
+impl Store {
+    /// Lets go of the database's pages that reads and changes have left in memory.
+    ///
+    /// # Errors
+    /// `Internal` when the database refuses.
+    pub fn release_pages(&self) -> Result<(), Error> {
+        super::release_pages(&self.shared.database()).map_err(Error::database("let go of pages of the store"))
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         self.settler.close();

@@ -95,7 +95,7 @@ impl Store {
         let store = Self { shared: Arc::new(shared) };
         store.check_unsettled()?;
         store.sweep()?;
-        release_pages(&store.shared.database()).map_err(Error::database("read the store"))?;
+        store.release_pages()?;
         store.start_settler()?;
         Ok(store)
     }

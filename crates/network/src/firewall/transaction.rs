@@ -194,8 +194,15 @@ impl Transaction {
         self
     }
 
-    /// Sends the transaction and waits for what comes of it.
+    /// Sends the transaction and waits for what comes of it. The last change alone is acknowledged, when all is done; the
+    /// kernel reports what fails of the others unasked.
     pub(super) fn commit(mut self, socket: &mut Socket) -> Result<(), RequestError> {
+        // What begins a transaction without changes is not answered.
+        if self.messages.len() > 1
+            && let Some(last) = self.messages.pop()
+        {
+            self.messages.push(last.acknowledged());
+        }
         self.messages.push(Message::new(BATCH_END, 0).fixed(&header(0, NF_TABLES)));
         socket.request(&self.messages).map(drop)
     }
@@ -303,10 +310,9 @@ impl Transaction {
         self
     }
 
-    /// Begins a message about the table. Each is acknowledged, so that the answer to the last one
-    /// reports that all is done.
+    /// Begins a message about the table.
     fn message(&self, kind: u16, flags: u16) -> Message {
-        request(kind, flags | netlink::ACKNOWLEDGE, self.table.family)
+        request(kind, flags, self.table.family)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::net::RecvFlags;
 
@@ -78,9 +79,9 @@ impl Listener {
     }
 
     fn receive(&self) -> io::Result<Events> {
-        let mut buffer = vec![0; RECEIVE_LENGTH];
-        match rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
-            Ok((length, _)) => Ok(Events::Some(events_of(&buffer[..length]))),
+        let mut buffer = Vec::with_capacity(RECEIVE_LENGTH);
+        match rustix::net::recv(&self.socket, spare_capacity(&mut buffer), RecvFlags::DONTWAIT) {
+            Ok(_) => Ok(Events::Some(events_of(&buffer))),
             Err(rustix::io::Errno::NOBUFS) => Ok(Events::TooMany),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(Events::None),
             Err(error) => Err(error.into()),

@@ -97,6 +97,14 @@ impl Message {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 
+    /// Has the kernel confirm the message.
+    #[must_use]
+    pub fn acknowledged(mut self) -> Self {
+        let flags = self.flags() | ACKNOWLEDGE;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        self
+    }
+
     pub(super) fn flags(&self) -> u16 {
         u16::from_ne_bytes([self.bytes[6], self.bytes[7]])
     }

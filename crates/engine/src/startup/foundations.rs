@@ -1,0 +1,66 @@
+//! Opens what the services stand on side by side: the network, the image store with the builder over it, and the program
+//! of the shims. None of them needs another, and each is mostly work of the kernel.
+//!
+//! ```text
+//! load_shim_program ──────────────────────▶ ┐
+//!        the engine's database ─▶ network ─▶ ├─ Foundations
+//!                              └▶ store ───▶ ┘
+//! ```
+
+use std::sync::Arc;
+
+use sys::program::SealedProgram;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::error::{Error, file_error};
+use crate::options::Options;
+use crate::outcome::joined;
+use crate::paths::Paths;
+
+/// What is opened.
+pub(super) struct Foundations {
+    pub(super) network: network::Network,
+    pub(super) store: images::Store,
+    pub(super) builder: builder::Builder,
+    pub(super) shim_program: SealedProgram,
+}
+
+/// The program of the shims while it is loaded.
+pub(super) type ShimProgram = JoinHandle<Result<SealedProgram, Error>>;
+
+/// Begins to load the program of the shims, some megabytes.
+pub(super) fn load_shim_program(options: &Arc<Options>) -> ShimProgram {
+    let options = Arc::clone(options);
+    spawn_blocking(move || {
+        SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))
+    })
+}
+
+/// Opens all of it, the network in the calling thread; whatever fails, the others are through with it when this returns.
+///
+/// # Errors
+/// The first of network, shims' program and store that cannot be opened.
+pub(super) async fn open(
+    (options, paths): (&Arc<Options>, &Arc<Paths>),
+    shim_program: ShimProgram,
+    open_network: impl FnOnce() -> Result<network::Network, Error>,
+) -> Result<Foundations, Error> {
+    let (options, paths) = (Arc::clone(options), Arc::clone(paths));
+    let store = spawn_blocking(move || open_store(&options, &paths));
+    let network = open_network();
+    let (store, shim_program) = (joined(store.await), joined(shim_program.await));
+    let (network, shim_program) = (network?, shim_program??);
+    let (store, builder) = store??;
+    Ok(Foundations { network, store, builder, shim_program })
+}
+
+fn open_store(options: &Options, paths: &Paths) -> Result<(images::Store, builder::Builder), Error> {
+    let store = images::Store::open(options.data_root.join("images")).map_err(Error::Image)?;
+    if let Some(bytes) = options.unpack_allowance {
+        store.set_unpack_allowance(bytes);
+    }
+    let builder =
+        builder::Builder::new(store.clone(), paths.builds(), paths.build_secrets(), &options.version)
+            .map_err(|error| Error::refused(error.to_string()))?;
+    Ok((store, builder))
+}
