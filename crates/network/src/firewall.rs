@@ -55,7 +55,6 @@ impl Firewall {
             firewall.tables.ipv6 = None;
         }
         firewall.with_what_there_is(|firewall| firewall.build_tables(content))?;
-        firewall.rules = firewall.present_rules()?;
         Ok(firewall)
     }
 
@@ -78,7 +77,9 @@ impl Firewall {
     }
 
     fn build_tables(&mut self, content: &Content) -> Result<(), Error> {
-        table::rebuild(&self.tables, content).commit(&mut self.socket).map_err(missing_or_refused)
+        let transaction = table::rebuild(&self.tables, content);
+        self.rules = transaction.rules();
+        transaction.commit(&mut self.socket).map_err(missing_or_refused)
     }
 
     fn unbuilt(default_bridge: &str, networks: Vec<Layout>) -> Result<Self, Error> {

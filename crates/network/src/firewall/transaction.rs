@@ -180,12 +180,18 @@ impl Element {
 pub(super) struct Transaction {
     table: Table,
     messages: Vec<Message>,
+    rules: usize,
 }
 
 impl Transaction {
     pub(super) fn new(table: &Table) -> Self {
         let begin = Message::new(BATCH_BEGIN, 0).fixed(&header(0, NF_TABLES));
-        Self { table: table.clone(), messages: vec![begin] }
+        Self { table: table.clone(), messages: vec![begin], rules: 0 }
+    }
+
+    /// How many rules it makes.
+    pub(super) const fn rules(&self) -> usize {
+        self.rules
     }
 
     /// Chooses the table that the following messages change.
@@ -243,6 +249,7 @@ impl Transaction {
     pub(super) fn rule(mut self, chain: &str, rule: impl FnOnce(Message) -> Message) -> Self {
         let message = self.message(NEW_RULE, netlink::CREATE | netlink::APPEND);
         self.messages.push(self.rule_of(message, chain).nested(RULE_EXPRESSIONS, rule));
+        self.rules += 1;
         self
     }
 
@@ -255,6 +262,7 @@ impl Transaction {
     ) -> Self {
         let message = self.rule_of(self.message(NEW_RULE, netlink::CREATE | netlink::APPEND), chain);
         self.messages.push(message.nested(RULE_EXPRESSIONS, rule).attribute(RULE_USER_DATA, comment));
+        self.rules += 1;
         self
     }
 
