@@ -159,8 +159,8 @@ mod tests {
     fn a_process_is_killed_only_while_the_list_has_it() {
         let mut child = Command::new("sleep").arg("600").spawn().expect("a process");
         let listed = |lists: &[&[u32]]| {
-            let mut lists = lists.to_vec().into_iter();
-            kill_listed(|| lists.next().map(<[u32]>::to_vec).ok_or("read too often"))
+            let mut lists = lists.iter();
+            kill_listed(|| lists.next().map(|list| list.to_vec()).ok_or("read too often"))
         };
         let pid = child.id();
         // Since the first look it has moved on, or another process has its number.

@@ -10,7 +10,7 @@ fn build(fixture: &Fixture, archive: Archive) -> Built {
     fixture.build_with(archive, |request| request.order = Order::Graph)
 }
 
-fn image(fixture: &Fixture, archive: Archive) -> Image {
+pub(super) fn image(fixture: &Fixture, archive: Archive) -> Image {
     let built = build(fixture, archive);
     fixture.store.image(&built.result.unwrap_or_else(|error| panic!("{error}"))).expect("an image")
 }
@@ -19,17 +19,17 @@ fn failure(fixture: &Fixture, archive: Archive) -> String {
     build(fixture, archive).result.expect_err("a failure").to_string()
 }
 
-fn history(image: &Image) -> Vec<&str> {
+pub(super) fn history(image: &Image) -> Vec<&str> {
     let made_here = image.config.history.iter().filter(|entry| entry.comment == "buildkit.dockerfile.v0");
     made_here.map(|entry| entry.created_by.as_str()).collect()
 }
 
-fn config(image: &Image) -> Config {
+pub(super) fn config(image: &Image) -> Config {
     image.config.config.clone().expect("a configuration")
 }
 
 /// The variables of the container that was made last.
-fn last_variables(fixture: &Fixture) -> Vec<String> {
+pub(super) fn last_variables(fixture: &Fixture) -> Vec<String> {
     let created = fixture.runner.created.lock().expect("a lock");
     created.last().expect("a container").1.config.env.clone().unwrap_or_default()
 }
@@ -107,14 +107,6 @@ fn commands_without_words_are_the_shells() {
 }
 
 #[test]
-fn a_variable_counts_more_than_an_argument_that_is_inherited() {
-    let fixture = Fixture::new();
-    let made = image(&fixture, context("FROM base AS x\nENV A=5\nARG A=2\nRUN one\nFROM x\nRUN two\n"));
-    assert_eq!(history(&made).last(), Some(&"RUN |1 A=5 /bin/sh -c two # buildkit"));
-    assert!(!last_variables(&fixture).contains(&"A=2".to_owned()));
-}
-
-#[test]
 fn new_directories_have_the_permissions_of_a_copy_in_digits() {
     let fixture = Fixture::new();
     let dockerfile = "FROM base\nCOPY --chmod=4640 --chown=3:4 f /a/b/\nCOPY --chmod=700 g /c/d/\nCOPY --chmod=u=rw f /e/\n\
@@ -172,41 +164,6 @@ fn workdir_belongs_to_the_user() {
     let classic = fixture.store.image(&classic.result.expect("an image")).expect("an image");
     let files = fixture.files(&classic);
     assert!(files.contains(&"w/ 755 0:0".to_owned()), "{files:?}");
-}
-
-#[test]
-fn the_last_of_arg_and_env_counts() {
-    let fixture = Fixture::new();
-    let dockerfile = "FROM base\nENV V=env W=env\nARG V=10\nARG W\nENV SEEN=$V\nRUN true\n";
-    let made = image(&fixture, context(dockerfile));
-    let variables = last_variables(&fixture);
-    let last = |name: &str| {
-        variables.iter().rev().find(|known| known.starts_with(name)).expect("a variable").clone()
-    };
-    assert_eq!((last("V="), last("W="), last("SEEN=")), ("V=10".into(), "W=env".into(), "SEEN=10".into()));
-    let environment = config(&made).env.expect("variables");
-    assert!(environment.contains(&"V=env".to_owned()), "the image keeps its own: {environment:?}");
-    image(&fixture, context("FROM base\nARG V=10\nENV V=env\nRUN true\n"));
-    assert!(!last_variables(&fixture).contains(&"V=10".to_owned()));
-}
-
-#[test]
-fn arguments_stay_and_are_inherited() {
-    let fixture = Fixture::new();
-    let dockerfile = "FROM base AS x\nARG S=s\nARG V=v\nENV V=env E=$S\nFROM x\nRUN one\nARG S\nRUN two\nARG A=1\nARG A\nRUN three\n";
-    let made = image(&fixture, context(dockerfile));
-    let variables = last_variables(&fixture);
-    for variable in ["S=s", "E=s", "V=env", "A=1"] {
-        assert!(variables.contains(&variable.to_owned()), "{variable} is not in {variables:?}");
-    }
-    assert!(!variables.contains(&"V=v".to_owned()), "{variables:?}");
-    let runs: Vec<_> = history(&made).into_iter().filter(|entry| entry.starts_with("RUN")).collect();
-    let want = [
-        "RUN |2 S=s V=env /bin/sh -c one # buildkit",
-        "RUN |2 S=s V=env /bin/sh -c two # buildkit",
-        "RUN |3 S=s V=env A=1 /bin/sh -c three # buildkit",
-    ];
-    assert_eq!(runs, want);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Builds with a fake runner: streams, configurations, cache, failures.
 
+mod arguments;
 mod both_orders;
 mod buildkit;
 mod caching;
