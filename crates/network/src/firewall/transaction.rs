@@ -354,3 +354,33 @@ pub(super) fn header(family: u8, resource: u16) -> [u8; 4] {
     let [high, low] = resource.to_be_bytes();
     [family, 0, high, low]
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+    use sys::netlink::Protocol;
+
+    use super::*;
+
+    /// Needs root. The kernel acknowledges the last change alone, and reports whichever failed.
+    #[test]
+    fn a_failed_change_is_reported_and_undoes_the_others() {
+        let run = || {
+            sys::network_namespace::unshare().expect("root may unshare");
+            let mut socket = Socket::open(Protocol::Netfilter).expect("a socket");
+            let table = Table { family: IPV4, name: "test".to_owned() };
+            let chain = |name| Transaction::new(&table).table().chain(name, None);
+            let failing = chain("first").delete_rule("first", &7_u64.to_be_bytes()).chain("second", None);
+            let error = failing.commit(&mut socket).expect_err("there is no such rule");
+            assert!(error.is(Errno::NOENT), "{error}");
+            // Begin, table and chain stand before it.
+            assert_eq!(error.position, Some(3));
+            let only_last = Transaction::new(&table).delete_table().commit(&mut socket);
+            assert!(only_last.expect_err("the table was not made").is(Errno::NOENT));
+            Transaction::new(&table).commit(&mut socket).expect("nothing to do");
+            chain("first").commit(&mut socket).expect("made");
+            Transaction::new(&table).delete_table().commit(&mut socket).expect("the table is there");
+        };
+        std::thread::spawn(run).join().expect("the thread ends well");
+    }
+}
