@@ -145,7 +145,8 @@ fn less_than_6_mebibytes_of_memory_are_refused_since_1_41() {
     earlier.remove(&earlier.create(&body));
     let exact = engine.create(&with("true", json!({ "Memory": 6 << 20 })));
     let path = format!("/containers/{exact}/update");
-    assert_eq!(engine.post_json(&path, &below).expect(400).message(), least);
+    let refused = engine.post_json(&path, &below).expect(400).message();
+    assert_eq!(refused, format!("Cannot update container {exact}: {least}"));
     let _ = earlier.post_json(&path, &below).expect(200);
     engine.remove(&exact);
 }

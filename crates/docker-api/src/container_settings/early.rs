@@ -81,7 +81,7 @@ pub(super) fn check(settings: &ContainerSettings) -> Result<(), ApiError> {
 ///
 /// # Errors
 /// 400 below 6 MiB, in the versions that know it.
-pub(super) fn memory(version: ApiVersion, limit: i64) -> Result<(), ApiError> {
+pub(crate) fn least_memory(version: ApiVersion, limit: i64) -> Result<(), ApiError> {
     match limit {
         1..LEAST_MEMORY if version.least_memory_is_six_megabytes() => {
             Err(ApiError::invalid("Minimum memory limit allowed is 6MB"))

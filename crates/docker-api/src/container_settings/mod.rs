@@ -26,6 +26,7 @@ use crate::json::field;
 use endpoint_settings::{NetworkingConfig, shown_mode};
 
 pub(crate) use config::Config;
+pub(crate) use early::least_memory;
 pub(crate) use endpoint_settings::{EndpointSettings, IpamConfig};
 pub(crate) use host_config::{HostConfig, ISOLATION, PortBinding, RUNTIME};
 pub(crate) use read::{cgroup_parent, cpu_set};
@@ -77,7 +78,7 @@ pub(crate) fn from_wire(version: ApiVersion, body: &[u8]) -> Result<ContainerSet
     if is_empty {
         return Err(ApiError::invalid("Config cannot be empty in order to create a container"));
     }
-    early::memory(version, host.memory)?;
+    least_memory(version, host.memory)?;
     mounts::check(version, host.mounts.as_deref().unwrap_or_default())?;
     if version.refusals_have_words_of_today() {
         early::binds(host.binds.as_deref().unwrap_or_default())?;
@@ -171,7 +172,6 @@ pub(crate) fn update_from_wire(version: ApiVersion, body: &[u8]) -> Result<Conta
         asked.blkio_device_read_iops = None;
         asked.blkio_device_write_iops = None;
     }
-    early::memory(version, asked.memory)?;
     let restart_policy = read::changed_policy(&asked.restart_policy)?;
     Ok(ContainerUpdate { resources: read::resources(&asked)?, oom_kill_disable, restart_policy })
 }

@@ -3,8 +3,8 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::container_settings::update_from_wire;
-use crate::{Call, Handled, Reply, body};
+use crate::container_settings::{least_memory, update_from_wire};
+use crate::{ApiError, Call, Handled, Reply, body};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -17,6 +17,10 @@ pub(super) async fn update(mut call: Call<'_>) -> Handled {
     let body = body::read(&mut call).await?;
     let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
     let update = update_from_wire(call.version, body)?;
+    if let Err(refused) = least_memory(call.version, update.resources.memory) {
+        let id = call.engine.containers.find(&call.name)?.id().clone();
+        return Err(ApiError::invalid(format!("Cannot update container {id}: {refused}")));
+    }
     let warnings = call.engine.containers.update(&call.name, update).await?;
     let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
     Reply::json(StatusCode::OK, &UpdateAnswer { warnings })
