@@ -1,10 +1,11 @@
 //! `POST /containers/(id)/update`
 
+use engine::Error;
 use http::StatusCode;
 use serde::Serialize;
 
 use crate::container_settings::{least_memory, update_from_wire};
-use crate::{ApiError, Call, Handled, Reply, body};
+use crate::{Call, Handled, Reply, body};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -18,8 +19,9 @@ pub(super) async fn update(mut call: Call<'_>) -> Handled {
     let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
     let update = update_from_wire(call.version, body)?;
     if let Err(refused) = least_memory(call.version, update.resources.memory) {
-        let id = call.engine.containers.find(&call.name)?.id().clone();
-        return Err(ApiError::invalid(format!("Cannot update container {id}: {refused}")));
+        let container = call.engine.containers.find(&call.name)?.id().to_string();
+        let source = Box::new(Error::refused(refused.to_string()));
+        return Err(Error::Container { act: "update", container, source }.into());
     }
     let warnings = call.engine.containers.update(&call.name, update).await?;
     let warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
