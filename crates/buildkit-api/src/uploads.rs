@@ -31,6 +31,13 @@ struct Waiting {
     count: u64,
 }
 
+impl Waiting {
+    /// Whether a context waits that has this id and this number.
+    fn has(&self, id: &str, number: u64) -> bool {
+        self.contexts.get(id).is_some_and(|context| context.number == number)
+    }
+}
+
 /// One context. Another may have its id once a build has taken it, but not its number.
 struct Context {
     number: u64,
@@ -59,14 +66,14 @@ struct Place<'a> {
 impl Place<'_> {
     /// Whether no build has taken the context.
     fn is_waiting(&self) -> bool {
-        self.uploads.lock().contexts.get(self.id).is_some_and(|context| context.number == self.number)
+        self.uploads.lock().has(self.id, self.number)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut waiting = self.uploads.lock();
-        if waiting.contexts.get(self.id).is_some_and(|context| context.number == self.number) {
+        if waiting.has(self.id, self.number) {
             waiting.contexts.remove(self.id);
         }
     }
