@@ -1,9 +1,9 @@
 //! Git repositories as contexts, from a `git daemon` of the test's own.
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use super::remote;
 use crate::fixture::{Fixture, Temporary};
@@ -17,42 +17,35 @@ fn git(directory: &Path, words: &[&str]) {
     assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A `git daemon` that serves a directory.
+/// A `git daemon` that serves a directory at a port of the test's own: one process for each connection.
 struct GitDaemon {
-    child: Child,
     port: u16,
 }
 
 impl GitDaemon {
     fn start(base: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let program = Command::new("git").arg("--exec-path").output().unwrap().stdout;
-        let program = String::from_utf8(program).unwrap();
-        let child = Command::new(Path::new(program.trim()).join("git-daemon"))
-            .args(["--reuseaddr", "--export-all", "--listen=127.0.0.1", "--log-destination=none"])
-            .args([format!("--port={port}"), format!("--base-path={}", base.display())])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "git daemon does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, port }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let directory = Command::new("git").arg("--exec-path").output().unwrap().stdout;
+        let program = Path::new(String::from_utf8(directory).unwrap().trim()).join("git-daemon");
+        let base = format!("--base-path={}", base.display());
+        std::thread::spawn(move || {
+            for client in listener.incoming().map(Result::unwrap) {
+                let mut daemon = Command::new(&program)
+                    .args(["--inetd", "--export-all", "--log-destination=none", &base])
+                    .stdin(OwnedFd::from(client.try_clone().unwrap()))
+                    .stdout(OwnedFd::from(client))
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap();
+                std::thread::spawn(move || daemon.wait());
+            }
+        });
+        Self { port }
     }
 
     fn url(&self, rest: &str) -> String {
         format!("git://127.0.0.1:{}/{rest}", self.port)
-    }
-}
-
-impl Drop for GitDaemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A directory that is removed at the end.
@@ -56,7 +56,7 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn start(protection: Protection) -> Self {
         let scratch = Scratch::new();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let host = match protection {
             Protection::Open | Protection::Password => format!("127.0.0.1:{port}"),
             Protection::Tls | Protection::ClientCertificate => format!("localhost:{port}"),
@@ -86,6 +86,15 @@ impl Drop for Registry {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A port that nothing listens at. It is below those that the kernel gives to whoever asks for any, and among
+/// twenty that other processes of these tests pass over, so that nobody takes it before the registry does.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 1000).unwrap() * 20;
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed) % 20);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 fn configuration(directory: &Path, port: u16, protection: Protection) -> String {
