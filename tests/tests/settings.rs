@@ -183,6 +183,8 @@ fn init_starts_the_program_passes_signals_on_and_reaps() {
         let pid = engine.pid(&id);
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("the init's name");
         assert_eq!(name, "init\n");
+        let shown = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("the init's arguments");
+        assert!(shown.starts_with("/sbin/docker-init\0--\0") && !shown.contains("berth"), "{shown:?}");
         let first = engine.exec(&id, &["cat", "/proc/1/comm"]).stdout;
         assert_eq!(first == "init\n", is_first, "{first}");
         let children = || {

@@ -90,6 +90,8 @@ impl Builds {
         if state.running.contains_key(&reference) {
             return Err(Status::new(Code::AlreadyExists, format!("job ID {reference} exists")));
         }
+        // Whoever looks on from here means this one.
+        state.ended.retain(|(ended, _)| *ended != reference);
         state.running.insert(reference, Arc::clone(&build));
         drop(state);
         self.changed.notify_waiters();

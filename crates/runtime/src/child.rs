@@ -11,6 +11,7 @@ use model::{ContainerSpec, InterfaceConfig, Namespace};
 use rustix::fs::CWD;
 use rustix::mount::OpenTreeFlags;
 use sys::clone::NewNamespaces;
+use sys::process_title::ProcessTitle;
 
 use crate::capabilities;
 use crate::cgroup::Cgroup;
@@ -42,6 +43,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) devices: &'a [host_devices::Node],
     /// The mount namespaces that hold volumes that are mounts.
     pub(crate) held_mounts: &'a [OwnedFd],
+    /// Where its arguments are.
+    pub(crate) title: Option<ProcessTitle>,
     /// The line to the parent.
     pub(crate) channel: &'a Channel,
 }
@@ -99,10 +102,10 @@ impl Birth<'_> {
         }
         sysctl::set(&tree.file_systems.proc, &self.spec.sysctls)?;
         if self.spec.process.arguments.is_empty() {
-            return tiny_init::hold(self.channel);
+            return tiny_init::hold(self.channel, self.title);
         }
         if self.spec.init {
-            return tiny_init::run(launch, streams);
+            return tiny_init::run(launch, streams, self.title);
         }
         launch.run(streams)
     }

@@ -5,11 +5,13 @@
 //! alone: it holds the namespaces of a pod, and reaps where the pod's containers share its processes.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 use sys::clone::{Cloned, NewNamespaces};
+use sys::process_title::ProcessTitle;
 
 use crate::StartError;
 use crate::capabilities;
@@ -22,7 +24,11 @@ use crate::reaper::code;
 const CHILD_SIGNALS: [i32; 3] = [17, 21, 22];
 
 /// Starts the program as a child and ends as it ends.
-pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, StartError> {
+pub(crate) fn run(
+    launch: Launch<'_>,
+    streams: Streams,
+    title: Option<ProcessTitle>,
+) -> Result<Infallible, StartError> {
     let act = "starting the program beneath the init";
     let own = rustix::process::getpid();
     if !own.is_init() {
@@ -33,6 +39,8 @@ pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, St
         Cloned::Child => return launch.run(streams),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
+    let program = launch.process.arguments.iter().map(OsStr::new);
+    show(title, &[INIT, "--"].into_iter().map(OsStr::new).chain(program).collect::<Vec<_>>());
     // Nobody reads an error of this process any more: its child speaks to the parent.
     match reduce(launch.capabilities, &[process.as_fd()]) {
         Ok(()) => {
@@ -43,14 +51,27 @@ pub(crate) fn run(launch: Launch<'_>, streams: Streams) -> Result<Infallible, St
     }
 }
 
+/// What Docker's init is called, beside a program.
+const INIT: &str = "/sbin/docker-init";
+
+/// What a pod's processes see as the first of them, where they share it (Kubernetes, `shareProcessNamespace`).
+const PAUSE: &str = "/pause";
+
+/// Shows the container these arguments, not those of the process that this one was cloned from. Only people and their
+/// ps(1) read them.
+fn show(title: Option<ProcessTitle>, arguments: &[&OsStr]) {
+    let _ = title.map(|title| title.replace(arguments));
+}
+
 /// Signals that end an init without a program: SIGHUP, SIGINT, SIGQUIT, SIGTERM.
 const ENDING_SIGNALS: [i32; 4] = [1, 2, 3, 15];
 
 /// Waits without a program until a signal ends it, and reaps meanwhile.
-pub(crate) fn hold(channel: &Channel) -> Result<Infallible, StartError> {
+pub(crate) fn hold(channel: &Channel, title: Option<ProcessTitle>) -> Result<Infallible, StartError> {
     let act = "starting the init";
     sys::init_signals::block_all().doing(act)?;
     rustix::process::setsid().doing(act)?;
+    show(title, &[OsStr::new(PAUSE)]);
     channel.executing().doing("reporting to the parent")?;
     // The channel's end says that it runs; nobody reads an error of this process any more.
     if reduce(0, &[]).is_err() {

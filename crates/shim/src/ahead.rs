@@ -20,8 +20,8 @@ pub(crate) struct Ahead {
 
 impl Ahead {
     /// Shows what the shim serves, where its first arguments did not.
-    pub(crate) fn show(&mut self, directory: &RunDirectory) {
-        if let Some(title) = self.title.take() {
+    pub(crate) fn show(&self, directory: &RunDirectory) {
+        if let Some(title) = self.title {
             // Only people read it.
             let _ = title.replace(&[OsStr::new("berth-shim"), directory.path().as_os_str(), OsStr::new("0")]);
         }

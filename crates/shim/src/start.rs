@@ -6,6 +6,7 @@ use model::{Exit, InterfaceConfig, Timestamp};
 use runtime::{Cgroup, Created, Given, Host, Running, StartError};
 use shim_protocol::{Failure, FailureKind, Notice};
 use sys::epoll::Interest;
+use sys::process_title::ProcessTitle;
 
 use crate::log::Log;
 use crate::records;
@@ -37,8 +38,13 @@ impl Supervisor {
         let (theirs, ours) = stdio::make(terminal, wanted).map_err(|error| system("making pipes", error))?;
         let options = SessionOptions { owner: INIT, terminal, input_once: self.spec.stdin_once };
         self.init = Session::new(options, ours, self.spec.open_stdin, log, &mut self.shared);
-        let given =
-            Given { stdio: theirs, held_mounts: &self.held_mounts, network: self.ahead.network.take() };
+        let has_init = self.spec.init || self.spec.process.arguments.is_empty();
+        let given = Given {
+            stdio: theirs,
+            held_mounts: &self.held_mounts,
+            network: self.ahead.network.take(),
+            title: if has_init { self.ahead.title.or_else(|| ProcessTitle::find().ok()) } else { None },
+        };
         let mut created = runtime::create(&host, &self.spec, cgroup, given)
             // What the daemon gives to systemd has its limits already.
             .and_then(|created| if self.spec.scope.is_some() { created.limit() } else { Ok(created) })

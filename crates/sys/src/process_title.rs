@@ -1,10 +1,8 @@
 //! The arguments of the calling process as others see them, in `/proc/pid/cmdline` and in ps(1).
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Where the arguments of the calling process lie in its memory.
@@ -34,10 +32,11 @@ impl ProcessTitle {
     }
 
     /// Shows others these arguments. They need the room of those that the process was started with: what is longer is
-    /// cut off. To be called when nobody in the process reads its arguments any more.
+    /// cut off. To be called when nobody in the process reads its arguments any more. A forked process has its own at the
+    /// same place as its parent, and needs no /proc for this.
     ///
     /// # Errors
-    /// When the kernel lets nobody write to `/proc/self/mem`.
+    /// Those of `process_vm_writev(2)`: where the arguments are not writable memory any more.
     pub fn replace(self, arguments: &[&OsStr]) -> io::Result<()> {
         let mut text = Vec::with_capacity(self.length);
         for argument in arguments {
@@ -49,6 +48,18 @@ impl ProcessTitle {
         if let Some(last) = text.last_mut() {
             *last = 0;
         }
-        File::options().write(true).open("/proc/self/mem")?.write_all_at(&text, self.start)
+        let local = libc::iovec { iov_base: text.as_mut_ptr().cast(), iov_len: text.len() };
+        let start = usize::try_from(self.start).map_err(|_| io::ErrorKind::InvalidData)?;
+        let place = std::ptr::with_exposed_provenance_mut(start);
+        let remote = libc::iovec { iov_base: place, iov_len: text.len() };
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        // SAFETY: the kernel reads `text`, which lives, and writes where it put the arguments, or fails; nobody in
+        // the process reads these any more.
+        let written = unsafe { libc::process_vm_writev(own, &raw const local, 1, &raw const remote, 1, 0) };
+        match usize::try_from(written) {
+            Ok(written) if written == text.len() => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(_) => Err(io::Error::last_os_error()),
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use model::{ContainerSpec, Namespace, ProcessReference};
 use rustix::fs::{Mode, OFlags};
 use sys::clone::Cloned;
+use sys::process_title::ProcessTitle;
 
 use super::{Created, Running};
 use crate::cgroup::Cgroup;
@@ -27,6 +28,8 @@ pub struct Given<'a> {
     /// A new network namespace, which takes longer to make than all else of a clone. A container that does not need it
     /// does without.
     pub network: Option<OwnedFd>,
+    /// Where the caller's arguments are, which its child has too: a small init shows its own there.
+    pub title: Option<ProcessTitle>,
 }
 
 /// Makes a container: one clone into new namespaces. Returns while init still makes its mounts, and before its cgroup has
@@ -51,7 +54,8 @@ pub fn create(
     let joined = Joined::open(host, spec, given.network)?;
     let devices = host_devices::collect(spec)?;
     or_remove(&cgroup, cgroup.make_unified())?;
-    let parts = Parts { stdio, held_mounts: given.held_mounts, joined: &joined, devices };
+    let Given { held_mounts, title, .. } = given;
+    let parts = Parts { stdio, held_mounts, joined: &joined, devices, title };
     let mut created = clone_init(host, spec, parts, cgroup)?;
     // From here on a failure drops `created`, which undoes it.
     match complete(host, spec, &joined, &mut created) {
@@ -106,6 +110,7 @@ struct Parts<'a> {
     held_mounts: &'a [OwnedFd],
     joined: &'a Joined,
     devices: Vec<host_devices::Node>,
+    title: Option<ProcessTitle>,
 }
 
 fn clone_init(
@@ -114,7 +119,7 @@ fn clone_init(
     parts: Parts<'_>,
     cgroup: Cgroup,
 ) -> Result<Created, StartError> {
-    let Parts { stdio, held_mounts, joined, devices } = parts;
+    let Parts { stdio, held_mounts, joined, devices, title } = parts;
     let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
     let target = cgroup.clone_target()?;
     let guard = joined.direct_children()?;
@@ -123,7 +128,7 @@ fn clone_init(
         Ok(Cloned::Child) => {
             drop(ours);
             let (cgroup, devices) = (&cgroup, devices.as_slice());
-            Birth { spec, joined, cgroup, devices, held_mounts, channel: &theirs }.live(stdio)
+            Birth { spec, joined, cgroup, devices, held_mounts, title, channel: &theirs }.live(stdio)
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {

@@ -240,10 +240,15 @@ fn start_on(host: &Host, spec: &ContainerSpec) -> (Running, Ends) {
     let (stdio, ends) = pipes();
     let cgroup = Cgroup::of(host, spec).unwrap();
     (
-        berth_runtime::create(host, spec, cgroup, Given { stdio, held_mounts: &[], network: None })
-            .unwrap()
-            .start(None)
-            .unwrap(),
+        berth_runtime::create(
+            host,
+            spec,
+            cgroup,
+            Given { stdio, held_mounts: &[], network: None, title: None },
+        )
+        .unwrap()
+        .start(None)
+        .unwrap(),
         ends,
     )
 }

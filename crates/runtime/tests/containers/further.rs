@@ -124,7 +124,7 @@ fn exec_is_where_init_is() {
     let host = Host { cgroup: mount.clone(), ..Host::default() };
     let (stdio, _ends) = pipes();
     let cgroup = Cgroup::of(&host, &spec).unwrap();
-    let given = Given { stdio, held_mounts: &[], network: None };
+    let given = Given { stdio, held_mounts: &[], network: None, title: None };
     let running = berth_runtime::create(&host, &spec, cgroup, given).unwrap().start(None).unwrap();
     let top = running.cgroup().directories()[0].clone();
     let own = top.join("init");

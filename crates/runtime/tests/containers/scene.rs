@@ -195,7 +195,7 @@ pub(crate) fn create(spec: &ContainerSpec) -> Result<(Created, Ends), StartError
 pub(crate) fn create_with(spec: &ContainerSpec, stdio: Stdio) -> Result<Created, StartError> {
     let host = Host::default();
     let cgroup = Cgroup::of(&host, spec)?;
-    berth_runtime::create(&host, spec, cgroup, Given { stdio, held_mounts: &[], network: None })
+    berth_runtime::create(&host, spec, cgroup, Given { stdio, held_mounts: &[], network: None, title: None })
 }
 
 /// Starts.
