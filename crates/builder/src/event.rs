@@ -66,8 +66,8 @@ pub struct Vertex {
 /// What happens to a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VertexChange {
-    /// It begins.
-    Started,
+    /// It begins, under this name: that of the plan with the values of variables.
+    Started(String),
     /// It need not run: an earlier build made its result.
     Cached,
     /// Its command writes something, or the builder remarks on it.

@@ -264,6 +264,14 @@ impl Step {
         });
     }
 
+    /// Starts it under a name that says more than the one it was announced with.
+    pub(crate) fn start_as(&self, name: String) {
+        self.progress.change(&self.digest, |vertex| {
+            vertex.name = name;
+            vertex.started.get_or_insert_with(Timestamp::now);
+        });
+    }
+
     pub(crate) fn complete(&self) {
         self.progress.change(&self.digest, |vertex| {
             vertex.started.get_or_insert_with(Timestamp::now);

@@ -12,6 +12,7 @@ mod health;
 mod id;
 mod identity;
 mod mac;
+mod qualified_name;
 mod reference;
 mod settings;
 mod signal;
@@ -30,6 +31,7 @@ pub use health::{Health, HealthStatus, KEPT_RESULTS, Moment, NO_EXIT_CODE, PROBE
 pub use id::{ContainerId, EndpointId, ExecId, IdError, NetworkId};
 pub use identity::{AskedIdentity, Identity, IdentityError};
 pub use mac::{MacAddress, MacAddressError};
+pub use qualified_name::qualified;
 pub use reference::{ImageReference, ReferenceError, RepositoryName, Tag, split_tag};
 pub use settings::*;
 pub use signal::{Signal, SignalError};

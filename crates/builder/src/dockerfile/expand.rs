@@ -78,7 +78,29 @@ impl<F: for<'a> Fn(&'a str) -> Option<&'static str>> Variables for F {
 /// # Errors
 /// [`DockerfileError`] when a substitution is malformed.
 pub(crate) fn expand(word: &str, escape: char, variables: &dyn Variables) -> Result<String, DockerfileError> {
-    let expansion = Expansion { word, escape, variables, depth: Cell::new(0) };
+    expand_keeping(word, escape, variables, Keeps::default())
+}
+
+/// What of a text stays as it is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Keeps {
+    /// Its quotes.
+    pub(super) quotes: bool,
+    /// What is to be put in for variables that are not set.
+    pub(super) unset: bool,
+}
+
+/// Expands a word, but for what is kept of it.
+///
+/// # Errors
+/// [`DockerfileError`] when a substitution is malformed.
+pub(super) fn expand_keeping(
+    word: &str,
+    escape: char,
+    variables: &dyn Variables,
+    keeps: Keeps,
+) -> Result<String, DockerfileError> {
+    let expansion = Expansion { word, escape, variables, keeps, depth: Cell::new(0) };
     let mut text = String::with_capacity(word.len());
     expansion.until(&[], &mut word.chars().peekable(), &mut text)?;
     Ok(text)
@@ -93,7 +115,7 @@ pub(crate) fn expand_document(
     escape: char,
     variables: &dyn Variables,
 ) -> Result<String, DockerfileError> {
-    let expansion = Expansion { word: text, escape, variables, depth: Cell::new(0) };
+    let expansion = Expansion { word: text, escape, variables, keeps: Keeps::default(), depth: Cell::new(0) };
     let mut expanded = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -129,6 +151,7 @@ struct Expansion<'a> {
     word: &'a str,
     escape: char,
     variables: &'a dyn Variables,
+    keeps: Keeps,
     /// How many substitutions surround the present place.
     depth: Cell<usize>,
 }
@@ -146,8 +169,16 @@ impl Expansion<'_> {
         while let Some(character) = characters.next() {
             match character {
                 found if ends.contains(&found) => return Ok(Some(found)),
-                '\'' => text.extend(characters.by_ref().take_while(|&inside| inside != '\'')),
-                '"' => self.double_quoted(characters, text)?,
+                '\'' => {
+                    text.extend(self.quote('\''));
+                    text.extend(characters.by_ref().take_while(|&inside| inside != '\''));
+                    text.extend(self.quote('\''));
+                }
+                '"' => {
+                    text.extend(self.quote('"'));
+                    self.double_quoted(characters, text)?;
+                    text.extend(self.quote('"'));
+                }
                 '$' => self.dollar(characters, text)?,
                 escape if escape == self.escape => text.extend(characters.next()),
                 other => text.push(other),
@@ -178,8 +209,33 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    /// Expands what follows a `$`.
+    fn quote(&self, quote: char) -> Option<char> {
+        self.keeps.quotes.then_some(quote)
+    }
+
+    /// Expands what follows a `$`, where that is to be.
     fn dollar(&self, characters: &mut Characters<'_>, text: &mut String) -> Result<(), DockerfileError> {
+        if !self.keeps.unset {
+            return self.substitute(characters, text);
+        }
+        let behind = characters.clone();
+        let mut name = behind.clone();
+        name.next_if_eq(&'{');
+        let is_set = self.variables.value(&take_name(&mut name)).is_some();
+        let mut substituted = String::new();
+        self.substitute(characters, &mut substituted)?;
+        if is_set {
+            text.push_str(&substituted);
+        } else {
+            let length = behind.clone().count() - characters.clone().count();
+            text.push('$');
+            text.extend(behind.take(length));
+        }
+        Ok(())
+    }
+
+    /// Puts in what follows a `$` stands for.
+    fn substitute(&self, characters: &mut Characters<'_>, text: &mut String) -> Result<(), DockerfileError> {
         let is_special = |next: &char| next.is_ascii_digit() || SPECIAL.contains(next);
         if self.variables.has_special() && characters.next_if(is_special).is_some() {
             return Ok(());

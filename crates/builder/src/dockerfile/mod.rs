@@ -5,6 +5,7 @@
 //! variables when a step is reached.
 
 mod check;
+mod description;
 mod error;
 mod expand;
 mod flags;

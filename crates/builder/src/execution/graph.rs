@@ -146,7 +146,12 @@ impl<'a> Graph<'a> {
         for index in self.plan.stages[number].instructions.clone() {
             build.check_cancelled()?;
             build.vertex = self.plan.vertex_of[index];
-            build.run_vertex(&self.dockerfile.instructions[index])?;
+            let instruction = &self.dockerfile.instructions[index];
+            if let Some(vertex) = build.vertex {
+                let name = self.plan.name(vertex, instruction, self.work.escape, build.stage.as_ref());
+                build.report(VertexChange::Started(name));
+            }
+            build.run_vertex(instruction)?;
         }
         let stage = build.stage.ok_or(BuildError::NoImage)?;
         if let Some(image) = stage.image {
@@ -157,9 +162,8 @@ impl<'a> Graph<'a> {
 }
 
 impl Build<'_> {
-    /// Runs one instruction and reports it as a step of the graph.
+    /// Runs one instruction and reports how it ends, where it is a step of the graph.
     fn run_vertex(&mut self, instruction: &Instruction) -> Result<(), BuildError> {
-        self.report(VertexChange::Started);
         let result = match &instruction.command {
             Command::From { image, platform, stage } => self.from(image, platform.as_deref(), stage.clone()),
             labels @ Command::Label(_) if instruction.lines.is_none() => self.add_labels(labels),

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Component, Path};
 
+use model::ImageReference;
+
 use super::contexts::ContextPaths;
-use crate::dockerfile::{self, Command, Dockerfile, RunCommand, RunMount, RunMountKind};
+use super::stage::Stage;
+use crate::dockerfile::{self, Command, Dockerfile, Instruction, RunCommand, RunMount, RunMountKind};
 use crate::event::Vertex;
 use crate::pattern::literal_prefix;
 
@@ -17,6 +20,16 @@ pub(super) struct PlannedStage {
     pub(super) instructions: Range<usize>,
     /// The stages that it certainly needs.
     pub(super) inputs: BTreeSet<usize>,
+    base: Base,
+}
+
+/// What a stage begins with.
+#[derive(Debug)]
+enum Base {
+    Nothing,
+    Stage(usize),
+    /// An image or a context, as clients see it.
+    Image(String),
 }
 
 /// The stages of a Dockerfile, the last of which is the target.
@@ -27,6 +40,8 @@ pub(super) struct Plan {
     pub(super) needed: BTreeSet<usize>,
     /// The steps that clients see; those of stages that the target may come to need are the last.
     vertices: Vec<Vertex>,
+    /// What stands before each one's instruction: `[build 2/5]`.
+    labels: Vec<String>,
     /// How many of them the target certainly needs.
     announced: usize,
     /// The step that an instruction is, by the instruction's number.
@@ -44,18 +59,25 @@ impl Plan {
         let mut stages: Vec<PlannedStage> = Vec::new();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
             let names = instruction.command.stage_names(dockerfile.escape);
-            let names = names.into_iter().map(|name| expand(&name).unwrap_or_default());
+            let names: Vec<_> = names.into_iter().map(|name| expand(&name).unwrap_or_default()).collect();
             let inputs: Vec<_> = names
+                .iter()
                 .filter(|name| !is_context(name))
                 .filter_map(|name| {
                     let is_from = matches!(instruction.command, Command::From { .. });
                     let own = if is_from { stages.len() } else { stages.len().saturating_sub(1) };
-                    stage_number(&stages[..own], &name, is_from)
+                    stage_number(&stages[..own], name, is_from)
                 })
                 .collect();
             if let Command::From { stage, .. } = &instruction.command {
-                let instructions = number..number;
-                stages.push(PlannedStage { name: stage.clone(), instructions, inputs: BTreeSet::new() });
+                let base = match (names.first().map_or("", String::as_str), inputs.first()) {
+                    (_, Some(stage)) => Base::Stage(*stage),
+                    ("scratch", None) => Base::Nothing,
+                    (name, None) if is_context(name) => Base::Image(name.to_owned()),
+                    (name, None) => Base::Image(qualified(name)),
+                };
+                let (instructions, inputs) = (number..number, BTreeSet::new());
+                stages.push(PlannedStage { name: stage.clone(), instructions, inputs, base });
             }
             if let Some(stage) = stages.last_mut() {
                 stage.instructions.end = number + 1;
@@ -66,6 +88,7 @@ impl Plan {
             stages,
             needed: BTreeSet::new(),
             vertices: Vec::new(),
+            labels: Vec::new(),
             announced: 0,
             vertex_of: vec![None; dockerfile.instructions.len()],
         };
@@ -92,10 +115,17 @@ impl Plan {
 
     fn add_vertices(&mut self, dockerfile: &Dockerfile, stage_number: usize, last_of: &mut [Option<usize>]) {
         let stage = &self.stages[stage_number];
-        let shown = |number: &usize| dockerfile.instructions[*number].command.is_step();
+        let shown = |number: &usize| match &dockerfile.instructions[*number].command {
+            Command::From { .. } => matches!(stage.base, Base::Image(_)),
+            command => command.changes_files(),
+        };
         let steps: Vec<usize> = stage.instructions.clone().filter(shown).collect();
+        if let Base::Stage(base) = stage.base {
+            last_of[stage_number] = last_of[base];
+        }
+        let width = steps.len().to_string().len();
         let label = match &stage.name {
-            Some(name) => format!("{name} "),
+            Some(name) => format!("{} ", name.to_ascii_lowercase()),
             None if self.stages.len() > 1 => format!("stage-{stage_number} "),
             None => String::new(),
         };
@@ -109,10 +139,32 @@ impl Plan {
             let named = named.filter_map(|stage| last_of[stage]);
             let inputs = last_of[stage_number].into_iter().chain(named).collect();
             let vertex = self.vertices.len();
-            let name = format!("[{label}{}/{}] {}", place + 1, steps.len(), instruction.shown);
+            let label = format!("[{label}{:>width$}/{}]", place + 1, steps.len());
+            let name = match (&instruction.command, &stage.base) {
+                (Command::From { .. }, Base::Image(image)) => format!("{label} FROM {image}"),
+                (Command::ChangeTree(_), _) => format!("{label} {}", instruction.shown),
+                _ => format!("{label} {}", instruction.written),
+            };
+            self.labels.push(label);
             self.vertices.push(Vertex { number: vertex, name, inputs });
             self.vertex_of[*number] = Some(vertex);
             last_of[stage_number] = Some(vertex);
+        }
+    }
+
+    /// How clients see a step that begins, with what its stage knows of variables.
+    pub(super) fn name(
+        &self,
+        vertex: usize,
+        instruction: &Instruction,
+        escape: char,
+        stage: Option<&Stage>,
+    ) -> String {
+        match stage {
+            Some(stage) if !matches!(instruction.command, Command::From { .. }) => {
+                format!("{} {}", self.labels[vertex], instruction.description(escape, &stage.variables()))
+            }
+            _ => self.vertices[vertex].name.clone(),
         }
     }
 
@@ -182,6 +234,12 @@ fn known_word(word: &str, escape: char) -> Option<String> {
     dockerfile::expand(word, escape, &|_: &str| None::<&'static str>).ok()
 }
 
+/// The whole name of an image; what is none stays as it is, and fails when it is looked for.
+fn qualified(name: &str) -> String {
+    let tagged = |reference: ImageReference| reference.with_default_tag().to_string();
+    model::qualified(&ImageReference::parse(name).map_or_else(|_| name.to_owned(), tagged))
+}
+
 fn stage_number(stages: &[PlannedStage], name: &str, names_only: bool) -> Option<usize> {
     let is_named =
         |stage: &PlannedStage| stage.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
@@ -190,12 +248,9 @@ fn stage_number(stages: &[PlannedStage], name: &str, names_only: bool) -> Option
 }
 
 impl Command {
-    /// Whether clients see the instruction as a step: those that change files, or begin a stage.
-    fn is_step(&self) -> bool {
-        matches!(
-            self,
-            Self::From { .. } | Self::Run(_) | Self::Transfer(_) | Self::Workdir(_) | Self::ChangeTree(_)
-        )
+    /// Whether the instruction changes files, so that clients see it as a step.
+    const fn changes_files(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Transfer(_) | Self::Workdir(_) | Self::ChangeTree(_))
     }
 
     /// The names that may be those of stages.

@@ -63,7 +63,7 @@ impl Events {
         let mut state = self.lock();
         let Some(step) = state.steps.get(&number).cloned() else { return };
         match change {
-            VertexChange::Started => step.start(),
+            VertexChange::Started(name) => step.start_as(name),
             VertexChange::Cached => step.complete_from_cache(),
             VertexChange::Completed => step.complete(),
             VertexChange::Failed(error) => step.fail(&error),

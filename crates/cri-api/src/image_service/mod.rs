@@ -1,7 +1,6 @@
 //! `ImageService`: images of the engine's store. An image's `image_ref` is its id, everywhere.
 
 mod disk_usage;
-mod names;
 mod pinned;
 mod pull;
 mod user;
@@ -139,7 +138,7 @@ fn find(store: &Store, text: &str) -> Result<Option<ImageDetails>, Status> {
 fn shown(details: &ImageDetails, pinned: &Pinned) -> Image {
     let settings = details.image.config.config.as_ref();
     let (uid, username) = user::of_image(settings.map_or("", |settings| &settings.user));
-    let qualified = |names: &[String]| names.iter().map(|name| names::qualified(name)).collect::<Vec<_>>();
+    let qualified = |names: &[String]| names.iter().map(|name| model::qualified(name)).collect::<Vec<_>>();
     let (repo_tags, repo_digests) = (qualified(&details.tags), qualified(&details.digests));
     Image {
         id: details.image.id.to_string(),

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::ImageReference;
-
-use super::names::qualified;
+use model::{ImageReference, qualified};
 
 /// The names, in full.
 pub(super) struct Pinned(BTreeSet<String>);

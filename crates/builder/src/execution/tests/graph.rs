@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::fixture::{Built, Fixture, context};
 use crate::{
     BuildEvent, BuildRequest, ContextProvider, ContextSource, ContextTree, DockerfileText, Given, Metadata,
-    NamedContext, Node, NodeKind, Order, Rule, StepError, TreeError, VertexChange,
+    NamedContext, Node, NodeKind, Order, Rule, StepError, TreeError, Vertex, VertexChange,
 };
 
 fn graph(fixture: &Fixture, dockerfile: &str) -> Built {
@@ -25,7 +25,10 @@ fn steps(built: &Built) -> Vec<(String, String)> {
             }
             BuildEvent::Vertex { number, change } => {
                 let letter = match change {
-                    VertexChange::Started => "S",
+                    VertexChange::Started(name) => {
+                        steps[*number].0.clone_from(name);
+                        "S"
+                    }
                     VertexChange::Cached => "K",
                     VertexChange::Completed => "C",
                     VertexChange::Failed(_) => "F",
@@ -40,6 +43,15 @@ fn steps(built: &Built) -> Vec<(String, String)> {
     steps
 }
 
+/// The steps as they were announced.
+fn plan(built: &Built) -> &[Vertex] {
+    let plan = built.events.iter().find_map(|event| match event {
+        BuildEvent::Plan(vertices) => Some(vertices),
+        _ => None,
+    });
+    plan.expect("a plan")
+}
+
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(name, seen)| ((*name).to_owned(), (*seen).to_owned())).collect()
 }
@@ -48,14 +60,14 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 fn stages_that_the_target_does_not_need_never_run() {
     let fixture = Fixture::new();
     let dockerfile = "FROM base AS unused\nRUN exit 1\nFROM base AS one\nRUN echo a > /a\nENV x=y\n\
-        FROM base\nCOPY --from=one /a /b\n";
+        FROM base\nARG B=b\nCOPY --from=one /a /$B\n";
     let built = graph(&fixture, dockerfile);
     let image = fixture.store.image(&built.result.as_ref().copied().expect("an image")).expect("an image");
     assert_eq!(fixture.read(&image, "b"), "a\n");
     let want = [
-        ("[one 1/2] FROM base AS one", "SC"),
+        ("[one 1/2] FROM docker.io/library/base:latest", "SC"),
         ("[one 2/2] RUN echo a > /a", "SC"),
-        ("[stage-2 1/2] FROM base", "SC"),
+        ("[stage-2 1/2] FROM docker.io/library/base:latest", "SC"),
         ("[stage-2 2/2] COPY --from=one /a /b", "SC"),
     ];
     assert_eq!(steps(&built), pairs(&want));
@@ -63,17 +75,30 @@ fn stages_that_the_target_does_not_need_never_run() {
         built.text, "STAGE STAGE ",
         "its stages' images, and nothing of the stream of a classic build"
     );
-    let plan = built.events.iter().find_map(|event| match event {
-        BuildEvent::Plan(vertices) => Some(vertices),
-        _ => None,
-    });
-    let vertices = plan.expect("a plan");
-    let inputs: Vec<_> = vertices.iter().map(|vertex| vertex.inputs.clone()).collect();
+    let inputs: Vec<_> = plan(&built).iter().map(|vertex| vertex.inputs.clone()).collect();
     assert_eq!(inputs, [vec![], vec![0], vec![], vec![2, 1]]);
     let again = graph(&fixture, dockerfile);
     let seen: Vec<_> = steps(&again).into_iter().map(|(_, seen)| seen).collect();
     assert_eq!(seen, ["SC", "SKC", "SC", "SKC"]);
     assert_eq!(again.result.expect("an image"), image.id);
+}
+
+#[test]
+fn what_begins_with_a_stage_or_with_nothing_has_no_step_for_that() {
+    let fixture = Fixture::new();
+    let commands = "RUN echo\n".repeat(8);
+    let dockerfile = format!(
+        "FROM base AS One\nFROM one AS two\nRUN echo a > /a\n{commands}WORKDIR /w\nFROM scratch\n\
+         COPY --from=two /a /\n"
+    );
+    let built = graph(&fixture, &dockerfile);
+    built.result.as_ref().copied().expect("an image");
+    let seen = steps(&built);
+    let names: Vec<_> = seen.iter().map(|(name, _)| name.as_str()).collect();
+    let want = ["[one 1/1] FROM docker.io/library/base:latest", "[two  1/10] RUN echo a > /a"];
+    assert_eq!(names[..2], want);
+    assert_eq!(names[10..], ["[two 10/10] WORKDIR /w", "[stage-2 1/1] COPY --from=two /a /"]);
+    assert_eq!(plan(&built)[1].inputs, [0]);
 }
 
 #[test]

@@ -1,10 +1,13 @@
-//! Names of images as Kubernetes writes them: with the registry, and `library/` where Docker Hub has it.
+//! Names of images with their registry, and with `library/` where Docker Hub has it.
 
-use engine::images::registry::HUB;
-use model::ImageReference;
+use crate::ImageReference;
 
-/// A name in full: `busybox:1` is `docker.io/library/busybox:1`.
-pub(super) fn qualified(name: &str) -> String {
+/// The registry that a name without one means.
+const HUB: &str = "docker.io";
+
+/// A name in full: `busybox:1` is `docker.io/library/busybox:1`. What is no name stays as it is.
+#[must_use]
+pub fn qualified(name: &str) -> String {
     let Ok(reference) = ImageReference::parse(name) else { return name.to_owned() };
     if reference.repository.host().is_some() {
         return name.to_owned();

@@ -1,0 +1,60 @@
+//! How clients of a graph see an instruction: as it is written, with the values of its variables.
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+
+use super::expand::{Keeps, Variables, expand_keeping};
+use super::quotes::unclosed;
+use super::{Command, DockerfileError, Instruction};
+
+/// What is longer, in bytes, is shown as it is written.
+const LONGEST: usize = 4096;
+
+impl Instruction {
+    /// What clients see of it. Of variables that are not set the name stays, and of what is malformed all.
+    pub(crate) fn description(&self, escape: char, variables: &dyn Variables) -> String {
+        if let Command::ChangeTree(_) = self.command {
+            return self.shown.clone();
+        }
+        let (verb, rest) = self.written.split_at(self.written.find(char::is_whitespace).unwrap_or_default());
+        let mut text = format!("{}{rest}", verb.to_ascii_uppercase());
+        if let Command::Run(run) = &self.command
+            && let Some(script) = &run.script
+        {
+            text.push_str(&summary(&script.content));
+        }
+        let keeps = Keeps { quotes: matches!(self.command, Command::Run(_)), unset: true };
+        if text.len() > LONGEST || unclosed(&text, escape).is_some() {
+            return text;
+        }
+        let bounded = Bounded { variables, left: Cell::new(LONGEST) };
+        expand_keeping(&text, escape, &bounded, keeps).unwrap_or(text)
+    }
+}
+
+/// The first line of a here-document that is a script.
+fn summary(content: &str) -> String {
+    let mut lines = content.trim().lines();
+    let first = lines.next().unwrap_or_default();
+    format!(" ({first}{})", if lines.next().is_some() { "..." } else { "" })
+}
+
+/// Variables whose values are put in up to a length, and that none of the shell's own parameters is among.
+struct Bounded<'a> {
+    variables: &'a dyn Variables,
+    left: Cell<usize>,
+}
+
+impl Variables for Bounded<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.variables.value(name)
+    }
+
+    fn count(&self, value: &str) -> Result<(), DockerfileError> {
+        let left = self.left.get().checked_sub(value.len());
+        self.left.set(left.ok_or(DockerfileError::TooMuchSubstituted(LONGEST))?);
+        Ok(())
+    }
+}
