@@ -37,13 +37,13 @@ impl<R: Read> IncomingBlob<R> {
         Ok(Digest::from_bytes(std::mem::take(&mut self.hasher).finalize().into()))
     }
 
-    /// Keeps the file beside the layer that it became.
+    /// Keeps the file beside the layer that it became, where it is not there already.
     pub(super) fn keep(
         &mut self,
         store: &Store,
         layer: &Layer,
-        digest: Digest,
-        compression: Compression,
+        (digest, compression): (Digest, Compression),
+        kept: &mut KeptBlobs,
     ) -> Result<(), Error> {
         let media_type = match compression {
             Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -51,10 +51,10 @@ impl<R: Read> IncomingBlob<R> {
             // Manifests have no types for the others.
             Compression::Identity | Compression::Bzip2 | Compression::Xz => return Ok(()),
         };
-        // A layer that images have stays when this one goes, and what is kept beside it.
-        if layer.is_used() || self.file.take().is_none() {
+        if layer.kept_blob(digest).is_some() || self.file.take().is_none() {
             return Ok(());
         }
+        kept.0.push((layer.clone(), digest));
         layer.keep_blob(digest, self.size, &self.path)?;
         let blob = LayerBlob {
             digest,
@@ -71,6 +71,27 @@ impl<R: Read> IncomingBlob<R> {
         if let Err(error) = written {
             tracing::debug!(path = %self.path.display(), %error, "a layer's blob is not kept");
             self.file = None;
+        }
+    }
+}
+
+/// What was kept beside layers that images may have: unless all goes well it is dropped with this, for the layers stay.
+#[derive(Debug, Default)]
+pub(super) struct KeptBlobs(Vec<(Layer, Digest)>);
+
+impl KeptBlobs {
+    /// Lets them stay.
+    pub(super) fn settle(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for KeptBlobs {
+    fn drop(&mut self) {
+        for (layer, digest) in &self.0 {
+            if let Err(error) = layer.drop_kept_blob(*digest) {
+                tracing::warn!(%digest, %error, "a layer's blob that is of no use stays");
+            }
         }
     }
 }

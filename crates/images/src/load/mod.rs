@@ -86,7 +86,10 @@ impl Store {
                     self.discard_images(&loading.made);
                     return Err(error);
                 }
-                loaded => return loaded,
+                loaded => {
+                    loading.tarball.kept.settle();
+                    return loaded;
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use model::Digest;
 
-use super::incoming_blob::IncomingBlob;
+use super::incoming_blob::{IncomingBlob, KeptBlobs};
 use crate::archive_memory::Share;
 use crate::budget::Budget;
 use crate::compression::{Compression, decoder_within, peek};
@@ -47,6 +47,8 @@ pub(super) struct Tarball {
     members: usize,
     /// What the documents and all names hold.
     share: Share,
+    /// The compressed layers.
+    pub(super) kept: KeptBlobs,
 }
 
 /// What a name takes beside itself in one of the lists, about.
@@ -68,6 +70,7 @@ impl Tarball {
             documents_size: 0,
             members: 0,
             share: Share::default(),
+            kept: KeptBlobs::default(),
         };
         while let Some(entry) = reader.next_entry()? {
             drop(reader.take_raw());
@@ -127,7 +130,8 @@ impl Tarball {
         let count = fill(&mut content, &mut start)?;
         start.truncate(count);
         if expected.is_some() && !named_document && looks_like_layer(&start) {
-            let layer = blob_layer(destination, &name, expected, (&start[..]).chain(content))?;
+            let content = (&start[..]).chain(content);
+            let layer = blob_layer(destination, (&name, expected), content, &mut self.kept)?;
             self.layers.insert(name, layer);
             return Ok(());
         }
@@ -223,9 +227,9 @@ impl Tarball {
 /// is the layer's own.
 fn blob_layer(
     destination: &Destination<'_>,
-    name: &str,
-    expected: Option<Digest>,
+    (name, expected): (&str, Option<Digest>),
     content: impl Read + Send,
+    kept: &mut KeptBlobs,
 ) -> Result<Layer, Error> {
     let (compression, content) = peek(content).map_err(input_error)?;
     let wrong = |expected, actual| Inconsistency::WrongDigest { name: name.to_owned(), expected, actual };
@@ -243,7 +247,7 @@ fn blob_layer(
     match expected {
         Some(expected) if expected != actual => Err(wrong(expected, actual).into()),
         _ => {
-            blob.keep(destination.store, &layer, actual, compression)?;
+            blob.keep(destination.store, &layer, (actual, compression), kept)?;
             Ok(layer)
         }
     }

@@ -42,11 +42,6 @@ impl Layer {
         self.shared.record_kept_blob(self.key(), digest, None)
     }
 
-    /// Whether an image has the layer already.
-    pub(crate) fn is_used(&self) -> bool {
-        self.shared.index().layers.get(self.key()).is_some_and(|layer| layer.references > 0)
-    }
-
     fn blob_path(&self, digest: Digest) -> PathBuf {
         self.shared.layer_path(self.key()).join(blob_name(digest))
     }

@@ -69,14 +69,15 @@ impl Layers<'_> {
     }
 
     /// The layer, if the store has it: by its own digest, or by a blob that was verified before. One that came as another
-    /// blob, compressed otherwise, is fetched as this one too: a push sends on what came.
+    /// blob, compressed otherwise, or that was made here, is fetched as this one too: what came is saved and sent on as it
+    /// came.
     fn known(&self, plan: &LayerPlan) -> Result<Option<Layer>, RegistryError> {
         let Some(diff_id) = plan.diff_id else { return Ok(self.store.layer_of_blob(&plan.blob.digest)?) };
         let Some(layer) = self.store.layer(&diff_id) else { return Ok(None) };
         let verified = self.store.layer_blobs(&diff_id)?;
         if let Some(blob) = verified.iter().find(|blob| blob.digest == plan.blob.digest) {
             self.remember(&layer, blob)?;
-        } else if !verified.is_empty() && layer.kept_blob(plan.blob.digest).is_none() {
+        } else if plan.blob.digest != diff_id && layer.kept_blob(plan.blob.digest).is_none() {
             return Ok(None);
         }
         Ok(Some(layer))
