@@ -1,6 +1,7 @@
 //! Images by their names: which are listed, what may be named how, and what goes when a name goes.
 
-use berth_tests::{Engine, query, rootfs, sh};
+use berth_tests::registry::digest;
+use berth_tests::{Engine, merged, query, rootfs, sh, tarball};
 use serde_json::{Value, json};
 
 /// Builds an image; gives its id.
@@ -342,4 +343,53 @@ fn a_short_id_that_fits_several_images_is_refused() {
     for number in 1..images {
         let _ = remove(&engine, &format!("n{number}"));
     }
+}
+
+#[test]
+fn a_name_that_ends_with_a_colon_is_none() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let body = sh("true");
+    let named = |name: &str| merged(body.clone(), json!({ "Image": name }));
+    let refused = "invalid reference format";
+    for (method, path) in [
+        ("GET", "/images/busybox:/json"),
+        ("GET", "/images/busybox:/get"),
+        ("GET", "/images/busybox:/history"),
+        ("POST", "/images/busybox:/tag?repo=other"),
+        ("POST", "/images/busybox/tag?repo=other:"),
+        ("POST", "/images/busybox:/push"),
+        ("POST", "/images/create?fromImage=busybox:"),
+        ("POST", "/images/create?fromSrc=-&repo=other:"),
+        ("DELETE", "/images/busybox:"),
+    ] {
+        assert_eq!(today.call(method, path, &[], b"").expect(400).message(), refused, "{method} {path}");
+    }
+    assert_eq!(today.post_json("/containers/create", &named("busybox:")).expect(400).message(), refused);
+    let _ = engine.at("1.20").get("/images/busybox:/json").expect(200);
+    let _ = today.get("/images/busybox:latest/json").expect(200);
+}
+
+#[test]
+fn no_image_is_called_as_ids_begin() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let refused = "refusing to create an ambiguous tag using digest algorithm as name";
+    let id = today.get("/images/busybox/json").expect(200).json()["Id"].as_str().expect("an id").to_owned();
+    let short = &id["sha256:".len()..][..12];
+    let path = format!("/images/busybox/tag?repo=sha256&tag={short}");
+    assert_eq!(today.post(&path).expect(400).message(), refused);
+    let path = format!("/images/create?fromSrc=-&repo=sha256&tag={short}");
+    assert_eq!(today.post(&path).expect(400).message(), refused);
+    let layer = String::from_utf8(tarball::of(&[("f", "x")])).expect("ASCII");
+    let diff_id = digest(layer.as_bytes());
+    let config = json!({ "os": "linux", "architecture": "amd64", "rootfs": { "type": "layers", "diff_ids": [diff_id] } });
+    let named = format!("sha256:{short}");
+    let list = json!([{ "Config": "c.json", "RepoTags": [named], "Layers": ["l.tar"] }]);
+    let (config, list) = (config.to_string(), list.to_string());
+    let archive = tarball::of(&[("c.json", &config), ("l.tar", &layer), ("manifest.json", &list)]);
+    let loaded = today.call("POST", "/images/load", &tarball::TAR, &archive);
+    assert!(loaded.text().contains(refused), "{}", loaded.text());
+    let found = today.get(&format!("/images/sha256:{short}/json")).expect(200).json();
+    assert_eq!(found["Id"], id);
 }

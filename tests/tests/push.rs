@@ -47,6 +47,27 @@ fn what_is_said_of_a_layer_has_the_words_of_the_version() {
 }
 
 #[test]
+fn a_pushed_name_may_have_its_tag() {
+    let engine = Engine::start();
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    let today = engine.at("1.55");
+    engine.import("tagged", &tarball::of(&[("f", "tagged")]));
+    for tag in ["one", "two"] {
+        let _ = today.post(&format!("/images/tagged/tag?repo=127.0.0.1:5000/tagged&tag={tag}")).expect(201);
+    }
+    let pushed =
+        |path: &str| today.call("POST", path, &[("X-Registry-Auth", "e30=")], b"").expect(200).text();
+    let text = pushed("/images/127.0.0.1:5000/tagged:one/push");
+    assert!(text.contains("one: digest: sha256:") && !text.contains("two: digest"), "{text}");
+    let text = pushed("/images/127.0.0.1:5000/tagged:one/push?tag=two");
+    assert!(text.contains("two: digest: sha256:") && !text.contains("one: digest"), "{text}");
+    let old =
+        engine.call("POST", "/images/127.0.0.1:5000/tagged:one/push", &[("X-Registry-Auth", "e30=")], b"");
+    assert_eq!(old.status(), 500);
+    forget(&engine, &["tagged", "127.0.0.1:5000/tagged:one", "127.0.0.1:5000/tagged:two"]);
+}
+
+#[test]
 fn an_image_goes_to_a_registry_and_comes_back() {
     let engine = Engine::start();
     let registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);

@@ -40,6 +40,9 @@ pub enum ReferenceError {
     /// The name means "no image at all" in a Dockerfile.
     #[error("'scratch' is a reserved name")]
     Scratch,
+    /// The name with a tag could be taken for an image's id.
+    #[error("refusing to create an ambiguous tag using digest algorithm as name")]
+    Algorithm,
     /// The tag has characters that are not allowed, or too many.
     #[error(
         "Illegal tag name ({0}): only [A-Za-z0-9_.-] are allowed ('.' and '-' are NOT allowed in the initial), minimum 1, maximum 128 in length"
@@ -101,6 +104,17 @@ impl RepositoryName {
             return Err(ReferenceError::LooksLikeId(path.to_owned()));
         }
         Ok(Self { host: host.map(Into::into), path: path.into() })
+    }
+
+    /// Refuses a name for images under which `name:tag` would be the beginning of an id.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Algorithm`]
+    pub fn check_new(&self) -> Result<(), ReferenceError> {
+        match (&self.host, &*self.path) {
+            (None, "sha256") => Err(ReferenceError::Algorithm),
+            _ => Ok(()),
+        }
     }
 
     /// The registry's host and port; `None` means Docker Hub.
@@ -210,6 +224,7 @@ impl ImageReference {
     /// [`ReferenceError`] with the text that clients know; a digest is one: it is not given by hand.
     pub fn tagged(repository: &str, tag: &str) -> Result<Self, ReferenceError> {
         let repository = RepositoryName::parse(repository)?;
+        repository.check_new()?;
         let tag = if tag.is_empty() { Tag::latest() } else { Tag::parse(tag)? };
         Ok(Self { repository, tag: Some(tag), digest: None })
     }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use engine::images::registry::{Descriptor, LayerForm, Message, PushRequest, PushWords, PushedImage};
 use engine::images::{Annotations, BuiltImages};
-use model::{Digest, ImageReference};
+use model::{Digest, ImageReference, qualified};
 
-use super::names::canonical;
 use super::result::{BuildOutput, described};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
@@ -27,7 +26,7 @@ pub(super) async fn export(
 ) -> Result<HashMap<String, String>, Status> {
     let mut response = output.record(parts, built, &names).await?;
     let image = output.main()?;
-    let whole: Vec<String> = names.iter().map(canonical).collect();
+    let whole: Vec<String> = names.iter().map(|name| qualified(&name.to_string())).collect();
     let step = build.progress.start("export image", "exporting to image");
     for title in ["exporting layers".to_owned(), format!("writing image {image}")] {
         step.part(&title).complete();
@@ -39,7 +38,7 @@ pub(super) async fn export(
     step.conclude(named)?;
     if let Some(layers) = push {
         for name in &names {
-            let title = format!("pushing {}", canonical(name));
+            let title = format!("pushing {}", qualified(&name.to_string()));
             let step = build.progress.start(&format!("push {name}"), &title);
             let pushed = push_one(parts, build, &step, (name, layers)).await;
             let pushed = step.conclude(pushed)?;

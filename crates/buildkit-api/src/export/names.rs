@@ -20,20 +20,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<ImageReference>, Status> {
         let name = ImageReference::parse(text);
         let name = name.map_err(|error| Status::invalid(error.to_string()))?.with_default_tag();
         match name.digest {
+            None if name.repository.check_new().is_err() => {
+                Err(Status::invalid(format!("{text:?} could be taken for an image's id")))
+            }
             Some(_) => Err(Status::invalid(format!("{text:?} names a digest, which no build can choose"))),
             None => Ok(name),
         }
     };
     texts.into_iter().map(parse).collect()
-}
-
-/// A name with the registry and the account that it leaves out.
-pub(super) fn canonical(name: &ImageReference) -> String {
-    let text = name.to_string();
-    if name.repository.host().is_some_and(|host| text.starts_with(host)) {
-        return text;
-    }
-    if text.contains('/') { format!("docker.io/{text}") } else { format!("docker.io/library/{text}") }
 }
 
 #[cfg(test)]
@@ -43,7 +37,7 @@ mod tests {
     #[test]
     fn names_are_whole() {
         let names = parse("a, x/b:c ,host:5000/d,docker.io/library/e").expect("names");
-        let whole: Vec<String> = names.iter().map(canonical).collect();
+        let whole: Vec<String> = names.iter().map(|name| model::qualified(&name.to_string())).collect();
         assert_eq!(
             whole,
             [

@@ -7,7 +7,7 @@ use model::{ContainerReference, ContainerSettings, Digest};
 
 use super::without_effect;
 use crate::container_settings::from_wire;
-use crate::images::{failure, platform};
+use crate::images::{check_end, failure, platform};
 use crate::wire::CreateAnswer;
 use crate::{ApiError, Call, Handled, Reply};
 
@@ -23,6 +23,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     if call.version.create_shows_swap() {
         write_swap(&mut settings);
     }
+    check_end(&settings.image, call.version)?;
     let image = image_for_platform(&call, &settings.image)?;
     let more = without_effect::warnings(&settings, call.version);
     without_effect::drop_fields(&mut settings, call.version);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::images::registry::{Cancellation, Progress, PullRequest, PulledNames};
 use model::{ImageReference, ReferenceError};
 
+use super::names::check_end;
 use super::{credentials, import, platform, registry_failure};
 use crate::progress::answer_with_messages;
 use crate::version::ApiVersion;
@@ -12,6 +13,7 @@ use crate::{ApiError, Call, Handled};
 
 pub(super) async fn create(call: Call<'_>) -> Handled {
     if let Some(image) = call.query.filled("fromImage") {
+        check_end(image, call.version)?;
         let reference = reference(image, call.query.text("tag"), call.version)?;
         return pull(call, reference).await;
     }

@@ -40,9 +40,15 @@ pub(super) async fn import_url(call: Call<'_>) -> Handled {
                 progress.report(message);
             }
         };
-        progress.report(Message::line(format!("Downloading from {address}")));
+        let begins = || progress.report(Message::line(format!("Downloading from {address}")));
+        if !version.imports_fail_before_they_are_shown() {
+            begins();
+        }
         let archive = download(&address, "Importing", &report, cancellation)
             .map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))?;
+        if version.imports_fail_before_they_are_shown() {
+            begins();
+        }
         let id = import(&engine, archive, &options, version)?;
         progress.report(Message::line(id));
         Ok(())

@@ -18,7 +18,7 @@ mod save;
 mod search;
 
 pub(super) use list::{Counts, ListedImage};
-pub(super) use names::new_name;
+pub(super) use names::{check_end, new_name};
 pub(super) use registry_access::failure;
 pub(super) use registry_access::registry_failure;
 use registry_access::{REGISTRY_AUTH, credentials, tarball_failure};
@@ -33,12 +33,14 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/images/create", handler!(call => create::create(call).await)),
     post("/images/prune", handler!(call => prune::prune(&call).await)).since(25),
     post("/images/load", handler!(call => save::load(call).await)),
-    get("/images/{name}/get", handler!(call => save::save(call).await)),
-    get("/images/{name}/json", handler!(call => inspect::inspect(&call))),
-    get("/images/{name}/attestations", handler!(call => manifests::attestations(&call))).since(55),
-    get("/images/{name}/history", handler!(call => history::history(&call))),
-    post("/images/{name}/push", handler!(call => push::push(call).await)),
-    post("/images/{name}/tag", handler!(call => names::tag(&call))),
-    get("/distribution/{name}/json", handler!(call => distribution::describe(call).await)).since(30),
-    delete("/images/{name}", handler!(call => names::remove(&call).await)),
+    get("/images/{name}/get", handler!(call => save::save(names::named(call)?).await)),
+    get("/images/{name}/json", handler!(call => inspect::inspect(&names::named(call)?))),
+    get("/images/{name}/attestations", handler!(call => manifests::attestations(&names::named(call)?)))
+        .since(55),
+    get("/images/{name}/history", handler!(call => history::history(&names::named(call)?))),
+    post("/images/{name}/push", handler!(call => push::push(names::named(call)?).await)),
+    post("/images/{name}/tag", handler!(call => names::tag(&names::named(call)?))),
+    get("/distribution/{name}/json", handler!(call => distribution::describe(names::named(call)?).await))
+        .since(30),
+    delete("/images/{name}", handler!(call => names::remove(&names::named(call)?).await)),
 ];

@@ -11,11 +11,27 @@ use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
+/// Refuses a request for an image whose name ends with a colon, where that does not mean `latest`: who removes
+/// `name:$TAG` without a tag means no other.
+pub(super) fn named(call: Call<'_>) -> Result<Call<'_>, ApiError> {
+    check_end(&call.name, call.version)?;
+    Ok(call)
+}
+
+/// The same for any name in a request.
+pub(crate) fn check_end(name: &str, version: ApiVersion) -> Result<(), ApiError> {
+    if version.names_need_what_their_colon_announces() && name.ends_with(':') {
+        return Err(ApiError::bad_request("invalid reference format"));
+    }
+    Ok(())
+}
+
 /// `POST /images/(name)/tag`
 pub(super) fn tag(call: &Call<'_>) -> Handled {
     let Some(repository) = call.query.filled("repo") else {
         return Err(ApiError::bad_request("Repository name can't be empty"));
     };
+    check_end(repository, call.version)?;
     let (repository, tag) = if call.version.new_tags_may_stand_in_the_name() {
         name_and_tag(repository, call.query.text("tag"))
     } else {
@@ -77,6 +93,7 @@ impl WireRemoval {
 /// newer clients leave it when they import.
 pub(crate) fn new_name(call: &Call<'_>) -> Result<Option<ImageReference>, ApiError> {
     let Some(repository) = call.query.filled("repo") else { return Ok(None) };
+    check_end(repository, call.version)?;
     let tag = call.query.text("tag");
     let (repository, tag) = if tag.is_empty() || call.version.new_tags_may_stand_in_the_name() {
         name_and_tag(repository, tag)
@@ -87,7 +104,7 @@ pub(crate) fn new_name(call: &Call<'_>) -> Result<Option<ImageReference>, ApiErr
 }
 
 /// A name and the tag in it, which the one that stands apart overrules.
-fn name_and_tag<'name>(repository: &'name str, tag: &'name str) -> (&'name str, &'name str) {
+pub(super) fn name_and_tag<'name>(repository: &'name str, tag: &'name str) -> (&'name str, &'name str) {
     match (split_tag(repository), tag) {
         ((repository, Some(tag)), "") => (repository, tag),
         ((repository, _), tag) => (repository, tag),

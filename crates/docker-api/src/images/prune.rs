@@ -29,6 +29,9 @@ pub(super) async fn prune(call: &Call<'_>) -> Handled {
 /// Takes the filters over: images without a name, or all with `dangling=false`.
 fn filter(text: &str) -> Result<ListFilter, String> {
     let filters = Filters::parse_known(text, &["dangling", "label", "label!", "until"])?;
+    if filters.values("until").len() > 1 {
+        return Err("more than one until filter specified".to_owned());
+    }
     Ok(ListFilter {
         dangling: filters.truth("dangling")?.unwrap_or(true).then_some(true),
         labels: filters.values("label").to_vec(),
@@ -56,7 +59,13 @@ mod tests {
         assert_eq!(filter("").expect("nothing").dangling, Some(true));
         assert_eq!(filter(r#"{"dangling":["1"]}"#).expect("a filter").dangling, Some(true));
         assert_eq!(filter(r#"{"dangling":["false"]}"#).expect("a filter").dangling, None);
-        for bad in [r#"{"dangling":["x"]}"#, r#"{"until":["x"]}"#, r#"{"reference":["x"]}"#, "{"] {
+        for bad in [
+            r#"{"dangling":["x"]}"#,
+            r#"{"until":["x"]}"#,
+            r#"{"until":["1h","2h"]}"#,
+            r#"{"reference":["x"]}"#,
+            "{",
+        ] {
             assert!(filter(bad).is_err(), "{bad}");
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::images::registry::{Cancellation, LayerForm, Progress, PushRequest, PushWords};
 use model::ImageReference;
 
+use super::names::name_and_tag;
 use super::{REGISTRY_AUTH, credentials, failure, platform, registry_failure};
 use crate::progress::answer_with_messages;
 use crate::{ApiError, Call, Handled};
@@ -23,6 +24,9 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
     let is_digest = tag.is_empty() && call.name.contains('@');
     let reference = if is_digest {
         ImageReference::parse(&call.name)
+    } else if call.version.pushed_names_may_have_a_tag() {
+        let (name, tag) = name_and_tag(&call.name, tag);
+        ImageReference::from_parts(name, tag)
     } else {
         ImageReference::from_parts(&call.name, tag)
     };

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
 use crate::container_settings::{cgroup_parent, cpu_set};
-use crate::images::platform;
+use crate::images::{check_end, platform};
 use crate::query::Query;
 use crate::{ApiError, Call, json};
 use berth_http::reader_pipe;
@@ -54,8 +54,10 @@ fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest,
     let query = &call.query;
     refuse_unsupported(query)?;
     let names = query.all("t").into_iter().filter(|name| !name.is_empty());
-    let names =
-        names.map(|name| new_name(&name).map_err(|error| ApiError::of_kind(error.kind(), error.to_string())));
+    let names = names.map(|name| {
+        check_end(&name, call.version)?;
+        new_name(&name).map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
+    });
     let removes = if query.text("rm").is_empty() {
         call.version.builds_remove_containers()
     } else {
@@ -131,6 +133,7 @@ fn cache_from(query: &Query) -> Result<Vec<String>, ApiError> {
 /// A name for what is built: its digest cannot be chosen.
 fn new_name(text: &str) -> Result<ImageReference, ReferenceError> {
     let reference = ImageReference::parse(text)?.with_default_tag();
+    reference.repository.check_new()?;
     match reference.digest {
         Some(digest) => Err(ReferenceError::Tag(digest.to_string())),
         None => Ok(reference),

@@ -94,6 +94,23 @@ impl ApiVersion {
         self.is_at_least(22)
     }
 
+    /// Whether a name that ends with a colon is no name: what dockerd 29.8 answers in all versions that it serves. To the
+    /// reference it has the tag `latest`.
+    pub(crate) const fn names_need_what_their_colon_announces(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether the name of a push may have a tag of its own: what dockerd 29.8 does. The reference refuses it.
+    pub(crate) const fn pushed_names_may_have_a_tag(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether an import says that it downloads only when there is something to: what dockerd 29.8 does, whose answer to what
+    /// cannot be had is an error. To the reference it is part of a stream.
+    pub(crate) const fn imports_fail_before_they_are_shown(self) -> bool {
+        self.is_at_least(24)
+    }
+
     /// Whether a pull whose image has a tag or digest and that has one apart takes the one apart: what dockerd 29.8 does. Such
     /// an image is no name to the reference.
     pub(crate) const fn pulls_prefer_the_tag_apart(self) -> bool {

@@ -72,13 +72,14 @@ impl Store {
     /// image came under by its other names.
     ///
     /// # Errors
-    /// `Conflict` when another image has the tag and the policy is to keep; `NotFound` when the image is gone.
+    /// `Invalid` for a name that could be an id, `Conflict` when another image has the tag and the policy is to keep; `NotFound` when the image is gone.
     pub fn tag(
         &self,
         image: &Digest,
         reference: &ImageReference,
         policy: TagPolicy,
     ) -> Result<Option<Digest>, Error> {
+        reference.repository.check_new()?;
         let target = self.index().target_of_image(image).map(|target| target.digest);
         self.tag_one(NamedImage { name: tag_name(reference), image: *image, target }, policy)
     }
@@ -118,6 +119,7 @@ impl Store {
         &self,
         tags: &[(ImageReference, Digest, Option<Digest>)],
     ) -> Result<Vec<Option<Digest>>, Error> {
+        tags.iter().try_for_each(|(reference, ..)| reference.repository.check_new())?;
         let named = |(reference, image, target): &(ImageReference, Digest, Option<Digest>)| NamedImage {
             name: Name::of(reference),
             image: *image,

@@ -19,12 +19,25 @@ pub struct Platform {
     pub variant: String,
 }
 
-/// The text is no platform.
+/// Why a text is no platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a platform: os, os/architecture or os/architecture/variant")]
-pub struct PlatformError(String);
+pub enum PlatformError {
+    /// It is not written as one.
+    #[error("{0:?} is not a platform: os, os/architecture or os/architecture/variant")]
+    Form(String),
+    /// It is one word that nothing is called by.
+    #[error("{0:?}: unknown operating system or architecture: invalid argument")]
+    Unknown(String),
+}
 
-/// The operating systems that a single word can mean; any other is an architecture of Linux.
+/// The architectures that a single word can mean, by their common names (OCI image index specification, "platform": those
+/// that Go has).
+const ARCHITECTURES: [&str; 16] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
+    "riscv64", "s390x", "sparc64", "wasm", "riscv",
+];
+
+/// The operating systems that a single word can mean.
 const SYSTEMS: [&str; 6] = ["darwin", "freebsd", "linux", "netbsd", "openbsd", "windows"];
 
 impl FromStr for Platform {
@@ -38,13 +51,17 @@ impl FromStr for Platform {
             !part.is_empty() && part.bytes().all(is_letter)
         };
         if !parts.iter().all(is_word) {
-            return Err(PlatformError(text.to_owned()));
+            return Err(PlatformError::Form(text.to_owned()));
         }
         let host = Self::host();
         Ok(match parts.as_slice() {
             [os] if SYSTEMS.contains(&os.as_str()) => Self { os: os.clone(), ..host },
             [architecture] => {
-                Self { architecture: common_name(architecture), os: host.os, variant: String::new() }
+                let architecture = common_name(architecture);
+                if !ARCHITECTURES.contains(&architecture.as_str()) {
+                    return Err(PlatformError::Unknown(text.to_owned()));
+                }
+                Self { architecture, os: host.os, variant: String::new() }
             }
             [os, architecture] => {
                 Self { architecture: common_name(architecture), os: os.clone(), variant: String::new() }
@@ -52,7 +69,7 @@ impl FromStr for Platform {
             [os, architecture, variant] => {
                 Self { architecture: common_name(architecture), os: os.clone(), variant: variant.clone() }
             }
-            _ => return Err(PlatformError(text.to_owned())),
+            _ => return Err(PlatformError::Form(text.to_owned())),
         })
     }
 }
@@ -176,8 +193,11 @@ mod tests {
             assert_eq!(text.parse::<Platform>().map(|platform| platform.to_string()), Ok(shown.to_owned()));
         }
         assert_eq!("linux".parse(), Ok(Platform::host()));
+        for bad in ["bogus", "null", "v7"] {
+            assert_eq!(bad.parse::<Platform>(), Err(PlatformError::Unknown(bad.to_owned())));
+        }
         for bad in ["", "/", "linux/", "linux//v7", "a/b/c/d", "linux/a b", "linux/ä"] {
-            assert_eq!(bad.parse::<Platform>(), Err(PlatformError(bad.to_owned())));
+            assert_eq!(bad.parse::<Platform>(), Err(PlatformError::Form(bad.to_owned())));
         }
     }
 
