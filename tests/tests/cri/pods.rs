@@ -100,8 +100,7 @@ fn pods_survive_the_daemon_and_are_found_again() {
         (sandbox, inside)
     };
     let shims = engine.shims();
-    // The sandbox's init is a copy of its shim.
-    assert_eq!(shims.len(), 3);
+    assert_eq!(shims.len(), 2);
     engine.replace_daemon();
     let cri = Cri::of(&engine);
     assert_eq!(engine.shims(), shims);
