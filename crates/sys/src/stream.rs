@@ -31,6 +31,14 @@ pub fn read(descriptor: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::retry_on_intr(|| rustix::io::read(&descriptor, &mut *buffer))?)
 }
 
+/// How many bytes wait to be read: at either end of a pipe those that are in it, at a terminal's controlling side its output.
+///
+/// # Errors
+/// Those of FIONREAD, ioctl_tty(2).
+pub fn unread(descriptor: impl AsFd) -> io::Result<u64> {
+    Ok(rustix::io::ioctl_fionread(descriptor)?)
+}
+
 /// Writes.
 ///
 /// # Errors

@@ -51,9 +51,14 @@ impl Input {
         matches!(self.sink, Sink::Open(_) | Sink::Awaited) && !self.ends
     }
 
-    /// Whether nothing waits to be written.
-    pub(super) const fn is_drained(&self) -> bool {
-        self.pending.is_empty()
+    /// Whether nothing waits to be written, and the process has read all that was written into its pipe.
+    pub(super) fn is_drained(&self) -> bool {
+        let is_read = match &self.sink {
+            // Of a terminal it is the output that waits.
+            Sink::Open(sink) => stream::unread(sink).is_ok_and(|count| count == 0),
+            Sink::Nothing | Sink::Awaited => true,
+        };
+        self.pending.is_empty() && is_read
     }
 
     /// Writes; what the process does not take now is kept. Only while [`Input::accepts`].
@@ -126,6 +131,25 @@ impl Input {
         let done = if wanted { poller.add(sink, self.token, write) } else { poller.remove(sink) };
         if done.is_ok() {
             self.registered = wanted;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_is_drained_when_the_process_has_read_it() {
+        let (reading, writing) = stream::pipe(4096).expect("a pipe");
+        let poller = Poller::new().expect("a poller");
+        let mut input = Input::new(Sink::Open(writing), 1);
+        assert!(input.is_drained());
+        input.write(b"two", &poller);
+        assert!(!input.is_drained());
+        for (length, is_drained) in [(2, false), (1, true)] {
+            assert_eq!(stream::read(&reading, &mut vec![0; length]).expect("bytes"), length);
+            assert_eq!(input.is_drained(), is_drained);
         }
     }
 }
