@@ -78,6 +78,8 @@ pub(super) struct Client {
     pub(super) feed: Feed,
     /// When it last took something.
     pub(super) progressed_at: Instant,
+    /// When it was found to have taken nothing for too long, if it has taken nothing since.
+    pub(super) doubted_at: Option<Instant>,
     registered: Option<Interest>,
 }
 
@@ -119,6 +121,7 @@ impl Client {
             queue: Queue::default(),
             feed,
             progressed_at: now,
+            doubted_at: None,
             registered: None,
         })
     }
@@ -145,7 +148,7 @@ impl Client {
         match self.queue.send(self.socket.as_fd(), header, output) {
             Ok(progress) => {
                 if progress {
-                    self.progressed_at = now;
+                    self.progress(now);
                 }
                 Outcome::Stays
             }
@@ -153,12 +156,17 @@ impl Client {
         }
     }
 
+    const fn progress(&mut self, now: Instant) {
+        self.progressed_at = now;
+        self.doubted_at = None;
+    }
+
     /// Sends on: what waits, then more of the log if that is where it is.
     pub(super) fn advance(&mut self, log: &Log, now: Instant) -> Outcome {
         let mut turn = 0;
         loop {
             match self.queue.flush(self.socket.as_fd()) {
-                Ok(true) => self.progressed_at = now,
+                Ok(true) => self.progress(now),
                 Ok(false) => {}
                 Err(_) => return Outcome::Gone,
             }

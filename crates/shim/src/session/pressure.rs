@@ -7,7 +7,8 @@
 //! - Where the log keeps everything (json-file without `max-size`), after [`MOMENT`] the process goes on,
 //!   and the client gets what it missed from the log as fast as it takes it: nothing is lost, and nothing
 //!   more is kept in memory.
-//! - Where it does not, the client must take something every [`TIMEOUT`], or is disconnected.
+//! - Where it does not, the client must take something within [`TIMEOUT`] and, when that is over, once more as long, or is
+//!   disconnected: a machine that stood still has given it no chance the first time.
 //! - A client that is the only one to get the output (no log, nobody else) may be as slow as it likes: the
 //!   process waits for it, as if it wrote into a pipe to the client.
 
@@ -92,14 +93,17 @@ impl Session {
 
     fn drop_the_stuck(&mut self, slow: &[u32], shared: &mut EventLoop) {
         for id in slow {
-            let Some(client) = self.clients.get(id) else {
+            let Some(client) = self.clients.get_mut(id) else {
                 continue;
             };
-            let due = client.progressed_at + TIMEOUT;
-            if shared.now >= due {
-                self.drop_client(*id, shared);
-            } else {
+            let due = client.doubted_at.unwrap_or(client.progressed_at) + TIMEOUT;
+            if shared.now < due {
                 shared.alarm.set(due);
+            } else if client.doubted_at.is_none() {
+                client.doubted_at = Some(shared.now);
+                shared.wake_in(TIMEOUT);
+            } else {
+                self.drop_client(*id, shared);
             }
         }
     }
