@@ -66,10 +66,10 @@ impl Systemd {
         })
     }
 
-    /// Opens a connection to the manager's bus.
+    /// Opens a connection to the manager's bus. No call of it has an end of its own: an operation has one, and one word for it.
     pub(crate) async fn connect(&self) -> Result<Manager, Error> {
         let connected = match zbus::connection::Builder::address(self.address.as_str()) {
-            Ok(builder) => builder.method_timeout(self.timeout).build().await,
+            Ok(builder) => builder.build().await,
             Err(error) => Err(error),
         };
         connected.map(Manager).map_err(|source| Error::Bus(Box::new(source)))
