@@ -58,11 +58,14 @@ fn make_directory(directory: &Path) -> Result<bool, CgroupError> {
     loop {
         match builder.create(directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            // Another container's end may remove the group above at the same time.
+            // Another container's end may remove the groups above at the same time.
             Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < 16 => {
                 attempts += 1;
                 let above = directory.parent().ok_or_else(|| fail(error))?;
-                DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(fail)?;
+                match DirBuilder::new().recursive(true).mode(0o755).create(above) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+                    _ => {}
+                }
             }
             other => return other.map(|()| true).map_err(fail),
         }
