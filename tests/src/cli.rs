@@ -13,7 +13,7 @@ use crate::terminal::Terminal;
 const PLACES: [&str; 2] = ["/usr/bin/docker", "/usr/local/bin/docker"];
 
 /// No command may take longer: one that does hangs.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A client and the engine it talks to.
 #[derive(Debug)]

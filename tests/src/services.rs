@@ -1,7 +1,6 @@
 //! Servers for an engine under test, in its network namespace: web pages, git repositories.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -102,8 +101,7 @@ impl Service {
     pub fn program(&self, name: &str, script: &str) {
         let directory = self.root.join("cgi-bin");
         fs::create_dir_all(&directory).expect("the programs' directory");
-        fs::write(directory.join(name), script).expect("a program");
-        fs::set_permissions(directory.join(name), fs::Permissions::from_mode(0o755)).expect("its mode");
+        crate::install(&directory.join(name), script.as_bytes());
     }
 }
 

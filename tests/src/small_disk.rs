@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::wait;
+
 /// An ext4 file system in a file, mounted for as long as this value lives.
 #[derive(Debug)]
 pub struct SmallDisk(PathBuf);
@@ -52,6 +54,12 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        let unmount = || Command::new("umount").arg(&self.0).status().is_ok_and(|status| status.success());
+        if std::thread::panicking() {
+            let _ = unmount();
+        } else {
+            // Who had files there may be on its way out.
+            wait::until("the small disk's end", || unmount().then_some(()));
+        }
     }
 }

@@ -15,7 +15,7 @@ const ENGINE: &str = "127.0.0.1:22377";
 const PAGE: &str = "127.0.0.1:28080";
 
 /// How long the browser may take for everything; one that hangs must end.
-const LIMIT: Duration = Duration::from_secs(100);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Serves the page to whoever asks, and passes on what it reports.
 fn serve(listener: TcpListener) -> Receiver<String> {

@@ -1,6 +1,6 @@
 //! The real client, unmodified: every command exits with the right code and none hangs.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use berth_tests::cli::{Docker, clients};
 use berth_tests::{Engine, wait};
@@ -146,9 +146,16 @@ fn create_start_attach_wait() {
         assert_eq!((finished.code, finished.stdout.as_str()), (5, "got input\n"), "{finished:?}");
         assert_eq!(docker.ok(&["wait", &id]), "5");
         let _ = docker.ok(&["rm", &id]);
-        let id = docker.ok(&["run", "-d", "busybox", "sh", "-c", "sleep 1; echo late; exit 6"]);
-        let finished = docker.run(&["attach", &id]);
-        assert_eq!((finished.code, finished.stdout.as_str()), (6, "late\n"), "{finished:?}");
+        let script = "until [ -e /go ]; do echo waiting; sleep 0.1; done; echo late; exit 6";
+        let id = docker.ok(&["run", "-d", "busybox", "sh", "-c", script]);
+        let mut attached = docker.start(&["attach", &id]);
+        let mut output = std::io::BufReader::new(attached.stdout.take().expect("its output"));
+        let mut seen = String::new();
+        output.read_line(&mut seen).expect("a line");
+        assert_eq!(engine.exec(&id, &["touch", "/go"]).code, 0);
+        output.read_to_string(&mut seen).expect("the rest");
+        assert!(seen.starts_with("waiting\n") && seen.ends_with("waiting\nlate\n"), "{seen}");
+        assert_eq!(attached.wait().expect("its end").code(), Some(6));
         let _ = docker.ok(&["rm", &id]);
     }
 }

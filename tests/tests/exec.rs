@@ -97,10 +97,12 @@ fn the_start_decides_whether_the_stream_has_frames() {
 fn detached_it_runs_on_its_own() {
     let engine = Engine::start();
     let id = engine.run(&sh("sleep 600"));
-    let exec = engine.exec_create(&id, &json!({ "Cmd": ["sh", "-c", "sleep 0.3; exit 8"] }));
+    let exec = engine
+        .exec_create(&id, &json!({ "Cmd": ["sh", "-c", "until [ -e /go ]; do sleep 0.05; done; exit 8"] }));
     let _ = engine.post_json(&format!("/exec/{exec}/start"), &json!({ "Detach": true })).expect(200);
     let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
     assert_eq!(inspected["Running"], true);
+    assert_eq!(engine.exec(&id, &["touch", "/go"]).code, 0);
     let code = wait::until("the exec's end", || {
         let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
         (inspected["Running"] == false).then(|| inspected["ExitCode"].clone())

@@ -63,11 +63,15 @@ fn processor_time() {
 fn processes() {
     let engine = Engine::start();
     let body = merged(
-        sh("sleep 1; i=0; while [ $i -lt 30 ]; do sleep 60 & i=$((i+1)); done; echo all"),
+        sh(
+            "until [ -e /go ]; do sleep 0.05; done; i=0; while [ $i -lt 30 ]; do sleep 60 & i=$((i+1)); done; echo all",
+        ),
         json!({ "HostConfig": { "PidsLimit": 10 } }),
     );
     let id = engine.run(&body);
-    assert_eq!(cgroup::read(engine.pid(&id), "pids", "pids.max", "pids.max"), "10");
+    let pid = engine.pid(&id);
+    assert_eq!(cgroup::read(pid, "pids", "pids.max", "pids.max"), "10");
+    std::fs::write(format!("/proc/{pid}/root/go"), "").expect("a file");
     assert_ne!(engine.wait(&id), 0, "the shell could make all its processes");
     assert_eq!(engine.logs(&id).0, "");
 }
@@ -114,7 +118,7 @@ fn rlimits() {
 fn execs_are_in_the_containers_cgroup() {
     let engine = Engine::start();
     let (id, pid) = limited(&engine, json!({ "Memory": 33_554_432 }));
-    let own = engine.exec(&id, &["sh", "-c", "sleep 5 & cat /proc/self/cgroup"]);
+    let own = engine.exec(&id, &["sh", "-c", "sleep 600 & cat /proc/self/cgroup"]);
     assert_eq!(own.code, 0);
     let controller = if is_unified() { "" } else { "memory" };
     let directory = cgroup::directory(pid, controller);

@@ -19,6 +19,21 @@ fn park(engine: &Engine) -> u32 {
     })
 }
 
+/// Runs a container that does not end with the shim that was parked before; gives its id and the shim's pid.
+fn run_with_parked(engine: &Engine, body: &Value) -> (String, u32) {
+    // A parked shim waits for seconds only: a busy host may let one go before the next start comes.
+    wait::until("a container with the parked shim", || {
+        let _ = park(engine);
+        let shim = park(engine);
+        let id = engine.run(body);
+        if engine.shims().contains(&shim) {
+            return Some((id, shim));
+        }
+        engine.remove(&id);
+        None
+    })
+}
+
 /// What is there soon or not at all.
 fn wait_briefly<T>(ask: impl Fn() -> Option<T>) -> Option<T> {
     (0..100).find_map(|_| {
@@ -57,17 +72,7 @@ fn works(engine: &Engine) {
 fn a_start_takes_the_parked_shim_with_a_network_of_its_own() {
     let engine = Engine::start();
     let script = "sleep 600 & ls /sys/class/net; ip addr show lo | grep -c 127.0.0.1/8; wait";
-    // A parked shim waits for seconds only: a busy host may let one go before the next start comes.
-    let (id, shim) = wait::until("a container with the parked shim", || {
-        let _ = park(&engine);
-        let shim = park(&engine);
-        let id = engine.run(&without_network(script));
-        if engine.shims().contains(&shim) {
-            return Some((id, shim));
-        }
-        engine.remove(&id);
-        None
-    });
+    let (id, shim) = run_with_parked(&engine, &without_network(script));
     wait::until("its output", || (engine.logs(&id).0 == "lo\n1\n").then_some(()));
     let network = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("a namespace");
     assert_ne!(network(engine.pid(&id)), network(shim));
@@ -85,15 +90,19 @@ fn a_parked_shim_serves_what_needs_none_of_what_it_made() {
     for (mode, of) in
         [("host".to_owned(), engine.daemon_pid()), (format!("container:{holder}"), engine.pid(&holder))]
     {
-        let _ = park(&engine);
-        let _ = park(&engine);
-        let id = engine.run(&merged(sh("sleep 600"), json!({ "HostConfig": { "NetworkMode": mode } })));
+        let body = merged(sh("sleep 600"), json!({ "HostConfig": { "NetworkMode": mode } }));
+        let (id, shim) = run_with_parked(&engine, &body);
         assert_eq!(network(engine.pid(&id)), network(of), "{mode}");
+        let held = std::fs::read_dir(format!("/proc/{shim}/fd")).expect("its descriptors").flatten();
+        let held = held.filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok());
+        let networks = held.filter(|link| link.to_string_lossy().starts_with("net:")).count();
+        assert_eq!(networks, 0, "{mode}: the network that it had made is given up");
         engine.remove(&id);
+        gone(shim);
     }
-    let user = merged(sh("id -u"), json!({ "HostConfig": { "NetworkMode": "none" }, "User": "7" }));
-    let _ = park(&engine);
-    assert_eq!(engine.output(&user).stdout, "7\n");
+    let user = merged(without_network("id -u; sleep 600"), json!({ "User": "7" }));
+    let (id, _) = run_with_parked(&engine, &user);
+    wait::until("its output", || (engine.logs(&id).0 == "7\n").then_some(()));
 }
 
 #[test]

@@ -155,11 +155,9 @@ fn a_start_by_policy_that_fails_is_tried_again() {
     std::fs::create_dir(&place).expect("a directory");
     let program = place.join("run");
     let install = || {
-        std::fs::copy("/bin/busybox", place.join("sh")).expect("a program");
-        std::fs::write(&program, "#!/program/sh\necho ran\n").expect("a script");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&program, mode).expect("a mode");
+        berth_tests::install(&program, b"#!/program/sh\necho ran\n");
     };
+    berth_tests::install(&place.join("sh"), &std::fs::read("/bin/busybox").expect("busybox"));
     install();
     let body = merged(
         with_policy("", "always", 0),

@@ -84,7 +84,6 @@ fn run_to_end(child: &mut Child, input: &[u8], limit: Duration) -> io::Result<Op
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     fn run(name: &str, script: &str) -> Result<String, Error> {
         run_with(name, script, Map::new())
@@ -93,9 +92,13 @@ mod tests {
     fn run_with(name: &str, script: &str, more: Map<String, Value>) -> Result<String, Error> {
         let directory = std::env::temp_dir().join(format!("cni-program-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
-        let file = directory.join("plugin");
-        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a file");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
+        // Not written by this process: what another test starts meanwhile has its descriptor for a while, and a program
+        // that somebody may write to cannot be executed.
+        let text = format!("#!/bin/sh\n{script}\n");
+        let write = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let mut writer = std::process::Command::new("sh");
+        writer.args(["-c", write]).arg(directory.join("plugin")).arg(text);
+        assert!(writer.status().expect("a shell").success());
         let programs = Programs(vec![directory.join("none"), directory.clone()]);
         let mut request = Map::from_iter([("name".to_owned(), Value::from("net"))]);
         request.extend(more);

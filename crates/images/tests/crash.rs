@@ -14,6 +14,9 @@ use support::{Archive, Scratch};
 /// Tells the re-executed test program where to work.
 const WORK: &str = "BERTH_IMAGES_WORK_UNTIL_KILLED";
 
+/// So many kills in any case, more until one met an image, and then it is a failure.
+const KILLS: std::ops::Range<u64> = 25..100;
+
 fn work_until_killed(root: &Path) {
     let store = Store::open(root).expect("a store");
     for round in 0.. {
@@ -39,7 +42,10 @@ fn a_killed_process_leaves_a_whole_store() {
     let scratch = Scratch::new();
     let program = std::env::current_exe().expect("this program");
     let mut images = 0;
-    for round in 0..25_u64 {
+    for round in 0..KILLS.end {
+        if round >= KILLS.start && images > 0 {
+            break;
+        }
         let mut child = Command::new(&program)
             .args(["--exact", "a_killed_process_leaves_a_whole_store"])
             .env(WORK, scratch.path())
@@ -47,7 +53,10 @@ fn a_killed_process_leaves_a_whole_store() {
             .stderr(Stdio::null())
             .spawn()
             .expect("started");
-        std::thread::sleep(Duration::from_millis(40 + round * 37 % 400));
+        // On a slow machine the work begins late: later rounds last longer.
+        std::thread::sleep(Duration::from_millis(
+            40 + round * 37 % 400 + round.saturating_sub(KILLS.start) * 50,
+        ));
         child.kill().expect("killed");
         child.wait().expect("gone");
         images += check(scratch.path());

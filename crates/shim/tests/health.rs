@@ -14,7 +14,7 @@ fn spec(place: &Place, command: &[&str]) -> model::ContainerSpec {
     let health = HealthSpec {
         arguments: command.iter().map(|word| (*word).to_owned()).collect(),
         interval: Duration::from_millis(20),
-        timeout: Duration::from_secs(10),
+        timeout: TIMEOUT,
         retries: 2,
         ..HealthSpec::default()
     };

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use berth_tests::cri::Cri;
@@ -54,9 +53,7 @@ impl Host {
         let directory = std::env::temp_dir().join(format!("networks-of-{name}-{}", std::process::id()));
         fs::create_dir_all(directory.join("networks")).expect("a directory");
         fs::create_dir_all(directory.join("plugins")).expect("a directory");
-        let plugin = directory.join("plugins/of-tests");
-        fs::write(&plugin, PLUGIN).expect("a plugin");
-        fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).expect("a mode");
+        berth_tests::install(&directory.join("plugins/of-tests"), PLUGIN.as_bytes());
         Self { directory, read: Cell::new(0) }
     }
 

@@ -84,7 +84,7 @@ fn a_bridge_that_somebody_removed_is_made_again_at_the_next_start() {
     }
     engine.start(&id);
     let gateway = engine.inspect(&id)["NetworkSettings"]["Gateway"].as_str().expect("an address").to_owned();
-    let reached = engine.exec(&id, &["ping", "-c1", "-W5", &gateway]);
+    let reached = engine.exec(&id, &["ping", "-c1", "-W60", &gateway]);
     assert!(reached.stdout.contains("1 packets received"), "{}", reached.stdout);
 }
 

@@ -137,7 +137,7 @@ fn another_program_that_changes_the_firewall_cuts_nobody_off() {
     let host = engine.network_pid();
     let id = engine.run(&publishing(&["18080:80/tcp"]));
     let _servers = Servers::start(engine.pid(&id), 80, "web");
-    let reached = || ask(outside.pid(), (OtherHost::ENGINE, 18080)).ok();
+    let reached = || (!unreachable(outside.pid(), (OtherHost::ENGINE, 18080))).then_some(());
     for change in [["iptables", "-P", "FORWARD", "DROP"].as_slice(), &["nft", "flush", "ruleset"]] {
         let _ = in_network_of(host, change);
         wait::until(&format!("the port after {change:?}"), reached);

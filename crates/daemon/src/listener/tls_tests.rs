@@ -134,7 +134,7 @@ async fn ask(host: &Host, identity: Option<(String, String)>, request: &str, inp
     stream.write_all(input).await.ok()?;
     stream.shutdown().await.ok()?;
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+    let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answer)).await;
     read.expect("the server ends the connection").ok()?;
     Some(String::from_utf8_lossy(&answer).into_owned())
 }

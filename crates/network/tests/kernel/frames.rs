@@ -177,7 +177,7 @@ const SEE: &str = "
 import socket, sys
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 raw.bind((sys.argv[1], 3))
-raw.settimeout(20)
+raw.settimeout(60)
 print('ready', flush=True)
 while True:
     frame, origin = raw.recvfrom(2048)

@@ -59,7 +59,8 @@ fn containers_reach_each_other_the_outside_and_published_ports_alone_of_other_ne
             assert_eq!((web.ipv6(), beside.ipv6()), (address("fd00:1::2"), address("fd00:1::3")));
             assert_eq!(web.endpoint.ipv4.is_some(), ipv4);
             let at = web.ipv6();
-            assert_eq!(beside.namespace.run(|| !unreachable(at, 80)), communicate, "within the network");
+            let within = beside.namespace.run(|| reaches(at, 80, communicate));
+            assert_eq!(within, communicate, "within the network");
             assert!(other.namespace.run(|| unreachable(at, 80)), "from another network");
             assert!(world.outside.run(|| unreachable(at, 80)), "from outside by routing");
             assert_eq!(ask(at, 80), Ok("fd00:1::1".to_owned()), "from the host");
@@ -75,7 +76,7 @@ fn containers_reach_each_other_the_outside_and_published_ports_alone_of_other_ne
                 );
             }
             assert_eq!(ask(Ipv6Addr::LOCALHOST, 8080), by_gateway, "from the host's loopback");
-            assert_eq!(world.outside.run(|| ask(HOST, 8080)).is_ok(), ipv4, "the same port of IPv4");
+            assert_eq!(world.outside.run(|| reaches(HOST, 8080, ipv4)), ipv4, "the same port of IPv4");
             assert!(web.namespace.run(|| unreachable(Ipv6Addr::LOCALHOST, 8080)), "no loopback of the host");
         });
     }
@@ -88,10 +89,13 @@ fn ports_are_published_where_it_is_asked_for() {
         let network = Network::open(&first(), Vec::new()).expect("open");
         let web = Container::start(&network, 1, &["[::1]:8080:80", "0.0.0.0:8081:80", "[::]:8082:80"]);
         serve(&web.namespace, 80);
-        let outside = |at: IpAddr, port| world.outside.run(|| ask(at, port)).is_ok();
         let hosts: [IpAddr; 2] = [HOST.into(), address(HOST6).into()];
-        let reached = |port| hosts.map(|host| outside(host, port));
-        assert_eq!([8080, 8081, 8082].map(reached), [[false, false], [true, false], [false, true]]);
+        for (port, expected) in [(8080, [false, false]), (8081, [true, false]), (8082, [false, true])] {
+            for (host, expected) in hosts.into_iter().zip(expected) {
+                let reached = world.outside.run(|| reaches(host, port, expected));
+                assert_eq!(reached, expected, "{host} {port}");
+            }
+        }
         assert!(ask(Ipv6Addr::LOCALHOST, 8080).is_ok());
         let taken = network.reserve(&request(2, &["8082:80"])).expect_err("taken");
         assert_eq!(taken.to_string(), "Bind for [::]:8082 failed: port is already allocated");
@@ -124,9 +128,10 @@ fn gateway_modes_say_what_is_reached_from_outside() {
                 (at[0], HOST.into(), IpAddr::from(OUTSIDE)),
                 (at[1], address(HOST6).into(), address(OUTSIDE6).into()),
             ] {
-                let reached = |to: IpAddr, port| world.outside.run(|| ask(to, port)).is_ok();
-                assert_eq!((reached(at, 80), reached(at, 81)), (published, other), "{mode:?} {at}");
-                assert_eq!(reached(host, 8080), translated, "{mode:?} {host}");
+                for (to, port, expected) in [(at, 80, published), (at, 81, other), (host, 8080, translated)] {
+                    let reached = world.outside.run(|| reaches(to, port, expected));
+                    assert_eq!(reached, expected, "{mode:?} {to} {port}");
+                }
                 let source: IpAddr = if mode == Routed { at } else { host };
                 assert_eq!(web.namespace.run(|| ask(outside, 80)), Ok(source.to_string()), "{mode:?}");
             }

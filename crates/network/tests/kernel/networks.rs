@@ -29,7 +29,7 @@ fn networks_reach_each_other_by_published_ports_alone() {
             let (web_at, other_at) = (web.address(), other.address());
             assert!(other.namespace.run(|| unreachable(web_at, 80)), "from the second to the first");
             assert!(web.namespace.run(|| unreachable(other_at, 80)), "from the first to the second");
-            let reached = neighbour.namespace.run(|| !unreachable(other_at, 81));
+            let reached = neighbour.namespace.run(|| reaches(other_at, 81, communicate));
             assert_eq!(reached, communicate, "within the second");
             for (client, port, server) in
                 [(&other, 8080, &web), (&web, 8081, &other), (&neighbour, 8081, &other)]
@@ -74,7 +74,7 @@ fn networks_whose_interfaces_have_one_group_are_apart() {
         let client = Container::start(&networks[1], 2, &[]);
         serve(&web.namespace, 80);
         let address = web.address();
-        assert!(!unreachable(address, 80), "from the host");
+        assert!(reaches(address, 80, true), "from the host");
         assert!(client.namespace.run(|| unreachable(address, 80)), "from the other network");
     });
 }
@@ -152,13 +152,12 @@ fn rules_of_all_networks_come_back_when_somebody_removes_them() {
         let web = Container::start(&second, 1, &["8080:80"]);
         serve(&web.namespace, 80);
         assert!(run("nft", "flush ruleset").1);
-        let reachable = || world.outside.run(|| ask(HOST, 8080)) == Ok(OUTSIDE.to_string());
-        eventually("the container is reached", reachable);
+        eventually("the container is reached", || world.outside.run(|| reaches(HOST, 8080, false)));
         let known = vec![web.endpoint.clone()];
         drop((second, first));
         let first = Network::open(&options(), Vec::new()).expect("open again");
         let second = open_beside(&first, &self::second(), known).expect("open again");
-        assert!(reachable());
+        assert_eq!(world.outside.run(|| ask(HOST, 8080)), Ok(OUTSIDE.to_string()));
         assert_eq!(second.endpoint(&web.id), Some(web.endpoint.clone()));
     });
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::Command;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use berth_network::inside::Configurer;
 use berth_network::{
@@ -20,7 +20,10 @@ pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 pub(crate) const BRIDGE: &str = "brtest0";
 /// That of a further network, as clients make them.
 pub(crate) const SECOND: &str = "brtest1";
-const TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an answer may take that must come.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long is waited for an answer that must not come.
+const MOMENT: Duration = Duration::from_millis(400);
 
 /// Runs a test in a fresh host. Panics on failure, as the test itself would.
 pub(crate) fn on_a_host(test: impl FnOnce(&World) + Send + 'static) {
@@ -275,15 +278,35 @@ pub(crate) fn ask(address: impl Into<IpAddr>, port: u16) -> Result<String, Strin
     Ok(answer)
 }
 
+/// Whether a server is reached from the calling thread's namespace. One that should be is waited for, however slow the
+/// machine is.
+pub(crate) fn reaches(address: impl Into<IpAddr>, port: u16, expected: bool) -> bool {
+    let address = SocketAddr::new(address.into(), port);
+    TcpStream::connect_timeout(&address, if expected { TIMEOUT } else { MOMENT }).is_ok()
+}
+
 /// Whether nothing answers at once: refused or silent.
 pub(crate) fn unreachable(address: impl Into<IpAddr>, port: u16) -> bool {
-    let address = SocketAddr::new(address.into(), port);
-    TcpStream::connect_timeout(&address, Duration::from_millis(400)).is_err()
+    !reaches(address, port, false)
 }
 
 /// Asks a UDP server from the socket.
 pub(crate) fn ask_udp(socket: &UdpSocket, address: Ipv4Addr, port: u16) -> Result<String, String> {
-    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    ask_udp_within(socket, address, port, TIMEOUT)
+}
+
+/// Whether no UDP server answers at once.
+pub(crate) fn unanswered(socket: &UdpSocket, address: Ipv4Addr, port: u16) -> bool {
+    ask_udp_within(socket, address, port, MOMENT).is_err()
+}
+
+fn ask_udp_within(
+    socket: &UdpSocket,
+    address: Ipv4Addr,
+    port: u16,
+    limit: Duration,
+) -> Result<String, String> {
+    socket.set_read_timeout(Some(limit)).expect("a timeout");
     socket.send_to(b"x", (address, port)).map_err(|error| error.to_string())?;
     let mut buffer = [0; 64];
     let (length, _) = socket.recv_from(&mut buffer).map_err(|error| error.to_string())?;
@@ -291,12 +314,10 @@ pub(crate) fn ask_udp(socket: &UdpSocket, address: Ipv4Addr, port: u16) -> Resul
 }
 
 /// Waits until something is so.
-pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..300 {
-        if is_so() {
-            return;
-        }
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + TIMEOUT;
+    while !is_so() {
+        assert!(Instant::now() < end, "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("never: {what}");
 }

@@ -145,7 +145,7 @@ fn a_kill_for_memory_is_reported() {
     let outcome = finish(running.init(), ends);
     assert_eq!(outcome.output, "code 137\n", "{outcome:?}");
     let mut events = [rustix::event::PollFd::new(&notice, rustix::event::PollFlags::IN)];
-    let wait = rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 };
+    let wait = rustix::time::Timespec { tv_sec: 60, tv_nsec: 0 };
     assert_eq!(rustix::event::poll(&mut events, Some(&wait)).unwrap(), 1, "the descriptor tells");
     assert_eq!((notice.take().unwrap(), notice.take().unwrap()), (1, 0));
     running.destroy().unwrap();

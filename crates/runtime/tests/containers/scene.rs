@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use berth_runtime::{Cgroup, Created, Given, Host, Process, ProcessExit, Running, StartError, Stdio};
 use model::{
@@ -234,13 +235,11 @@ pub(crate) fn assert_clean(directories: &[PathBuf]) {
 
 /// Waits for something that must come true.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "{what} did not come true");
+        std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("{what} did not come true");
 }
 
 pub(crate) fn read(path: &Path) -> String {
