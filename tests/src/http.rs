@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::address::{Address, Stream};
 
-/// How long a read waits before it fails: longer than anything the engine may take.
-pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a read waits before it fails: longer than the engine, or a step of a build, may be silent on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A connection with what has been read from it and not been used yet.
 #[derive(Debug)]
