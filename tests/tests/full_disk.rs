@@ -1,5 +1,6 @@
 //! A disk that containers have filled: images and containers can be removed all the same, and make room.
 
+use berth_tests::registry::{Content, Server, noise, pull, tar_of};
 use berth_tests::{Context, Engine, SmallDisk, merged, rootfs, sh, wait};
 use serde_json::json;
 
@@ -55,6 +56,28 @@ fn images_are_removed_from_a_full_disk() {
     let container = fill(&engine);
     engine.remove(&container);
     let _ = engine.delete("/images/busybox").expect(200);
+    engine.stop_daemon();
+    drop(disk);
+    engine.start_daemon();
+}
+
+#[test]
+fn a_pull_for_which_there_is_no_room_leaves_nothing() {
+    let mut engine = Engine::start();
+    engine.stop_daemon();
+    let root = engine.data_root();
+    let disk = SmallDisk::mount(&engine.directory().join("disk.img"), 40, &root);
+    engine.start_daemon();
+    let mut content = Content::default();
+    let layers = (1..=3).map(|number| tar_of(&[(&format!("file{number}"), &noise(number, 7_000_000))]));
+    let _ = content.image("v1", &layers.collect::<Vec<_>>());
+    let server = Server::start(&engine, "127.0.0.1:5000", move |asked| content.answer(asked));
+    let failure = pull(&engine.at("1.55"), "127.0.0.1:5000/a", "v1", &[]);
+    let error = failure.error.as_deref().expect("a failure");
+    assert!(error.contains("no space left on device"), "{error}");
+    let count = |directory: &str| std::fs::read_dir(root.join(directory)).expect(directory).count();
+    assert_eq!((count("images/blobs/sha256"), count("images/layers")), (0, 0));
+    drop(server);
     engine.stop_daemon();
     drop(disk);
     engine.start_daemon();

@@ -37,6 +37,22 @@ fn twisted(
     })
 }
 
+#[test]
+fn a_prune_takes_what_is_left_of_broken_downloads() {
+    let engine = bare();
+    let directory = engine.data_root().join("images/blobs/sha256");
+    let left = directory.join("ab".repeat(32));
+    std::fs::write(&left, [7; 1000]).expect("a download");
+    let prune = |filters: &str| {
+        let path = format!("/images/prune{}", query(&[("filters", filters)]));
+        engine.at("1.55").post(&path).expect(200).json()["SpaceReclaimed"].clone()
+    };
+    assert_eq!(prune(r#"{"label":["a"]}"#), 0);
+    assert!(left.exists(), "it has no label");
+    assert_eq!(prune("{}"), 1000);
+    assert!(!left.exists());
+}
+
 /// The store has no image and no layer.
 fn assert_empty(engine: &Engine) {
     assert_eq!(engine.get("/images/json?all=1").expect(200).json(), json!([]));

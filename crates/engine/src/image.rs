@@ -108,7 +108,11 @@ impl Images {
             let pruned = images.store.prune(&filter, |id, labels, removals| {
                 images.emit_removals(removals, Some(id), labels);
             });
-            let pruned = pruned.map_err(Error::Image)?;
+            let mut pruned = pruned.map_err(Error::Image)?;
+            // What no image has yet has neither age nor labels that a filter could look at.
+            if filter == (ListFilter { dangling: filter.dangling, ..ListFilter::default() }) {
+                pruned.reclaimed += images.registry().clear_downloads(&images.store);
+            }
             if !pruned.removals.is_empty() {
                 images.events.emit_prune(ResourceKind::Image, pruned.reclaimed);
             }

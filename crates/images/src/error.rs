@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use model::{Digest, ErrorKind, ReferenceError};
 
-use crate::tar::ArchiveError;
+use crate::tar::{ArchiveError, is_want_of_room};
 use crate::tree::ReservedName;
 
 /// A failure of the image store.
@@ -243,6 +243,15 @@ impl Error {
             Self::Missing { .. } | Self::File { .. } | Self::Database { .. } | Self::Output(_) => {
                 ErrorKind::Internal
             }
+        }
+    }
+
+    /// Whether the disk has no room for what was to be written.
+    pub(crate) fn is_want_of_room(&self) -> bool {
+        match self {
+            Self::Archive(error) => error.is_want_of_room(),
+            Self::File { source, .. } | Self::Output(source) => is_want_of_room(source),
+            _ => false,
         }
     }
 

@@ -9,8 +9,9 @@ use shim_protocol::Notice;
 use crate::records;
 use crate::supervisor::{Phase, Supervisor};
 
-/// How long a client may take nothing when the container is over.
-const LINGER: Duration = Duration::from_secs(10);
+/// How long a client may take nothing when the container is over. It may be read by a person who has gone for lunch
+/// (`docker run … | less`); those that are gone are known by their connections.
+const LINGER: Duration = Duration::from_secs(24 * 3600);
 
 /// How often the end looks at who lingers.
 const LINGER_POLL_INTERVAL: Duration = Duration::from_millis(500);

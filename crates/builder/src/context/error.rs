@@ -52,7 +52,7 @@ pub enum ContextError {
         wanted: String,
     },
     /// The context cannot be written to disk.
-    #[error("cannot {act} {path} of the build context: {source}", path = path.display())]
+    #[error("cannot {act} {path} of the build context: {source}", path = Path::new("/").join(path).display())]
     File {
         /// What was tried.
         act: &'static str,
@@ -145,9 +145,10 @@ impl From<ArchiveError> for ContextError {
         match error {
             ArchiveError::Truncated => Self::Truncated,
             ArchiveError::Input(source) => Self::Read(source),
-            error @ (ArchiveError::Limit { .. } | ArchiveError::Bomb { .. } | ArchiveError::Busy) => {
-                Self::Limit(error)
-            }
+            error @ (ArchiveError::Limit { .. }
+            | ArchiveError::Room { .. }
+            | ArchiveError::Bomb { .. }
+            | ArchiveError::Busy) => Self::Limit(error),
             other => Self::NotTar(other),
         }
     }

@@ -7,6 +7,7 @@ use super::in_flight::InFlight;
 use super::proxy::ProxySettings;
 use super::settings::RegistrySettings;
 use super::transport::Transport;
+use crate::Store;
 
 /// Talks to registries; one serves the whole engine.
 #[derive(Debug)]
@@ -33,6 +34,12 @@ impl Client {
     #[must_use]
     pub fn settings(&self) -> &RegistrySettings {
         &self.settings
+    }
+
+    /// Removes what is left of downloads that broke off, which the next pull would go on with; gives their bytes.
+    #[must_use]
+    pub fn clear_downloads(&self, store: &Store) -> u64 {
+        self.in_flight.clear(&store.download_directory())
     }
 
     pub(super) fn transport(&self, cancellation: &Cancellation) -> Transport {

@@ -10,6 +10,7 @@ use super::auth::AuthError;
 use super::hosts_file::HostsError;
 use super::manifest::ManifestError;
 use super::transport::TransportError;
+use crate::tar::is_want_of_room;
 
 /// Work with a registry failed.
 #[derive(Debug, thiserror::Error)]
@@ -257,6 +258,15 @@ impl RegistryError {
             | Self::WrongSize { .. }
             | Self::BrokenOff { .. }
             | Self::File { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// Whether the disk has no room for what was to be written.
+    pub(super) fn is_want_of_room(&self) -> bool {
+        match self {
+            Self::File { source, .. } => is_want_of_room(source),
+            Self::Store(error) => error.is_want_of_room(),
+            _ => false,
         }
     }
 }

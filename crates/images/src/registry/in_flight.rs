@@ -74,18 +74,41 @@ impl InFlight {
 
     /// Removes downloads that nobody has taken up for long.
     pub(super) fn sweep(&self, directory: &Path) {
-        let Ok(entries) = std::fs::read_dir(directory) else { return };
+        self.remove_older(directory, FORGOTTEN);
+    }
+
+    /// Removes downloads that broke off, however lately; gives their bytes.
+    pub(super) fn clear(&self, directory: &Path) -> u64 {
+        self.remove_older(directory, Duration::ZERO)
+    }
+
+    fn remove_older(&self, directory: &Path, least: Duration) -> u64 {
+        let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
         let busy = lock(&self.busy);
+        let mut freed = 0;
         for entry in entries.flatten() {
             let name = entry.file_name();
             let digest = name.to_str().and_then(|name| Digest::parse_hexadecimal(name).ok());
-            let age =
-                entry.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
-            let forgotten = digest.is_some_and(|digest| !busy.contains_key(&digest))
-                && age.is_some_and(|age| age > FORGOTTEN);
-            if forgotten && let Err(error) = std::fs::remove_file(entry.path()) {
-                tracing::debug!(path = %entry.path().display(), %error, "an old download cannot be removed");
+            let Ok(metadata) = entry.metadata() else { continue };
+            let age = metadata.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+            if age < least || digest.is_none_or(|digest| busy.contains_key(&digest)) {
+                continue;
             }
+            match std::fs::remove_file(entry.path()) {
+                Ok(()) => freed += metadata.len(),
+                Err(error) => {
+                    tracing::debug!(path = %entry.path().display(), %error, "a download cannot be removed");
+                }
+            }
+        }
+        freed
+    }
+
+    /// Removes the downloads of these digests that nobody is at.
+    pub(super) fn remove(&self, directory: &Path, digests: impl Iterator<Item = Digest>) {
+        let busy = lock(&self.busy);
+        for digest in digests.filter(|digest| !busy.contains_key(digest)) {
+            let _ = std::fs::remove_file(directory.join(digest.hexadecimal()));
         }
     }
 

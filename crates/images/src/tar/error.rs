@@ -26,6 +26,14 @@ pub enum ArchiveError {
         /// How many are allowed.
         limit: u64,
     },
+    /// The file system has no room for it, less what is to stay free.
+    #[error("no space left on device: more than {free} {what}")]
+    Room {
+        /// For what.
+        what: &'static str,
+        /// How much there is.
+        free: u64,
+    },
     /// A small stream becomes far more than an archive does.
     #[error(
         "the archive is refused: {came} compressed bytes became {became}, more than {allowance} and \
@@ -127,6 +135,7 @@ impl ArchiveError {
             | Self::Header { .. }
             | Self::Owner { .. }
             | Self::Limit { .. }
+            | Self::Room { .. }
             | Self::Bomb { .. }
             | Self::Escape { .. }
             | Self::OverDirectory { .. }
@@ -146,8 +155,17 @@ impl ArchiveError {
             | Self::OverDirectory { .. }
             | Self::OverNonDirectory { .. }
             | Self::Decompress { .. } => true,
-            Self::Limit { .. } | Self::Bomb { .. } | Self::Busy => false,
+            Self::Limit { .. } | Self::Room { .. } | Self::Bomb { .. } | Self::Busy => false,
             Self::Input(_) | Self::Output(_) | Self::Entry { .. } => false,
+        }
+    }
+
+    /// Whether the disk has no room.
+    pub(crate) fn is_want_of_room(&self) -> bool {
+        match self {
+            Self::Room { .. } => true,
+            Self::Output(source) | Self::Entry { source, .. } => is_want_of_room(source),
+            _ => false,
         }
     }
 
@@ -155,6 +173,11 @@ impl ArchiveError {
         let name = shown(name);
         move |source| Self::Entry { act, name, source: source.into() }
     }
+}
+
+/// Whether a write failed because the file system, or what its user may have of it, is full.
+pub(crate) fn is_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A name as an error shows it: bad UTF-8 replaced, cut where it is absurdly long.

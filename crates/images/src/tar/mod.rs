@@ -21,6 +21,7 @@ pub(crate) use chunk::{Chunks, ReaderChunks};
 pub use content::ContentReader;
 pub use entry::{Entry, EntryKind, Extent, Places};
 pub use error::ArchiveError;
+pub(crate) use error::is_want_of_room;
 pub(crate) use error::shown;
 pub use reader::{Reader, input_error};
 pub(crate) use writer::{Member, Writer};

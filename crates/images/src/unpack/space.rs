@@ -104,7 +104,7 @@ impl Space {
     /// Counts an entry.
     ///
     /// # Errors
-    /// [`ArchiveError::Limit`] when there is no inode for it, or there are too many.
+    /// [`ArchiveError::Room`] when there is no inode for it, [`ArchiveError::Limit`] when there are too many.
     pub fn entry(&mut self) -> Result<(), ArchiveError> {
         self.entries += 1;
         if self.entries > ENTRY_LIMIT {
@@ -118,7 +118,7 @@ impl Space {
     /// Refuses content for which there is no space.
     ///
     /// # Errors
-    /// [`ArchiveError::Limit`] when less is free.
+    /// [`ArchiveError::Room`] when less is free.
     pub fn check(&mut self, content: u64) -> Result<(), ArchiveError> {
         self.check_replacing(content, || 0)
     }
@@ -127,7 +127,7 @@ impl Space {
     /// that gives back, and is asked only where it matters.
     ///
     /// # Errors
-    /// [`ArchiveError::Limit`] when less is free.
+    /// [`ArchiveError::Room`] when less is free.
     pub(super) fn check_replacing(
         &mut self,
         content: u64,
@@ -148,7 +148,7 @@ impl Space {
     /// Counts bytes that are to be written.
     ///
     /// # Errors
-    /// [`ArchiveError::Limit`] when nothing is free.
+    /// [`ArchiveError::Room`] when nothing is free.
     pub fn write(&mut self, bytes: usize) -> Result<(), ArchiveError> {
         let bytes = bytes as u64;
         if self.since.bytes >= BYTES_BETWEEN || bytes > self.left() {
@@ -172,19 +172,19 @@ impl Space {
     /// Looks at the file system again.
     ///
     /// # Errors
-    /// [`ArchiveError::Limit`] when nothing is free, whoever took it.
+    /// [`ArchiveError::Room`] when nothing is free, whoever took it.
     pub fn look(&mut self) -> Result<(), ArchiveError> {
         self.refresh()?;
         if self.free.bytes == Some(0) {
             return Err(too_many_bytes(0));
         }
         match self.free.inodes {
-            Some(0) => Err(ArchiveError::Limit { what: "files (as many as are free)", limit: 0 }),
+            Some(0) => Err(ArchiveError::Room { what: "files (as many as are free)", free: 0 }),
             _ => Ok(()),
         }
     }
 }
 
-const fn too_many_bytes(limit: u64) -> ArchiveError {
-    ArchiveError::Limit { what: "bytes of content (as much as is free)", limit }
+const fn too_many_bytes(free: u64) -> ArchiveError {
+    ArchiveError::Room { what: "bytes of content (as much as is free)", free }
 }

@@ -51,7 +51,14 @@ impl Layers<'_> {
         }
         let transport = self.session.transport();
         let threads = transport.settings().parallel_downloads.max(1);
-        let fetched = for_each(&missing, threads, transport.cancellation(), |plan| self.fetch_one(plan))?;
+        let fetched = for_each(&missing, threads, transport.cancellation(), |plan| self.fetch_one(plan));
+        let fetched = fetched.inspect_err(|error| {
+            if error.is_want_of_room() {
+                // What would be kept to go on with later is what there is no room for.
+                let digests = missing.iter().map(|plan| plan.blob.digest);
+                self.in_flight.remove(&self.store.download_directory(), digests);
+            }
+        })?;
         let take = |(plan, held): (&LayerPlan, Option<Layer>)| {
             let layer = held.or_else(|| {
                 let position = missing.iter().position(|other| other.blob.digest == plan.blob.digest)?;
