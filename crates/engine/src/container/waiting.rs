@@ -152,7 +152,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), done).await.expect(what);
+        tokio::time::timeout(Duration::from_secs(60), done).await.expect(what);
     }
 
     #[tokio::test]

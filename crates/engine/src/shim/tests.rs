@@ -18,7 +18,7 @@ const SNAPSHOT: [&str; 2] = [
 ];
 
 /// A limit for what must happen.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The run directory of a shim, and a process that stands for the shim's.
 struct OldShim {

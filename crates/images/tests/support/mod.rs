@@ -27,7 +27,7 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // The thread of a store that was closed just now may still make a file of its database.
         let mut removed = Ok(());
-        for _ in 0..100 {
+        for _ in 0..1000 {
             removed = berth_images::remove_tree(&self.0);
             if removed.is_ok() {
                 return;

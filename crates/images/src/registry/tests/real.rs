@@ -72,7 +72,7 @@ impl Registry {
             .stdin(Stdio::null())
             .spawn()
             .expect("these tests need Debian's package docker-registry");
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < end, "docker-registry does not listen");
             std::thread::sleep(Duration::from_millis(20));
