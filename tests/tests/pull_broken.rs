@@ -249,10 +249,9 @@ fn a_client_that_leaves_stops_its_pull() {
     });
     let client = begin(&engine);
     wait::until("three downloads", || (server.asked_for("").len() >= 3).then_some(()));
-    let left = Instant::now();
     drop(client);
+    // They end at once, not when the registry likes, which sends nothing before the gate opens.
     wait::until("the connections' end", || (server.left() > 0).then_some(()));
-    assert!(left.elapsed() < Duration::from_secs(5), "they end at once, not when the registry likes");
     assert_empty(&engine);
     gate.store(true, Ordering::SeqCst);
     let _ = pull(&engine, IMAGE, "", &[]).succeeded();
