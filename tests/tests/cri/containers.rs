@@ -77,7 +77,7 @@ fn a_container_is_made_started_stopped_and_removed() {
         assert_eq!(start(cri, &id).expect_err("it runs").code(), Code::FailedPrecondition);
         let of_pod = ContainerFilter { pod_sandbox_id: sandbox.to_owned(), ..ContainerFilter::default() };
         assert_eq!(list(cri, of_pod), [id.as_str()]);
-        stop(cri, &id, 10);
+        stop(cri, &id, 60);
         let stopped = container(cri, &id).expect("a status");
         assert_eq!(
             (stopped.state(), stopped.exit_code, stopped.reason.as_str()),
@@ -96,7 +96,10 @@ fn a_container_is_made_started_stopped_and_removed() {
 #[test]
 fn a_container_that_does_not_listen_is_killed_after_its_grace() {
     with_pod(|_, cri, sandbox| {
-        let id = started(cri, sandbox, shell("deaf", "trap '' TERM; while :; do sleep 0.1; done"));
+        let script = "trap '' TERM; echo deaf; while :; do sleep 0.1; done";
+        let id = started(cri, sandbox, shell("deaf", script));
+        let log = container(cri, &id).expect("a status").log_path;
+        wait::until("the trap", || (records(&log) == ["stdout F deaf"]).then_some(()));
         stop(cri, &id, 1);
         let stopped = container(cri, &id).expect("a status");
         assert_eq!((stopped.exit_code, stopped.reason.as_str()), (137, "Error"));

@@ -103,7 +103,7 @@ fn groups_and_home() {
 
 fn the_small_init_reaps_and_passes_signals_on() {
     let scene = Scene::new();
-    let script = "(sleep 0.05 & ) ; echo $$; cat /proc/1/comm; trap 'echo got; exit 9' TERM; sleep 0.3; cat /proc/[0-9]*/stat | grep -c ') Z '; readlink /proc/1/exe || echo hidden; while :; do sleep 0.05; done";
+    let script = "(sleep 0.05 & ) ; echo $$; cat /proc/1/comm; trap 'echo got; exit 9' TERM; sleep 0.3; i=0; while [ $i -lt 300 ] && cat /proc/[0-9]*/stat | grep -q ') Z '; do i=$((i+1)); sleep 0.1; done; cat /proc/[0-9]*/stat | grep -c ') Z '; readlink /proc/1/exe || echo hidden; while :; do sleep 0.05; done";
     let mut spec = scene.spec(&["sh", "-c", script]);
     spec.init = true;
     let (running, ends) = start(&spec).unwrap();
