@@ -136,3 +136,31 @@ fn an_archive_of_nothing_is_refused_since_1_23() {
         assert_eq!(load(version).stream_failure(), "the archive holds no image");
     }
 }
+
+#[test]
+fn an_image_without_a_date_has_none_since_1_44() {
+    let engine = Engine::start();
+    let layer = String::from_utf8(tarball::of(&[("f", "x")])).expect("ASCII");
+    let diff_id = digest(layer.as_bytes());
+    let config = json!({ "os": "linux", "architecture": "amd64", "rootfs": { "type": "layers", "diff_ids": [diff_id] } });
+    let list = json!([{ "Config": "c.json", "RepoTags": ["dateless:1", "dateless:2"], "Layers": ["l.tar"] }]);
+    let (config, list) = (config.to_string(), list.to_string());
+    let archive = tarball::of(&[("c.json", &config), ("l.tar", &layer), ("manifest.json", &list)]);
+    let loaded = engine.at("1.55").call("POST", "/images/load", &tarball::TAR, &archive).expect(200);
+    // docker-py takes an answer with a length for a single document.
+    assert_eq!(loaded.head.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(loaded.text().matches("Loaded image").count(), 2);
+    for (version, shown, listed) in
+        [("1.43", json!("0001-01-01T00:00:00Z"), -62_135_596_800_i64), ("1.44", json!(null), 0)]
+    {
+        let client = engine.at(version);
+        assert_eq!(client.get("/images/dateless:1/json").expect(200).json()["Created"], shown);
+        let images = client.get("/images/json").expect(200).json();
+        let mut images = images.as_array().expect("a list").iter();
+        let found = images.find(|image| image["RepoTags"][0] == "dateless:1").expect("listed");
+        assert_eq!(found["Created"], listed);
+    }
+    for tag in ["1", "2"] {
+        let _ = engine.delete(&format!("/images/dateless:{tag}")).expect(200);
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use berth_images::{ImportOptions, Store, digest_of};
+use berth_images::{ImportOptions, RemoveOptions, Store, digest_of};
 use serde_json::{Value, json};
 use support::{Archive, Scratch};
 
@@ -126,4 +126,24 @@ fn what_came_with_a_layout_that_is_refused_is_not_kept_beside_known_layers() {
     assert_eq!(kept(scratch.path()), [const { PathBuf::new() }; 0]);
     store.load(&Layout::of("zstd", &plain).tarball()[..]).expect("loaded");
     assert_eq!(kept(scratch.path()).len(), 1);
+}
+
+#[test]
+fn what_no_image_came_as_any_more_goes_from_beside_a_layer_that_stays() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path().join("store")).expect("a store");
+    let plain = Archive::new().file("f", &support::noise(5000)).finish();
+    store.import(&plain[..], &ImportOptions::default()).expect("imported");
+    let layouts = [Layout::of("zstd", &plain), Layout::of("gzip", &plain)];
+    for layout in &layouts {
+        store.load(&layout.tarball()[..]).expect("loaded");
+    }
+    for left in [1, 0] {
+        store.remove(&layouts[left].name, RemoveOptions::default()).expect("removed");
+        assert_eq!(kept(scratch.path()).len(), left);
+    }
+    let mut saved = Vec::new();
+    store.load(&layouts[0].tarball()[..]).expect("loaded again");
+    store.save_layout(&[&layouts[0].name], &[]).expect("saved").write(&mut saved).expect("written");
+    assert!(layouts[0].blobs.iter().all(|blob| members(&saved).get(&place(blob)) == Some(blob)));
 }

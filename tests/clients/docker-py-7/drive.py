@@ -114,6 +114,8 @@ def images():
     same([found.tags for found in client.images.load(saved)], [["made:one", "made:two"]])
     same(len(image.history()) > 1, True)
     same([found.id for found in client.images.list(filters={"label": "l=m"})], [image.id])
+    several = client.api._get(client.api._url("/images/get"), params={"names": ["made:one", "made:two"]}).content
+    same([found.id for found in client.images.load(several)], [image.id, image.id])
     for name in ["made:one", "made:two"]:
         client.images.remove(name)
     usage = client.df()

@@ -43,7 +43,8 @@ struct ImageInspection {
     parent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
-    created: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<Timestamp>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     container: Until<45, String>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
@@ -111,7 +112,8 @@ impl ImageInspection {
             repo_digests: digests,
             parent: filled(image.parent.map(|parent| image_id(&parent, version)).unwrap_or_default()),
             comment: filled(comment),
-            created: image.created,
+            created: Some(image.created)
+                .filter(|created| *created != Timestamp::NEVER || !version.images_without_a_date_show_none()),
             container: Ranged::at(version, || config.container),
             container_config: Ranged::at(version, || image_config::shown(&container_config, version)),
             docker_version: Ranged::at(version, || config.docker_version),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use engine::images::{ImageSummary, ListFilter};
 use http::StatusCode;
-use model::Digest;
+use model::{Digest, Timestamp};
 use serde::Serialize;
 
 use super::failure;
@@ -175,7 +175,11 @@ impl<'a> ListedImage<'a> {
             parent_id: image.parent.map(|parent| image_id(&parent, version)).unwrap_or_default(),
             repo_tags,
             repo_digests,
-            created: image.created.unix_seconds(),
+            created: if image.created == Timestamp::NEVER && version.images_without_a_date_show_none() {
+                0
+            } else {
+                image.created.unix_seconds()
+            },
             size: if version.image_size_is_of_all_layers() { image.virtual_size } else { image.size },
             virtual_size: Ranged::at(version, || image.virtual_size),
             labels: image.labels.as_deref(),

@@ -95,27 +95,30 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
             if call.version.load_is_a_json_stream()
                 && failure.status(call.version) != StatusCode::SERVICE_UNAVAILABLE =>
         {
-            return Ok(json_lines(stream_error(&failure.to_string(), None)));
+            return answer_lines(call, &stream_error(&failure.to_string(), None)).await;
         }
         Err(failure) => return Err(failure),
     };
     loaded.images.iter().for_each(|id| call.engine.images.emit("load", id, &id.to_string()));
     if call.version.load_is_a_json_stream() {
         if loaded.images.is_empty() {
-            return Ok(json_lines(stream_error("the archive holds no image", None)));
+            return answer_lines(call, &stream_error("the archive holds no image", None)).await;
         }
         let unnamed = loaded.unnamed.iter().map(|id| format!("Loaded image ID: {id}\n"));
         let named = loaded.tags.iter().map(|tag| format!("Loaded image: {tag}\n"));
         let notices = loaded.notices.iter().map(|notice| format!("{notice}\n"));
         let lines = notices.chain(named).chain(unnamed).map(|text| stream_text(&text));
-        return Ok(json_lines(lines.collect::<Vec<_>>().concat()));
+        return answer_lines(call, &lines.collect::<Vec<_>>().concat()).await;
     }
     let notices: String = loaded.notices.iter().map(|notice| format!("{notice}\n")).collect();
     Ok(Reply::Whole(Response::text(StatusCode::OK, notices)))
 }
 
-/// The answer that is a JSON stream of these lines.
-fn json_lines(lines: Vec<u8>) -> Reply {
-    let response = Response { status: StatusCode::OK, headers: json_fields().to_vec(), body: lines.into() };
-    Reply::Whole(response)
+/// Answers with a JSON stream of these lines. It is chunked, as all streams: docker-py takes one with a length for a single
+/// document.
+async fn answer_lines(call: Call<'_>, lines: &[u8]) -> Handled {
+    let (_, output) = call.exchange.begin(StatusCode::OK, &json_fields()).await?;
+    output.write(lines).await?;
+    output.finish().await?;
+    Ok(Reply::Sent)
 }

@@ -111,6 +111,12 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
+    /// Whether an image whose configuration has no date shows none, and 0 in a list: "v1.44 API changes". Before, it shows the
+    /// year 1.
+    pub(crate) const fn images_without_a_date_show_none(self) -> bool {
+        self.is_at_least(44)
+    }
+
     /// Whether a pull whose image has a tag or digest and that has one apart takes the one apart: what dockerd 29.8 does. Such
     /// an image is no name to the reference.
     pub(crate) const fn pulls_prefer_the_tag_apart(self) -> bool {

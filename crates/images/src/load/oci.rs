@@ -1,6 +1,6 @@
 //! The OCI image layout: `index.json` and `blobs/` (OCI image specification, "Image Layout").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Digest, ImageReference};
 use serde::Deserialize;
@@ -66,11 +66,24 @@ impl Loading<'_> {
     pub(super) fn images_of_oci(&mut self) -> Result<(Vec<Digest>, Named), Error> {
         let index: Index = parse("index.json", self.tarball.require("index.json")?)?;
         let (mut images, mut names) = (Vec::new(), Vec::new());
+        // An index may list the same many times.
+        let (mut made, mut listed) = (BTreeMap::new(), BTreeSet::new());
         for descriptor in self.wanted_of(&index) {
-            let Some(manifest) = self.choose(descriptor, 0)? else { continue };
-            let image = self.image_of_oci_manifest(&manifest)?;
-            images.push(image);
-            names.extend(name_of(descriptor).map(|name| (name, image)));
+            let name = name_of(descriptor);
+            if !listed.insert((descriptor.digest, name.as_ref().map(ToString::to_string))) {
+                continue;
+            }
+            let image = match made.get(&descriptor.digest) {
+                Some(image) => *image,
+                None => {
+                    let Some(manifest) = self.choose(descriptor, 0)? else { continue };
+                    let image = self.image_of_oci_manifest(&manifest)?;
+                    made.insert(descriptor.digest, image);
+                    images.push(image);
+                    image
+                }
+            };
+            names.extend(name.map(|name| (name, image)));
         }
         match (images.is_empty(), index.manifests.is_empty()) {
             (false, _) => Ok((images, names)),

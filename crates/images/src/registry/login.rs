@@ -59,11 +59,9 @@ pub(super) fn check(
             Err(error @ RegistryError::Unreachable { .. }) => check_index(&host).unwrap_or(Err(error)),
             outcome => outcome,
         },
-        "v1" => check_index(&host).unwrap_or_else(|| {
-            let attempts = vec![format!("{address}: there is no index of version 1")];
-            let certificate_directories = transport.settings().certificate_directories.clone();
-            Err(RegistryError::Unreachable { registry: host.clone(), attempts, certificate_directories })
-        }),
+        // Old configurations name a registry of today so, too.
+        "v1" => check_index(&host)
+            .unwrap_or_else(|| check_registry(transport, Some(&host), credentials, identity)),
         path => Err(refused(
             ErrorKind::NotFound,
             format!("Unexpected status code [404] : {host} has no registry at /{path}"),

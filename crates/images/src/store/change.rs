@@ -1,6 +1,6 @@
 //! Takes names and images away, in one transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, MutexGuard};
 
 use model::Digest;
@@ -85,6 +85,8 @@ impl Change<'_> {
     pub(crate) fn apply(mut self, departure: Departure) -> Result<(), Error> {
         let images = &departure.images;
         let free = self.doom_layers(images);
+        let mut stay = self.layers_of(&departure);
+        stay.retain(|key| !free.contains(key));
         // On disk before any file goes: a loss of power must not bring the record back alone.
         let committed = durably(&mut self.database, |connection| commit(connection, &departure, &free));
         if let Err(error) = committed {
@@ -116,7 +118,16 @@ impl Change<'_> {
         for key in freed {
             self.shared.drop_if_unneeded(&key);
         }
+        self.shared.drop_unnamed_blobs(&stay);
         Ok(())
+    }
+
+    /// The layers of the images that go, or that are no more of what they came under.
+    fn layers_of(&self, departure: &Departure) -> BTreeSet<LayerKey> {
+        let index = self.shared.index();
+        let variants = departure.variants.iter().filter_map(|(image, _)| index.images.get(image));
+        let images = departure.images.iter().chain(variants);
+        images.flat_map(|image| image.layers.iter()).cloned().collect()
     }
 
     /// The layers that only these images need and nobody holds: from now on nobody can.

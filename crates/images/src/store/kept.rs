@@ -62,7 +62,7 @@ impl Shared {
         Ok(())
     }
 
-    fn kept_blobs_of(&self, layer: &LayerKey) -> rusqlite::Result<Vec<(Digest, u64)>> {
+    pub(super) fn kept_blobs_of(&self, layer: &LayerKey) -> rusqlite::Result<Vec<(Digest, u64)>> {
         let database = self.database();
         let mut statement = database.prepare("SELECT digest, size FROM kept_blobs WHERE layer = ?")?;
         let blob =
@@ -71,7 +71,12 @@ impl Shared {
     }
 
     /// Records the size of a blob beside a layer, or that it is gone.
-    fn record_kept_blob(&self, layer: &LayerKey, digest: Digest, size: Option<u64>) -> Result<(), Error> {
+    pub(super) fn record_kept_blob(
+        &self,
+        layer: &LayerKey,
+        digest: Digest,
+        size: Option<u64>,
+    ) -> Result<(), Error> {
         let failed = || Error::database("record what is kept of a layer");
         let database = self.database();
         match size {

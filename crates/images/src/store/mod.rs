@@ -39,6 +39,7 @@ mod steps;
 mod sweep;
 mod target;
 mod targets;
+mod unkept;
 mod write_out;
 
 use std::path::PathBuf;
