@@ -152,12 +152,11 @@ impl Exchange {
         self.head.headers.contains_key(header::UPGRADE)
     }
 
-    /// Ends HTTP on this connection as the specification's section 3.2 says, and gives it away once the client has
-    /// read the head: some (docker-py) lose what they read together with it.
+    /// Ends HTTP on this connection as the specification's section 3.2 says, and gives it away. On a unix socket no read
+    /// with room for the head takes what follows together with it: some clients (docker-py) lose that.
     pub async fn hijack(&mut self, kind: StreamKind) -> io::Result<Hijacked> {
         let (hijacked, head) = self.hijack_unsent(kind);
         self.output.send_head(&head).await?;
-        self.transport.head_is_read().await;
         Ok(hijacked)
     }
 

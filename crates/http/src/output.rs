@@ -152,9 +152,12 @@ impl Output {
         format!("HTTP/1.1 {status_line}\r\n{fields}{}\r\n", self.common)
     }
 
-    /// Sends such a head.
+    /// Sends such a head, apart from what follows.
     pub(super) async fn send_head(&mut self, head: &str) -> io::Result<()> {
-        self.write_raw(&[head.as_bytes()]).await
+        let before = std::mem::replace(&mut self.state, State::Broken);
+        self.transport.write_apart(head.as_bytes()).await?;
+        self.state = before;
+        Ok(())
     }
 
     fn head(&self, status: StatusCode, headers: &[(HeaderName, HeaderValue)]) -> String {

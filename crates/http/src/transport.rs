@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -21,14 +21,6 @@ const TLS_PIECE: usize = 16 * 1024;
 const LITTLE: usize = 8 * 1024;
 /// How often a half-closed unix connection is checked for its full end.
 const HALF_CLOSED_CHECK: Duration = Duration::from_millis(250);
-/// How long a client is waited for that does not read an answer's head…
-const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
-/// …for most of it by looks as rare as this.
-const HEAD_CHECK: Duration = Duration::from_millis(5);
-/// Most clients read it in less time than the runtime's timers can measure: so often it is polled…
-const EARLY_CHECKS: u32 = 20;
-/// …after so long.
-const EARLY_CHECK: Duration = Duration::from_micros(50);
 
 /// A client's connection.
 #[derive(Debug)]
@@ -179,28 +171,15 @@ impl Transport {
         }
     }
 
-    /// Waits until the client has read all that was written, a second at most. Only a unix socket reports that.
-    pub(super) async fn head_is_read(&self) {
-        let Self::Unix(stream) = self else { return };
-        let is_read = |socket: &UnixStream| sys::unread::is_all_read(socket).unwrap_or(true);
-        tokio::task::yield_now().await;
-        if is_read(stream) {
-            return;
+    /// Writes bytes that no read with room for them takes together with what follows; only a unix socket can do that.
+    pub(super) async fn write_apart(&self, bytes: &[u8]) -> io::Result<()> {
+        let Self::Unix(stream) = self else { return self.write_all(&mut [IoSlice::new(bytes)]).await };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let sent = stream.async_io(Interest::WRITABLE, || sys::barrier::send_apart(stream, rest)).await?;
+            rest = &rest[sent..];
         }
-        let Ok(socket) = stream.as_fd().try_clone_to_owned() else { return };
-        let early = tokio::task::spawn_blocking(move || {
-            (0..EARLY_CHECKS).any(|_| {
-                std::thread::sleep(EARLY_CHECK);
-                sys::unread::is_all_read(&socket).unwrap_or(true)
-            })
-        });
-        if early.await.unwrap_or(true) {
-            return;
-        }
-        let end = Instant::now() + HEAD_TIMEOUT;
-        while Instant::now() < end && !is_read(stream) {
-            tokio::time::sleep(HEAD_CHECK).await;
-        }
+        Ok(())
     }
 
     /// A further descriptor of the plain socket; `None` for TLS, whose bytes must be ciphered here.

@@ -4,6 +4,7 @@
 pub mod account_file;
 pub mod activation;
 pub mod background;
+pub mod barrier;
 pub mod bounded_read;
 pub mod child_signal;
 pub mod clone;
@@ -40,7 +41,6 @@ pub mod seqpacket;
 pub mod signal;
 pub mod stream;
 pub mod tcp_peer;
-pub mod unread;
 pub mod unrelated;
 pub mod user_namespace;
 pub mod writeback;
