@@ -147,6 +147,35 @@ fn an_exec_runs_on_through_a_restart() {
     assert_eq!(code, 4);
 }
 
+/// What became of an exec need not be in the database yet when a daemon dies: the shim knows it.
+#[test]
+fn execs_are_known_to_the_next_daemon_however_soon_the_last_one_died() {
+    let mut engine = Engine::start();
+    let id = engine.run(&sh("sleep 600"));
+    let exec = |engine: &Engine, script: &str| {
+        engine.exec_create(&id, &json!({ "AttachStdout": true, "Cmd": ["sh", "-c", script] }))
+    };
+    for _ in 0..4 {
+        let unstarted = exec(&engine, "exit 3");
+        let running = exec(&engine, "echo up; sleep 600");
+        let mut stream = engine.exec_start(&running, &json!({}));
+        frames::read_until(&mut stream, STDOUT, b"up\n").expect("its output");
+        let ended = exec(&engine, "exit 5");
+        assert_eq!(engine.exec_start(&ended, &json!({})).read_to_end().expect("the end"), b"");
+        engine.replace_daemon();
+        let inspect = |exec: &str| engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+        wait::until("the exec that runs", || (inspect(&running)["Running"] == true).then_some(()));
+        wait::until("the exec that has ended", || (inspect(&ended)["ExitCode"] == 5).then_some(()));
+        for begun in [&running, &ended] {
+            let _ = engine.post_json(&format!("/exec/{begun}/start"), &json!({ "Detach": true })).expect(409);
+        }
+        let _ = engine.exec_start(&unstarted, &json!({})).read_to_end().expect("the end");
+        wait::until("the exec that was started late", || {
+            (inspect(&unstarted)["ExitCode"] == 3).then_some(())
+        });
+    }
+}
+
 #[test]
 fn everything_can_be_done_with_an_adopted_container() {
     let mut engine = Engine::start();

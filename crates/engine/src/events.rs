@@ -107,7 +107,7 @@ impl Events {
         }
     }
 
-    /// The same events, for those that the row of what they are about follows at once: they are written with it.
+    /// The same events, for those that the row of what they are about follows: they are written with it.
     pub(crate) fn before_a_row(&self) -> Self {
         Self { before_a_row: true, ..self.clone() }
     }
@@ -169,7 +169,7 @@ impl Events {
     /// Records that a process of an exec has ended, and publishes it.
     pub(crate) fn emit_exec_end(&self, record: &Record, exec: &ExecId, code: i32) {
         let more = [("execID", exec.to_string()), ("exitCode", code.to_string())];
-        self.emit_container(record, "exec_die", &more);
+        self.before_a_row().emit_container(record, "exec_die", &more);
     }
 
     /// Records what happened to an image with these labels, and publishes it. `name` is what the act named it.

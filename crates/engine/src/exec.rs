@@ -99,7 +99,6 @@ impl Execs {
         let id = ExecId::from_random(random::bytes());
         let container_id = record.id.clone();
         let exec = Exec::new(id.clone(), container_id.clone(), config);
-        let saved = exec.save(&self.database);
         let action = format!("exec_create: {}", exec.command_line());
         container.execs.insert(exec);
         self.directory.insert_exec(id.clone(), container_id);
@@ -108,12 +107,13 @@ impl Execs {
         if now.exits != record.exits || matches!(now.phase, Phase::Removing) {
             container.execs.forget(&id);
             self.directory.forget_execs(std::slice::from_ref(&id));
-            self.database.keep(vec![Row::NoExec(id)]).forget();
             return Err(Error::NotRunning(reference.to_owned()));
         }
-        self.events.emit_container(&record, action, &[("execID", id.to_string())]);
+        self.events.before_a_row().emit_container(&record, action, &[("execID", id.to_string())]);
         // A client with its id finds it after a crash of the daemon too; a failure is retried.
-        let _ = saved.wait().await;
+        if let Some(saved) = container.execs.save_new(&id, &self.database) {
+            let _ = saved.wait().await;
+        }
         Ok(id)
     }
 
@@ -179,17 +179,20 @@ impl Execs {
     }
 
     /// Makes the execs of a container that is taken over what they are: the last daemon may have died
-    /// before it sent a start, or before it read an answer or an end.
+    /// before it sent a start, or before it read an answer or an end, or saved any of that.
     pub(crate) async fn settle(&self, container: &Container) {
-        let begun = container.execs.running();
-        let Some(shim) = container.shim().filter(|_| !begun.is_empty()) else { return };
+        let open = container.execs.open();
+        let Some(shim) = container.shim().filter(|_| !open.is_empty()) else { return };
         // A shim of an older release cannot list them; its execs end with their notices.
         let Ok(Answer::Execs(running)) = shim.request(Request::Execs, None).await else { return };
-        for exec in begun {
+        for exec in open {
             if let Some((_, process)) = running.iter().find(|(id, _)| *id == exec.id) {
+                let _ = exec.take();
                 exec.note_start(process.pid);
                 container.execs.save(&exec.id, &self.database);
-            } else if tokio::time::timeout(END_NOTICE, exec.ended()).await.is_err() {
+            } else if exec.state() != ExecState::Created
+                && tokio::time::timeout(END_NOTICE, exec.ended()).await.is_err()
+            {
                 // How it ended would have been reported with the connection, if it ever ran.
                 if container.execs.note_end(&exec.id, LOST, &self.database) {
                     self.events.emit_exec_end(&container.record(), &exec.id, LOST);
@@ -266,7 +269,8 @@ impl ExecStart {
         let Self { execs, exec, container, .. } = &self;
         let record = container.record();
         let attributes = [("execID", exec.id.to_string())];
-        execs.events.emit_container(&record, format!("exec_start: {}", exec.command_line()), &attributes);
+        let events = execs.events.before_a_row();
+        events.emit_container(&record, format!("exec_start: {}", exec.command_line()), &attributes);
         let started = self.ask_shim(&record, client).await;
         match &started {
             Ok(pid) => {

@@ -60,6 +60,10 @@ impl Exec {
         *self.state.borrow()
     }
 
+    fn has_ended(&self) -> bool {
+        matches!(self.state(), ExecState::Exited(_))
+    }
+
     /// Takes it for its one start; false when somebody has started it already.
     pub(crate) fn take(&self) -> bool {
         self.state.send_if_modified(|state| {
@@ -94,11 +98,15 @@ impl Exec {
         let _ = state.wait_for(|state| matches!(state, ExecState::Exited(_))).await;
     }
 
-    /// Saves it, so that the next daemon knows it too.
-    pub(crate) fn save(&self, database: &Database) -> Written {
+    /// Saves how far it has come. Nobody waits for that: the shim tells the next daemon which execs run and how the last
+    /// ones ended.
+    fn save_progress(&self, database: &Database) {
+        database.keep_soon(vec![self.row()]);
+    }
+
+    fn row(&self) -> Row {
         let (id, container) = (self.id.clone(), self.container.clone());
-        let row = saved_exec::row(id, container, self.config.clone(), self.state());
-        database.keep(vec![Row::Exec(row)])
+        Row::Exec(saved_exec::row(id, container, self.config.clone(), self.state()))
     }
 
     /// Waits while it is known that it was started but not yet what came of it.
@@ -138,9 +146,7 @@ impl ContainerExecs {
 
     /// The ids of those that have not ended.
     pub(crate) fn unfinished(&self) -> Vec<ExecId> {
-        let execs = self.lock();
-        let unfinished = execs.values().filter(|exec| !matches!(exec.state(), ExecState::Exited(_)));
-        unfinished.map(|exec| exec.id.clone()).collect()
+        self.lock().values().filter(|exec| !exec.has_ended()).map(|exec| exec.id.clone()).collect()
     }
 
     /// The exec that was started with this client.
@@ -148,10 +154,15 @@ impl ContainerExecs {
         self.lock().values().find(|exec| exec.client.get() == Some(&client)).cloned()
     }
 
+    /// Saves one that was made, so that the next daemon knows it too; `None` when it is forgotten already.
+    pub(crate) fn save_new(&self, id: &ExecId, database: &Database) -> Option<Written> {
+        self.lock().get(id).map(|exec| database.keep(vec![exec.row()]))
+    }
+
     /// Saves one, unless it is forgotten: its row would stay behind those that are deleted with the run.
     pub(crate) fn save(&self, id: &ExecId, database: &Database) {
         if let Some(exec) = self.lock().get(id) {
-            exec.save(database).forget();
+            exec.save_progress(database);
         }
     }
 
@@ -161,7 +172,7 @@ impl ContainerExecs {
         let Some(exec) = execs.get(id) else { return false };
         let is_new = exec.note_end(code);
         if is_new {
-            exec.save(database).forget();
+            exec.save_progress(database);
         }
         is_new
     }
@@ -173,11 +184,15 @@ impl ContainerExecs {
         execs.extract_if(|_, exec| has_ended(exec)).map(|(id, _)| id).collect()
     }
 
-    /// Those that were started and have not ended, as far as is known.
-    pub(crate) fn running(&self) -> Vec<Arc<Exec>> {
+    /// Those that have not ended, as far as is known.
+    pub(crate) fn open(&self) -> Vec<Arc<Exec>> {
         let execs = self.lock();
-        let running = execs.values().filter(|exec| matches!(exec.state(), ExecState::Running(_)));
-        running.cloned().collect()
+        execs.values().filter(|exec| !exec.has_ended()).cloned().collect()
+    }
+
+    /// Whether any has not ended, as far as is known.
+    pub(crate) fn has_open(&self) -> bool {
+        self.lock().values().any(|exec| !exec.has_ended())
     }
 
     /// Forgets one.

@@ -67,6 +67,8 @@ struct Waiting {
     changes: Vec<Change>,
     /// When they are to be written.
     due: Option<Instant>,
+    /// The writer looks again before the moment of a change that may wait, without being woken.
+    lingers: bool,
     /// Who waits for the writer to let go of its pages.
     release: Option<oneshot::Sender<()>>,
     closed: bool,
@@ -109,8 +111,14 @@ impl Queue {
             return;
         }
         waiting.changes.push(change);
-        if waiting.due.is_none_or(|earlier| due < earlier) {
+        let is_first = waiting.due.is_none_or(|earlier| due < earlier);
+        if is_first {
             waiting.due = Some(due);
+        }
+        let is_noticed = urgency == Urgency::Soon && waiting.lingers;
+        // Who is woken finds the lock free.
+        drop(waiting);
+        if is_first && !is_noticed {
             self.ready.notify_one();
         }
     }
@@ -143,7 +151,10 @@ impl Queue {
     /// Waits for work, at most until the moment of a retry.
     pub(super) fn next(&self, retry_at: Option<Instant>) -> Next {
         let mut waiting = self.lock();
+        // Much is followed by more that may wait.
+        let lingers_until = Instant::now() + DELAY;
         loop {
+            waiting.lingers = false;
             if waiting.closed && waiting.changes.is_empty() {
                 return Next::End;
             }
@@ -154,7 +165,9 @@ impl Queue {
             if let Some(done) = waiting.release.take() {
                 return Next::ReleasePages(done);
             }
-            let Some(until) = [waiting.due, retry_at].into_iter().flatten().min() else {
+            waiting.lingers = waiting.due.is_none() && now < lingers_until;
+            let lingering = waiting.lingers.then_some(lingers_until);
+            let Some(until) = [waiting.due, retry_at, lingering].into_iter().flatten().min() else {
                 waiting = self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
