@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use sys::clone::Cloned;
 use sys::process_title::ProcessTitle;
 
+use super::known_filter::KnownFilter;
 use super::{Created, Running};
 use crate::cgroup::Cgroup;
 use crate::channel::{Channel, Command};
@@ -145,6 +146,7 @@ fn clone_init(
         cgroup,
         birthplace: target,
         freezer: OnceCell::new(),
+        filter: KnownFilter::default(),
         terminal: None,
         is_destroyed: Cell::new(false),
     };

@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use model::{Namespace, ProcessReference, ProcessSpec, SeccompPolicy};
+use model::{Namespace, ProcessReference, ProcessSpec};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
@@ -32,7 +32,7 @@ use crate::process::terminal::Terminal;
 use crate::process::user;
 use crate::root::kernel;
 use crate::root::place::Root;
-use crate::{FailureKind, Process, StartError, Stdio, label, reaper, seccomp};
+use crate::{FailureKind, Process, StartError, Stdio, label, reaper};
 
 /// How often a container's init may move to another group while a process is to be made where it is.
 const MOVES: usize = 4;
@@ -78,6 +78,9 @@ impl Running {
         patience: Duration,
     ) -> Result<Exec, StartError> {
         launch::hide_from_others()?;
+        if !request.privileged {
+            self.filter.prepare(&self.spec, request.process);
+        }
         let stdio = stdio.above_standard().doing("preparing the standard streams")?;
         let (ours, theirs) = Channel::pair().doing("making a socket pair")?;
         let (pid, pidfd) = match self.clone_helper().doing("making the process")? {
@@ -257,13 +260,16 @@ impl Helper<'_> {
         } else {
             capabilities::mask(&process.capabilities)? & bounding
         };
-        let policy = if self.request.privileged { &SeccompPolicy::Unconfined } else { &spec.seccomp };
+        let filter = match self.request.privileged {
+            true => None,
+            false => self.running.filter.of(&spec.seccomp, capabilities)?,
+        };
         let keyring = CString::new(format!("_ses.{}", spec.id.as_str())).map_err(io::Error::other);
         Ok(Launch {
             process,
             identity: user::identify(process, root)?,
             capabilities,
-            filter: seccomp::filter(policy, capabilities)?,
+            filter,
             keyring: keyring.doing("naming the keyring")?,
             proc: proc.map(AsFd::as_fd),
             channel: self.channel,

@@ -8,6 +8,7 @@
 mod create;
 mod descendants;
 mod exec;
+mod known_filter;
 mod running;
 mod start;
 

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use model::{ContainerSpec, Namespace, ProcessSpec, Signal, Statistics};
 
+use super::known_filter::KnownFilter;
 use crate::cgroup::Cgroup;
 use crate::cgroup::freezer::FreezerState;
 use crate::channel::Channel;
@@ -33,6 +34,7 @@ pub struct Running {
     pub(super) birthplace: Option<OwnedFd>,
     /// Open since the first look: health checks look before every probe.
     pub(super) freezer: OnceCell<FreezerState>,
+    pub(super) filter: KnownFilter,
     pub(super) terminal: Option<OwnedFd>,
     pub(super) is_destroyed: Cell<bool>,
 }
