@@ -68,6 +68,8 @@ impl Store {
         thread
             .spawn(move || run(&settler, &shared))
             .map_err(Error::file("start a thread for", &self.shared.root))?;
+        // Behind the start of the engine, as behind other work that it would slow down.
+        drop(self.defer_settling());
         self.shared.settle_soon();
         Ok(())
     }
