@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -80,17 +81,23 @@ fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
     }
 }
 
+/// The one word of a file of the kernel's, with what stands around it; its size need not be asked for.
+fn word_in(path: &Path) -> Option<Vec<u8>> {
+    let mut word = vec![0; 16];
+    let length = fs::File::open(path).ok()?.read(&mut word).ok()?;
+    word.truncate(length);
+    Some(word)
+}
+
 /// Whether processes in a container's cgroups are frozen, or are about to be, as far as the kernel says.
 pub(crate) fn may_be_frozen(cgroups: &[PathBuf]) -> bool {
     // Of the hierarchies of version 1 one alone has the file, and that mostly has its name.
     let has_name = |directory: &&PathBuf| directory.iter().any(|part| part == "freezer");
     let (first, others): (Vec<_>, Vec<_>) = cgroups.iter().partition(has_name);
-    let state = |file: &str| {
-        first.iter().chain(&others).find_map(|directory| fs::read_to_string(directory.join(file)).ok())
-    };
+    let state = |file: &str| first.iter().chain(&others).find_map(|directory| word_in(&directory.join(file)));
     match state("freezer.state") {
-        Some(state) => state.trim() != "THAWED",
-        None => state("cgroup.freeze").is_none_or(|state| state.trim() != "0"),
+        Some(state) => state.trim_ascii() != b"THAWED",
+        None => state("cgroup.freeze").is_none_or(|state| state.trim_ascii() != b"0"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -26,16 +27,20 @@ fn socket(more: SocketFlags) -> io::Result<OwnedFd> {
 
 /// A socket's address is at most 107 bytes long (unix(7)); its directory's descriptor stands for the
 /// rest of a longer path. The descriptor must stay open while the address is used.
-fn address(path: &Path) -> io::Result<(OwnedFd, SocketAddrUnix)> {
+fn address(path: &Path) -> io::Result<(Option<OwnedFd>, SocketAddrUnix)> {
+    match SocketAddrUnix::new(path) {
+        Ok(address) => return Ok((None, address)),
+        Err(Errno::NAMETOOLONG) => {}
+        Err(error) => return Err(error.into()),
+    }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(parent, flags, Mode::empty())?;
     let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
     let address = SocketAddrUnix::new(&short)?;
-    Ok((directory, address))
+    Ok((Some(directory), address))
 }
 
 /// Connects to a socket's path, however long.

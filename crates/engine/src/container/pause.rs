@@ -151,6 +151,11 @@ impl Freezer {
         switched.inspect_err(|error| tracing::warn!("cannot thaw container {}: {error}", container.id())).ok()
     }
 
+    /// Whether [`Self::settle_freezer`] has anything to do for a container that runs.
+    pub(crate) fn may_be_open(record: &Record) -> bool {
+        record.frozen_for_work || record.is_paused() || cgroup::may_be_frozen(&record.cgroups)
+    }
+
     /// Makes a container that is taken over what its record says: the last daemon may have died between
     /// freezing or thawing it and recording that, or over work that had frozen it.
     pub(crate) async fn settle_freezer(&self, container: &Container) {
@@ -161,7 +166,7 @@ impl Freezer {
             return;
         }
         let Some(shim) = container.shim().filter(|_| record.is_running()) else { return };
-        if !record.is_paused() && !cgroup::may_be_frozen(&record.cgroups) {
+        if !Self::may_be_open(&record) {
             return;
         }
         let request = if record.is_paused() { Request::Pause } else { Request::Unpause };

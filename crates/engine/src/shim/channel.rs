@@ -19,6 +19,11 @@ impl Channel {
         UnixStream::from_std(socket).map(Self)
     }
 
+    /// Takes a connected socket that is non-blocking already.
+    pub(super) fn of_nonblocking(socket: OwnedFd) -> io::Result<Self> {
+        UnixStream::from_std(StandardStream::from(socket)).map(Self)
+    }
+
     /// Sends one packet.
     pub(super) async fn send(&self, packet: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
         self.0.async_io(Interest::WRITABLE, || sys::seqpacket::send(&self.0, packet, descriptor)).await

@@ -11,6 +11,7 @@
 
 mod channel;
 mod connection;
+mod found;
 mod process;
 mod request;
 mod source;
@@ -25,20 +26,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shim_protocol::{
-    Answer, Envelope, Failure, FailureKind, Notice, Pieces, Received, Request, RunDirectory, ShimProcesses,
+    Answer, Envelope, Failure, FailureKind, Notice, Pieces, Received, Request, RunDirectory,
 };
-use sys::bounded_read;
 use tokio::sync::{mpsc, watch};
 
 use self::channel::Channel;
 use self::connection::{Connection, Pending};
+pub(crate) use self::found::{FoundShim, RECORD_LIMIT, left_by};
 use self::process::Process;
 pub(crate) use self::request::RequestError;
 pub(crate) use self::source::{NewNetwork, ShimSource};
 use crate::error::Error;
-
-/// The longest record that a shim leaves in its run directory: a few names of cgroups.
-pub(crate) const RECORD_LIMIT: u64 = 1 << 20;
 
 /// How long a daemon waits before it connects again; doubled after each attempt without a packet…
 const FIRST_RETRY: Duration = Duration::from_millis(10);
@@ -105,17 +103,18 @@ impl Shim {
         Ok(Self::serve(directory, process, Some(channel)))
     }
 
-    /// Connects to a shim that an earlier daemon started.
+    /// Takes over a shim that an earlier daemon started.
     ///
     /// # Errors
     /// When the process that the run directory names is not there any more.
     pub(crate) fn adopt(directory: &RunDirectory) -> Result<(Arc<Self>, Notices), Error> {
-        let left = left_by(directory).ok_or(Error::ShimGone)?;
-        let process = Process::other(left.shim);
-        if process.has_ended() {
-            return Err(Error::ShimGone);
-        }
-        Ok(Self::serve(directory, process, connect(directory).ok()))
+        FoundShim::look(directory).map(|found| Self::of_found(directory, found)).ok_or(Error::ShimGone)
+    }
+
+    /// Takes over a shim that was found.
+    pub(crate) fn of_found(directory: &RunDirectory, found: FoundShim) -> (Arc<Self>, Notices) {
+        let channel = found.socket.and_then(|socket| Channel::of_nonblocking(socket).ok());
+        Self::serve(directory, found.process, channel)
     }
 
     fn serve(directory: &RunDirectory, process: Process, channel: Option<Channel>) -> (Arc<Self>, Notices) {
@@ -168,7 +167,7 @@ impl Shim {
     /// Connects once more; `None` to a shim that has been killed.
     fn connect_again(&self) -> Option<io::Result<Channel>> {
         let killed = self.killed.lock().unwrap_or_else(PoisonError::into_inner);
-        (!*killed).then(|| connect(&self.directory))
+        (!*killed).then(|| found::connect(&self.directory).and_then(Channel::of_nonblocking))
     }
 
     /// Reads until the connection is lost or the shim has ended: answers go to their requests, all else to `notices`. True
@@ -330,10 +329,6 @@ impl Shim {
     }
 }
 
-fn connect(directory: &RunDirectory) -> io::Result<Channel> {
-    sys::seqpacket::connect_nonblocking(&directory.socket()).and_then(Channel::new)
-}
-
 fn unsupported() -> Failure {
     let message = "the container's shim is of an older release and cannot do this";
     Failure { kind: FailureKind::Unsupported, message: message.to_owned() }
@@ -342,9 +337,4 @@ fn unsupported() -> Failure {
 fn unknown_answer() -> Failure {
     let message = "the container's shim is of a newer release, and its answer is not known here";
     Failure { kind: FailureKind::Unknown, message: message.to_owned() }
-}
-
-/// What a shim wrote about itself and its container.
-pub(crate) fn left_by(directory: &RunDirectory) -> Option<ShimProcesses> {
-    serde_json::from_slice(&bounded_read::read(&directory.processes(), RECORD_LIMIT).ok()?).ok()
 }

@@ -1,6 +1,7 @@
 //! A shim's process: the only thing whose end is the end of its container.
 
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model::ProcessReference;
@@ -16,27 +17,38 @@ pub(super) struct Process {
     reference: ProcessReference,
     /// This daemon started it and must reap it.
     is_child: bool,
+    /// Its descriptor, for whoever needs one first.
+    opened: Mutex<Option<OwnedFd>>,
 }
 
 impl Process {
     /// One that this daemon has just started.
     pub(super) fn child(pid: u32) -> Self {
         let start_time = sys::process::start_time(pid).unwrap_or_default();
-        Self { reference: ProcessReference { pid, start_time }, is_child: true }
+        Self { reference: ProcessReference { pid, start_time }, is_child: true, opened: Mutex::default() }
     }
 
-    /// One that an earlier daemon started.
-    pub(super) const fn other(reference: ProcessReference) -> Self {
-        Self { reference, is_child: false }
+    /// One that an earlier daemon started; `None` when it has ended.
+    pub(super) fn other(reference: ProcessReference) -> Option<Self> {
+        let opened = match sys::process::open(reference.pid, reference.start_time) {
+            Ok(descriptor) => Some(descriptor.filter(|descriptor| !sys::process::has_ended(descriptor))?),
+            Err(_) if sys::process::is_alive(reference.pid, reference.start_time) => None,
+            Err(_) => return None,
+        };
+        Some(Self { reference, is_child: false, opened: Mutex::new(opened) })
     }
 
     /// Its descriptor; `None` when it has ended, or another process has its number.
     fn descriptor(&self) -> std::io::Result<Option<OwnedFd>> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if opened.is_some() {
+            return Ok(opened);
+        }
         sys::process::open(self.reference.pid, self.reference.start_time)
     }
 
     /// Whether it has ended.
-    pub(super) fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         match self.descriptor() {
             Ok(Some(descriptor)) => sys::process::has_ended(&descriptor),
             Ok(None) => true,

@@ -1,21 +1,26 @@
-//! Opens what the services stand on side by side: the network, the image store with the builder over it, and the program
-//! of the shims. None of them needs another, and each is mostly work of the kernel.
+//! Opens what the services stand on side by side: the network, the image store with the builder over it, the program
+//! of the shims, and the connections to those that run. None of them needs another, and each is mostly work of the kernel.
 //!
 //! ```text
-//! load_shim_program ──────────────────────▶ ┐
-//!        the engine's database ─▶ network ─▶ ├─ Foundations
-//!                              └▶ store ───▶ ┘
+//! load_shim_program ────────────────────────────▶ ┐
+//!        the engine's database ─▶ network ───────▶ ├─ Foundations
+//!                              ├▶ store ─────────▶ │
+//!                              └▶ shims that run ─▶ ┘
 //! ```
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::ContainerId;
 use sys::program::SealedProgram;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::container::{Phase, Record};
 use crate::error::{Error, file_error};
 use crate::options::Options;
 use crate::outcome::joined;
 use crate::paths::Paths;
+use crate::shim::FoundShim;
 
 /// What is opened.
 pub(super) struct Foundations {
@@ -23,7 +28,11 @@ pub(super) struct Foundations {
     pub(super) store: images::Store,
     pub(super) builder: builder::Builder,
     pub(super) shim_program: SealedProgram,
+    pub(super) shims: FoundShims,
 }
+
+/// The shims that an earlier daemon left, by their containers.
+pub(super) type FoundShims = HashMap<ContainerId, FoundShim>;
 
 /// The program of the shims while it is loaded.
 pub(super) type ShimProgram = JoinHandle<Result<SealedProgram, Error>>;
@@ -43,15 +52,27 @@ pub(super) fn load_shim_program(options: &Arc<Options>) -> ShimProgram {
 pub(super) async fn open(
     (options, paths): (&Arc<Options>, &Arc<Paths>),
     shim_program: ShimProgram,
+    containers: &[Record],
     open_network: impl FnOnce() -> Result<network::Network, Error>,
 ) -> Result<Foundations, Error> {
+    let shims = find_shims(paths, containers);
     let (options, paths) = (Arc::clone(options), Arc::clone(paths));
     let store = spawn_blocking(move || open_store(&options, &paths));
     let network = open_network();
-    let (store, shim_program) = (joined(store.await), joined(shim_program.await));
-    let (network, shim_program) = (network?, shim_program??);
+    let (store, shim_program, shims) = (joined(store.await), joined(shim_program.await), joined(shims.await));
+    let (network, shim_program, shims) = (network?, shim_program??, shims?);
     let (store, builder) = store??;
-    Ok(Foundations { network, store, builder, shim_program })
+    Ok(Foundations { network, store, builder, shim_program, shims })
+}
+
+/// Begins to look for the shims of the containers that ran.
+fn find_shims(paths: &Paths, containers: &[Record]) -> JoinHandle<FoundShims> {
+    let ran = containers.iter().filter(|record| matches!(record.phase, Phase::Running(_) | Phase::Paused(_)));
+    let directories: Vec<_> = ran.map(|record| (record.id.clone(), paths.run(&record.id))).collect();
+    spawn_blocking(move || {
+        let found = |(id, directory)| Some((id, FoundShim::look(&directory)?));
+        directories.into_iter().filter_map(found).collect()
+    })
 }
 
 fn open_store(options: &Options, paths: &Paths) -> Result<(images::Store, builder::Builder), Error> {

@@ -67,8 +67,8 @@ impl Engine {
         let identity = identity.unwrap_or_else(|| make_identity(&database));
         let endpoints = opening::saved_leases_of_default(&containers);
         let of_default = opening::default_options(&options, &networks)?;
-        let Foundations { network, store, builder, shim_program } =
-            foundations::open((&options, &paths), shim_program, move || {
+        let Foundations { network, store, builder, shim_program, shims: found } =
+            foundations::open((&options, &paths), shim_program, &containers, move || {
                 let faults = crate::fault::of_network();
                 network::Network::open_with(&of_default, endpoints, faults).map_err(Error::Network)
             })
@@ -100,7 +100,7 @@ impl Engine {
         for realm in [&engine.docker, &engine.pods.realm] {
             tokio::spawn(Arc::clone(&realm.execs).forget_ended());
         }
-        let left = reconcile::Left { containers, execs, of_builds };
+        let left = reconcile::Left { containers, execs, of_builds, shims: found };
         reconcile::all(&engine.docker, &engine.pods.realm, left).await;
         crate::pods::settle(&engine.pods);
         Ok(engine)

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use model::{ContainerId, RestartPolicy};
 use shim_protocol::RunDirectory;
+use tokio::task::JoinHandle;
 
+use super::foundations::FoundShims;
+use crate::container::pause::Freezer;
 use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Purpose, Record, scope};
 use crate::disposal::{delete_tree, remove_run_directory};
@@ -15,7 +18,7 @@ use crate::networking::moving::Moving;
 use crate::networking::relays;
 use crate::outcome::joined;
 use crate::realm::Realm;
-use crate::shim::Shim;
+use crate::shim::{FoundShim, Shim};
 use crate::store::ExecRow;
 
 /// How long the daemon's start waits until a container that runs is what its record says.
@@ -27,6 +30,8 @@ pub(crate) struct Left {
     pub(crate) execs: Vec<ExecRow>,
     /// The containers of builds that it died over.
     pub(crate) of_builds: Vec<ContainerId>,
+    /// The shims that run.
+    pub(super) shims: FoundShims,
 }
 
 /// Takes over every container: adopts those that run, records exits, finishes removals, sweeps, and starts those whose
@@ -36,8 +41,9 @@ pub(crate) async fn all(docker: &Arc<Realm>, pods: &Arc<Realm>, left: Left) {
         left.containers.into_iter().partition(|record| record.pod.is_some());
     let is_of_pod = |exec: &ExecRow| of_pods.iter().any(|record| record.id == exec.container);
     let (execs_of_pods, execs): (Vec<_>, Vec<_>) = left.execs.into_iter().partition(is_of_pod);
-    let to_start = take_over(docker, of_docker, execs).await;
-    take_over(pods, of_pods, execs_of_pods).await;
+    let mut shims = left.shims;
+    let to_start = take_over(docker, of_docker, execs, &mut shims).await;
+    take_over(pods, of_pods, execs_of_pods, &mut shims).await;
     let (own, of_kubelet) = (Arc::clone(docker), Arc::clone(pods));
     match tokio::task::spawn_blocking(move || sweep(&own, &of_kubelet)).await {
         Ok(taken_down) => {
@@ -52,8 +58,12 @@ pub(crate) async fn all(docker: &Arc<Realm>, pods: &Arc<Realm>, left: Left) {
 }
 
 /// Takes over the containers of one realm; gives those whose policy wants them started.
-async fn take_over(realm: &Arc<Realm>, records: Vec<Record>, execs: Vec<ExecRow>) -> Vec<Arc<Container>> {
-    let mut to_start = Vec::new();
+async fn take_over(
+    realm: &Arc<Realm>,
+    records: Vec<Record>,
+    execs: Vec<ExecRow>,
+    shims: &mut FoundShims,
+) -> Vec<Arc<Container>> {
     for record in records {
         if let Err(error) = realm.directory.reserve(&record.name, &record.id) {
             tracing::error!("container {} has the name of another: {error}", record.id);
@@ -66,23 +76,66 @@ async fn take_over(realm: &Arc<Realm>, records: Vec<Record>, execs: Vec<ExecRow>
     }
     realm.networking.forget_lost_links();
     realm.execs.restore(execs);
-    let containers = realm.directory.all();
-    let mut taken_over = Vec::new();
-    for container in containers {
-        let realm = Arc::clone(realm);
-        taken_over.push(tokio::spawn(async move { (one(&realm, &container).await, container) }));
+    // As many at a time as can run: most need the kernel alone, and a task of its own costs more than they do.
+    let mut containers = realm.directory.all();
+    let at_a_time = tokio::runtime::Handle::current().metrics().num_workers();
+    let size = containers.len().div_ceil(at_a_time).max(1);
+    let mut begun = Vec::new();
+    while !containers.is_empty() {
+        let share = containers.split_off(containers.len().saturating_sub(size));
+        let share = share.into_iter().map(|container| (shims.remove(container.id()), container));
+        let (realm, share) = (Arc::clone(realm), share.collect::<Vec<_>>());
+        begun.push(tokio::spawn(async move {
+            let open = share.into_iter().filter_map(|(shim, container)| begin(&realm, container, shim));
+            open.collect::<Vec<_>>()
+        }));
     }
-    for task in taken_over {
-        match task.await {
-            Ok((true, container)) => to_start.push(container),
-            Ok((false, _)) => {}
-            Err(failure) => tracing::error!("cannot take over a container: {failure}"),
+    let mut to_start = Vec::new();
+    for task in begun {
+        for task in task.await.unwrap_or_else(cannot_take_over) {
+            to_start.extend(task.await.unwrap_or_else(cannot_take_over));
         }
     }
     to_start
 }
 
-/// Takes over one container; says whether its policy wants it started.
+fn cannot_take_over<T: Default>(failure: tokio::task::JoinError) -> T {
+    tracing::error!("cannot take over a container: {failure}");
+    T::default()
+}
+
+/// Begins to take over one container; `None` when it is adopted and that was all. What is begun gives a container whose
+/// policy wants it started.
+fn begin(
+    realm: &Arc<Realm>,
+    container: Arc<Container>,
+    shim: Option<FoundShim>,
+) -> Option<JoinHandle<Option<Arc<Container>>>> {
+    let record = container.record();
+    if let Some(found) = shim {
+        let directory = realm.paths.run(container.id());
+        let (shim, notices) = Shim::of_found(&directory, found);
+        container.set_shim(Some(shim));
+        realm.volumes.take_over(&record, &directory);
+        realm.supervisor.supervise(Arc::clone(&container), notices);
+        return may_be_open(realm, &container, &record).then(|| {
+            let realm = Arc::clone(realm);
+            tokio::spawn(async move {
+                settle(realm, container).await;
+                None
+            })
+        });
+    }
+    let realm = Arc::clone(realm);
+    Some(tokio::spawn(async move { one(&realm, &container).await.then_some(container) }))
+}
+
+/// Whether the last daemon may have left anything half done with a container that is adopted.
+fn may_be_open(realm: &Realm, container: &Container, record: &Record) -> bool {
+    Freezer::may_be_open(record) || container.execs.has_open() || may_have_open_networks(realm, record)
+}
+
+/// Takes over one container that has no shim; says whether its policy wants it started.
 async fn one(realm: &Arc<Realm>, container: &Arc<Container>) -> bool {
     let record = container.record();
     match record.phase {
@@ -91,7 +144,8 @@ async fn one(realm: &Arc<Realm>, container: &Arc<Container>) -> bool {
             false
         }
         Phase::Running(_) | Phase::Paused(_) => {
-            adopt_or_bury(realm, container).await;
+            let end = realm.supervisor.exit_without_shim(container).await;
+            realm.supervisor.record_exit(container, end).await;
             false
         }
         Phase::Created | Phase::Starting | Phase::Restarting | Phase::Exited => {
@@ -122,28 +176,25 @@ fn wants_start(record: &Record) -> bool {
     }
 }
 
-async fn adopt_or_bury(realm: &Arc<Realm>, container: &Arc<Container>) {
-    let record = container.record();
-    let directory = realm.paths.run(container.id());
-    match Shim::adopt(&directory) {
-        Ok((shim, notices)) => {
-            container.set_shim(Some(shim));
-            realm.volumes.take_over(&record, &directory);
-            realm.supervisor.supervise(Arc::clone(container), notices);
-            let (realm, container) = (Arc::clone(realm), Arc::clone(container));
-            let settling = tokio::spawn(async move {
-                realm.containers.freezer.settle_freezer(&container).await;
-                realm.execs.settle(&container).await;
-                settle_networks(&realm, &container).await;
-            });
-            // A shim that does not answer must not hold up the daemon's start.
-            let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
-        }
-        Err(_) => {
-            let end = realm.supervisor.exit_without_shim(container).await;
-            realm.supervisor.record_exit(container, end).await;
-        }
-    }
+/// Brings to an end what the last daemon had begun with an adopted container.
+async fn settle(realm: Arc<Realm>, container: Arc<Container>) {
+    let settling = tokio::spawn(async move {
+        realm.containers.freezer.settle_freezer(&container).await;
+        realm.execs.settle(&container).await;
+        settle_networks(&realm, &container).await;
+    });
+    // A shim that does not answer must not hold up the daemon's start.
+    let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
+}
+
+/// Whether a container's interfaces can be others than its record's.
+fn can_move(record: &Record) -> bool {
+    record.has_own_network() && record.endpoints.iter().all(|endpoint| endpoint.name != NONE)
+}
+
+/// Whether [`settle_networks`] has anything to do for a container.
+fn may_have_open_networks(realm: &Realm, record: &Record) -> bool {
+    can_move(record) && (record.has_names() || Moving::interrupted(&realm.networking, &record.id).is_some())
 }
 
 /// The last daemon may have died before it led routes and ports to a network that a container was connected to or
@@ -151,8 +202,7 @@ async fn adopt_or_bury(realm: &Arc<Realm>, container: &Arc<Container>) {
 async fn settle_networks(realm: &Realm, container: &Arc<Container>) {
     let _order = container.transition.lock().await;
     let record = container.record();
-    let can_move = record.has_own_network() && record.endpoints.iter().all(|endpoint| endpoint.name != NONE);
-    if !record.is_running() || !can_move {
+    if !record.is_running() || !can_move(&record) {
         return;
     }
     let Some(moving) = Moving::interrupted(&realm.networking, &record.id) else {

@@ -1,0 +1,37 @@
+//! The shim that an earlier daemon started, looked for without the runtime: before the engine can take its container over.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use shim_protocol::{RunDirectory, ShimProcesses};
+use sys::bounded_read;
+
+use super::process::Process;
+
+/// The longest record that a shim leaves in its run directory: a few names of cgroups.
+pub(crate) const RECORD_LIMIT: u64 = 1 << 20;
+
+/// A shim that runs.
+pub(crate) struct FoundShim {
+    pub(super) process: Process,
+    /// The connection to it, if one could be made.
+    pub(super) socket: Option<OwnedFd>,
+}
+
+impl FoundShim {
+    /// Looks for the shim that the run directory names, and connects to it; `None` when it has ended. Blocks shortly.
+    pub(crate) fn look(directory: &RunDirectory) -> Option<Self> {
+        let process = Process::other(left_by(directory)?.shim)?;
+        Some(Self { process, socket: connect(directory).ok() })
+    }
+}
+
+/// Connects to a shim without waiting.
+pub(super) fn connect(directory: &RunDirectory) -> io::Result<OwnedFd> {
+    sys::seqpacket::connect_nonblocking(&directory.socket())
+}
+
+/// What a shim wrote about itself and its container.
+pub(crate) fn left_by(directory: &RunDirectory) -> Option<ShimProcesses> {
+    serde_json::from_slice(&bounded_read::read(&directory.processes(), RECORD_LIMIT).ok()?).ok()
+}
