@@ -120,10 +120,10 @@ fn what_came_with_a_layout_that_is_refused_is_not_kept_beside_known_layers() {
     let mut layout = Layout::of("gzip", &plain);
     layout.blobs.remove(0);
     store.load(&layout.tarball()[..]).expect_err("its config is missing");
-    assert_eq!(kept(scratch.path()), [const { PathBuf::new() }; 0]);
+    assert!(kept(scratch.path()).is_empty());
     let cut_off = Layout::of("zstd", &plain).tarball();
     store.load(&cut_off[..cut_off.len() - 3000]).expect_err("it is cut off");
-    assert_eq!(kept(scratch.path()), [const { PathBuf::new() }; 0]);
+    assert!(kept(scratch.path()).is_empty());
     store.load(&Layout::of("zstd", &plain).tarball()[..]).expect("loaded");
     assert_eq!(kept(scratch.path()).len(), 1);
 }
