@@ -213,11 +213,11 @@ fn a_kill_for_memory_is_an_event() {
 #[test]
 fn parts_of_processors() {
     let engine = Engine::start();
-    let (_, pid) = limited(&engine, json!({ "NanoCpus": 1_500_000_000, "CpusetMems": "0" }));
+    let (_, pid) = limited(&engine, json!({ "NanoCpus": 500_000_000, "CpusetMems": "0" }));
     if is_unified() {
-        assert_eq!(cgroup::read(pid, "cpu", "", "cpu.max"), "150000 100000");
+        assert_eq!(cgroup::read(pid, "cpu", "", "cpu.max"), "50000 100000");
     } else {
-        assert_eq!(cgroup::read(pid, "cpu", "cpu.cfs_quota_us", ""), "150000");
+        assert_eq!(cgroup::read(pid, "cpu", "cpu.cfs_quota_us", ""), "50000");
     }
     assert_eq!(cgroup::read(pid, "cpuset", "cpuset.mems", "cpuset.mems"), "0");
     let (_, pid) = limited(&engine, json!({ "CpuQuota": -1, "PidsLimit": -1 }));

@@ -287,3 +287,45 @@ fn a_step_that_is_removed_is_used_by_no_container_that_comes_meanwhile() {
     let begun = newcomer.begun.lock().expect("a lock").take().expect("a container");
     assert!(!begun.join().expect("a thread"), "it has an image that is gone");
 }
+
+#[test]
+fn steps_that_a_build_took_long_for_go_at_once() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let base = store.import(&Archive::new().finish()[..], &ImportOptions::default()).expect("an image");
+    let layers = store.layers(&base).expect("held");
+    let mut made = vec![base.id];
+    for number in 1..=3 {
+        let mut config = base.config.clone();
+        config.comment = format!("step {number}");
+        let config = serde_json::to_vec(&config).expect("JSON");
+        let step = NewImage {
+            config: &config,
+            layers: &layers,
+            parent: made.last().copied(),
+            legacy: None,
+            origin: Origin::BuildStep,
+            target: None,
+        };
+        made.push(store.add_image(&step).expect("a step").id);
+    }
+    drop((layers, store));
+    // Each was made an hour after the one before.
+    let database = rusqlite::Connection::open(scratch.path().join("images.db")).expect("the database");
+    for (step, hour) in made[1..].iter().zip(1..) {
+        let used = "UPDATE build_steps SET used_seconds = ?1 WHERE image = ?2";
+        let changed = database.execute(used, (1_000_000_000 + 3600 * hour, step.as_bytes()));
+        assert_eq!(changed.expect("its time"), 1);
+    }
+    drop(database);
+    let store = Store::open(scratch.path()).expect("the store again");
+    let listed = store.build_steps().expect("a list");
+    let ids: Vec<Digest> = listed.iter().map(|step| step.id).collect();
+    made.reverse();
+    assert_eq!(ids, made[..3], "none comes before those that are built on it");
+    assert!(
+        listed.iter().all(|step| step.used == listed[0].used),
+        "whoever makes a step uses those below it"
+    );
+    assert_eq!(store.remove_build_steps(&ids).expect("removed"), ids);
+}

@@ -136,8 +136,17 @@ impl Store {
             step.command =
                 image.config.history.into_iter().next_back().map(|step| step.created_by).unwrap_or_default();
         }
-        // A step is made after those that it is built on.
-        found.sort_by_key(|(sequence, _, step)| (step.used, std::cmp::Reverse(*sequence)));
+        // A step is made after those that it is built on, and whoever makes or uses it uses them too.
+        found.sort_by_key(|(sequence, ..)| std::cmp::Reverse(*sequence));
+        let mut used_above: HashMap<Digest, Option<Timestamp>> = HashMap::new();
+        for (_, _, step) in &mut found {
+            step.used = step.used.max(used_above.get(&step.id).copied().flatten());
+            if let Some(parent) = step.parent {
+                let above = used_above.entry(parent).or_default();
+                *above = step.used.max(*above);
+            }
+        }
+        found.sort_by_key(|(_, _, step)| step.used);
         Ok(found.into_iter().map(|(_, _, step)| step).collect())
     }
 
