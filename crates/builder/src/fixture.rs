@@ -143,6 +143,8 @@ fn failed(error: std::io::Error) -> StepError {
 }
 
 impl StepRunner for FakeRunner {
+    fn finish(&self) {}
+
     fn create(&self, step: &RunStep) -> Result<MadeContainer, StepError> {
         let id = step.id.clone();
         fs::create_dir(self.upper(&id)).map_err(failed)?;

@@ -105,6 +105,9 @@ pub trait StepRunner: Sync {
     /// # Errors
     /// [`StepError`] when something of it is left.
     fn remove(&self, container: &ContainerId) -> Result<(), StepError>;
+
+    /// No other step comes: removes what was kept for the next ones. Called once, behind all other calls.
+    fn finish(&self);
 }
 
 /// Pulls the images that FROM and `COPY --from` name and that are not there.

@@ -1,10 +1,8 @@
 //! Lends the builder what it needs of the engine: containers for RUN, and pulls for FROM.
 
-use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use builder::{
     BuildError, BuildRequest, CachePrune, CacheRecord, EventSink, ImagePuller, MadeContainer, OutputStream,
@@ -16,8 +14,8 @@ use images::registry::{
 };
 use model::{
     ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, LogConfig, LogDriver, ResourceKind,
+    Signal,
 };
-use shim_protocol::log::Stream;
 use tokio::runtime::Handle;
 
 use crate::container::Purpose;
@@ -32,11 +30,11 @@ use crate::files::{mount_points, prune};
 use crate::image::Images;
 use crate::paths::Paths;
 use crate::spare_directories::SpareDirectories;
+use crate::step_error::failed;
+use crate::step_hosts::{StepHosts, StepServices};
+use crate::step_output::{self, OutputEnd};
 use crate::store::Durability;
-use crate::streams::{AttachRequest, Frames, Streams};
-
-/// How often a step that says nothing looks whether its client is still there.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+use crate::streams::{AttachRequest, Streams};
 
 /// Who a build is to the registries that it pulls from.
 pub trait CredentialSource: Sync {
@@ -75,7 +73,15 @@ impl Builds {
         // Refused even where no step runs anything.
         settings::check_host(&request.host).map_err(failed)?;
         let spares = SpareDirectories::new(&self.paths);
-        let steps = Steps { builds: Arc::clone(self), runtime: Handle::current(), spares };
+        let runtime = Handle::current();
+        let hosts = StepHosts::new(StepServices {
+            containers: Arc::clone(&self.containers),
+            streams: Arc::clone(&self.streams),
+            images: Arc::clone(&self.images),
+            paths: Arc::clone(&self.paths),
+            runtime: runtime.clone(),
+        });
+        let steps = Steps { builds: Arc::clone(self), runtime, spares, hosts };
         let puller = Puller { builds: self, credentials };
         let session = Session { runner: &steps, puller: &puller, events, cancellation };
         let names = request.names.clone();
@@ -142,10 +148,7 @@ struct Steps {
     builds: Arc<Builds>,
     runtime: Handle,
     spares: SpareDirectories,
-}
-
-fn failed(error: Error) -> StepError {
-    StepError::new(error.kind(), error)
+    hosts: StepHosts,
 }
 
 impl StepRunner for Steps {
@@ -174,6 +177,10 @@ impl StepRunner for Steps {
             },
             ..NewContainer::default()
         };
+        if StepHosts::can_host(step, &self.builds.containers.creator.options) {
+            self.hosts.create(step, new)?;
+            return Ok(MadeContainer { warnings });
+        }
         if step.kind == StepKind::Sandbox {
             self.spares.give(&step.id);
         }
@@ -187,49 +194,27 @@ impl StepRunner for Steps {
         output: &mut dyn FnMut(OutputStream, &[u8]),
         cancellation: &Cancellation,
     ) -> Result<i64, StepError> {
+        if let Some(code) = self.hosts.run(container, output, cancellation) {
+            return code;
+        }
         let socket = |source| failed(Error::Shim { act: "attach to", source });
-        let (mut ours, theirs) = UnixStream::pair().map_err(socket)?;
+        let (ours, theirs) = UnixStream::pair().map_err(socket)?;
         let request = AttachRequest { stdout: true, stderr: true, stream: true, ..AttachRequest::default() };
         let session = self.builds.streams.prepare_attach(container.as_str(), request).map_err(failed)?;
         self.runtime.block_on(session.join(theirs.into(), Vec::new())).map_err(failed)?;
-        self.runtime.block_on(self.builds.containers.start(container.as_str(), None)).map_err(|error| {
-            match error {
-                // The stream shows the cause alone.
-                Error::Container { source, .. } => failed(*source),
-                other => failed(other),
-            }
-        })?;
-        ours.set_read_timeout(Some(POLL_INTERVAL)).map_err(socket)?;
-        let mut frames = Frames::default();
-        let mut show = |stream, text: &[u8]| match stream {
-            Stream::Stdout => output(OutputStream::Stdout, text),
-            Stream::Stderr => output(OutputStream::Stderr, text),
-        };
-        let mut piece = vec![0; 32 * 1024];
-        loop {
-            if cancellation.is_cancelled() {
-                let _ = self
-                    .runtime
-                    .block_on(self.builds.containers.kill(container.as_str(), model::Signal::KILL));
-                break;
-            }
-            match ours.read(&mut piece) {
-                Ok(0) => break,
-                Ok(count) => frames.push(&piece[..count], &mut show),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
-                    ) => {}
-                Err(source) => return Err(socket(source)),
-            }
-        }
+        self.runtime.block_on(self.builds.containers.start(container.as_str(), None)).map_err(failed)?;
         let containers = &self.builds.containers;
+        if step_output::show(&ours, output, cancellation).map_err(socket)? == OutputEnd::Cancelled {
+            let _ = self.runtime.block_on(containers.kill(container.as_str(), Signal::KILL));
+        }
         let wait = containers.begin_wait(container.as_str(), WaitCondition::NotRunning).map_err(failed)?;
         Ok(self.runtime.block_on(wait.outcome()).exit_code.into())
     }
 
     fn changes(&self, container: &ContainerId) -> Result<PathBuf, StepError> {
+        if let Some(changes) = self.hosts.changes(container) {
+            return changes;
+        }
         let record = self.builds.containers.find(container.as_str()).map_err(failed)?.record();
         let lower = self.builds.images.lower_directories(&record).map_err(failed)?;
         let upper = self.builds.paths.upper(&record.id);
@@ -239,6 +224,9 @@ impl StepRunner for Steps {
     }
 
     fn remove(&self, container: &ContainerId) -> Result<(), StepError> {
+        if let Some(removed) = self.hosts.remove(container) {
+            return removed;
+        }
         let removal = Removal { volumes: true, force: true, link: false };
         let containers = &self.builds.containers;
         self.runtime
@@ -247,5 +235,9 @@ impl StepRunner for Steps {
                 containers.remove(container.as_str(), removal).await
             })
             .map_err(failed)
+    }
+
+    fn finish(&self) {
+        self.hosts.finish();
     }
 }

@@ -117,16 +117,37 @@ fn is_usable(directory: &Path) -> io::Result<bool> {
         if !metadata.is_file() || !RESOLVER_FILES.iter().any(|known| name == *known) {
             return Ok(false);
         }
-        let is_plain = metadata.mode() == RESOLVER_MODE
-            && owner_of(&metadata) == owner
-            && metadata.nlink() == 1
-            && metadata.len() <= RESOLVER_SIZE
-            && rustix::fs::llistxattr(&path, &mut [0_u8; 0])? == 0;
-        if !is_plain {
+        if !is_plain(&path, &metadata, owner)? {
             fs::remove_file(&path)?;
         }
     }
     Ok(true)
+}
+
+/// Removes the files of a step's resolver whose attributes the step has changed: they are written anew for the next one.
+///
+/// # Errors
+/// What the kernel refuses.
+pub(crate) fn remove_changed_files(directory: &Path) -> io::Result<()> {
+    let owner = owner_of(&fs::symlink_metadata(directory)?);
+    for path in RESOLVER_FILES.map(|name| directory.join(name)) {
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if is_plain(&path, &metadata, owner)? => {}
+            Ok(_) => fs::remove_file(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of a step's resolver is as it was made, but for its content.
+fn is_plain(path: &Path, metadata: &fs::Metadata, owner: (u32, u32)) -> io::Result<bool> {
+    Ok(metadata.mode() == RESOLVER_MODE
+        && owner_of(metadata) == owner
+        && metadata.nlink() == 1
+        && metadata.len() <= RESOLVER_SIZE
+        && rustix::fs::llistxattr(path, &mut [0_u8; 0])? == 0)
 }
 
 fn owner_of(metadata: &fs::Metadata) -> (u32, u32) {

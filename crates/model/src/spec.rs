@@ -117,6 +117,9 @@ pub enum RootFilesystem {
         upper: PathBuf,
         /// Overlay's work directory, on the same file system as `upper`.
         work: PathBuf,
+        /// Whether neither fsync(2) in the container nor its end wait for the disk: whoever needs the files sees to it.
+        #[serde(default)]
+        volatile: bool,
     },
     /// A plain directory, used as it is.
     Directory(PathBuf),

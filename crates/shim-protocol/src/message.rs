@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use model::{
-    ExecId, Exit, Health, HealthStatus, InterfaceConfig, ProbeResult, ProcessReference, ProcessSpec, Signal,
-    Timestamp,
+    ContainerSpec, ExecId, Exit, Health, HealthStatus, InterfaceConfig, ProbeResult, ProcessReference,
+    ProcessSpec, Signal, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,9 @@ pub enum Request {
     /// Start a further process; with `attach`, one descriptor beside it. Reply when it runs or
     /// failed: [`Answer::ExecStarted`] or [`Failure`]. One that was started already is not started again.
     Exec(Box<Exec>),
+    /// Start a process with a root and namespaces of its own, in the container's cgroups and network; with `attach`, one
+    /// descriptor beside it. Replies and reports are those of an exec. From protocol 8 on.
+    Step(Box<Step>),
     /// Set the size of an exec's terminal.
     ExecResize {
         /// Which exec.
@@ -107,6 +110,7 @@ impl Request {
     #[must_use]
     pub const fn since(&self) -> u32 {
         match self {
+            Self::Step(_) => 8,
             Self::Relay(_) => 6,
             Self::ReopenLog => 5,
             Self::Names(_) => 3,
@@ -162,6 +166,17 @@ pub struct Exec {
     pub process: ProcessSpec,
     /// Run with all capabilities and without seccomp (`Privileged`).
     pub privileged: bool,
+    /// Its client; `None` is detached, output is thrown away.
+    pub attach: Option<Attach>,
+}
+
+/// A process with a root and namespaces of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its id among the container's execs.
+    pub id: ExecId,
+    /// What it sees and runs. Its limits are the container's; its network is the host's, or that of a process.
+    pub spec: ContainerSpec,
     /// Its client; `None` is detached, output is thrown away.
     pub attach: Option<Attach>,
 }

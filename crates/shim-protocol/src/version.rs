@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{Envelope, Notice};
 
 /// The protocol that this release speaks. It grows with every message that an older side cannot read.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// The protocol of a side that sends no number.
 pub const UNNUMBERED: u32 = 1;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use model::{ExecId, ProcessReference};
-use runtime::ExecRequest;
+use runtime::{ExecRequest, Running, StartError, Stdio};
 use shim_protocol::{Answer, Attach, Failure, FailureKind, Notice};
 use sys::epoll::Interest;
 
@@ -30,17 +30,40 @@ impl Supervisor {
         exec: shim_protocol::Exec,
         client: Option<OwnedFd>,
     ) -> Result<Answer, Failure> {
+        let shim_protocol::Exec { id, process, privileged, attach } = exec;
+        let request = ExecRequest { process: &process, privileged };
+        self.start_further(id, process.terminal, attach.zip(client), |running, stdio| {
+            running.exec(&request, stdio)
+        })
+    }
+
+    /// Starts a process with a root and namespaces of its own, as [`Self::start_exec`] starts one in the container's.
+    pub(crate) fn start_step(
+        &mut self,
+        step: shim_protocol::Step,
+        client: Option<OwnedFd>,
+    ) -> Result<Answer, Failure> {
+        let shim_protocol::Step { id, spec, attach } = step;
+        let terminal = spec.process.terminal;
+        self.start_further(id, terminal, attach.zip(client), |running, stdio| running.step(&spec, stdio))
+    }
+
+    fn start_further(
+        &mut self,
+        id: ExecId,
+        terminal: bool,
+        client: Option<(Attach, OwnedFd)>,
+        start: impl FnOnce(&Running, Stdio) -> Result<runtime::Exec, StartError>,
+    ) -> Result<Answer, Failure> {
         let Phase::Running(running) = &self.phase else {
             return Err(failure(FailureKind::WrongState, "the container is not running"));
         };
-        if let Some(known) = self.execs.values().find(|known| known.id == exec.id) {
+        if let Some(known) = self.execs.values().find(|known| known.id == id) {
             return Ok(Answer::ExecStarted { process: known.process() });
         }
-        if self.has_ended(&exec.id) {
+        if self.has_ended(&id) {
             return Ok(Answer::Done);
         }
-        let terminal = exec.process.terminal;
-        let client = exec.attach.zip(client);
         let wants = |of: fn(&Attach) -> bool| client.as_ref().is_some_and(|(attach, _)| of(attach));
         let wanted = Wanted {
             stdin: wants(|attach| attach.stdin),
@@ -48,11 +71,8 @@ impl Supervisor {
             stderr: wants(|attach| attach.stderr),
         };
         let (theirs, ours) = stdio::make(terminal, wanted).map_err(system)?;
-        let request = ExecRequest { process: &exec.process, privileged: exec.privileged };
-        let started = self
-            .protection
-            .lifted(|| running.exec(&request, theirs))
-            .map_err(|error| start_failure(&error).0)?;
+        let started =
+            self.protection.lifted(|| start(running, theirs)).map_err(|error| start_failure(&error).0)?;
         let owner = self.next_exec;
         self.next_exec += 1;
         let token = Token::Session(owner, Part::Process).pack();
@@ -66,7 +86,7 @@ impl Supervisor {
             session.attach(attach, client, &mut self.shared).map_err(system)?;
         }
         let process = started.process.reference();
-        self.execs.insert(owner, Exec::new(exec.id, started.process, session));
+        self.execs.insert(owner, Exec::new(id, started.process, session));
         Ok(Answer::ExecStarted { process })
     }
 

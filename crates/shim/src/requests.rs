@@ -55,6 +55,7 @@ impl Supervisor {
         match request {
             Request::Attach(attach) => self.attach(attach, descriptor),
             Request::Exec(exec) => self.start_exec(*exec, descriptor),
+            Request::Step(step) => self.start_step(*step, descriptor),
             Request::ExecResize { exec, height, width } => self.resize_exec(&exec, height, width),
             Request::Resize { height, width } => self.resize(height, width),
             Request::Signal(signal) => self.signal(signal),

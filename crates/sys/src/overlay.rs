@@ -1,6 +1,7 @@
 //! Mounts an overlay of layers, in the caller's own mount namespace.
 
 use std::ffi::CString;
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,17 +13,49 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenT
 /// The length of mount(2)'s options: one page.
 const PAGE: usize = 4096;
 
+/// What fsync(2) in an overlay, and its last unmount, wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syncing {
+    /// The disk: the last unmount waits until all of the file system below is on it.
+    Disk,
+    /// Nothing (option `volatile`), where the kernel can. An overlay with the same work directory is not mounted again until
+    /// [`forget_volatile`] was called.
+    Nothing,
+}
+
+/// Lets another overlay be mounted with the work directory of one that synced nothing, whose upper directory is not used as one
+/// again.
+///
+/// # Errors
+/// What unlink(2) or rmdir(2) fails with.
+pub fn forget_volatile(work: &Path) -> io::Result<()> {
+    // Made by the kernel (Documentation/filesystems/overlayfs.rst, "Volatile mount").
+    match fs::remove_dir_all(work.join("work/incompat")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Mounts `lower` (topmost first) beneath `upper` and gives the mount. It is
 /// attached nowhere and goes away with its descriptor; with older kernels it lies over `upper` for a
 /// moment, so the caller's mount namespace must be private. The working directory may change.
 ///
 /// # Errors
 /// Those of fsconfig(2), fsmount(2) and mount(2).
-pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<OwnedFd> {
-    match by_descriptor(lower, upper, work) {
+pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path, syncing: Syncing) -> io::Result<OwnedFd> {
+    let mounted = match by_descriptor(lower, upper, work, syncing) {
         // Kernels before 6.5 do not know `lowerdir+`.
-        Err(Errno::INVAL) => by_string(lower, upper, work),
+        Err(Errno::INVAL) => by_string(lower, upper, work, syncing),
         other => Ok(other?),
+    };
+    match mounted {
+        // Kernels before 5.10 do not know `volatile`.
+        Err(error)
+            if syncing == Syncing::Nothing && error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) =>
+        {
+            by_string(lower, upper, work, Syncing::Disk)
+        }
+        other => other,
     }
 }
 
@@ -48,7 +81,7 @@ pub fn mount_read_only(layers: &[PathBuf]) -> io::Result<OwnedFd> {
 /// The kernel shows the strings that it was given in the table of mounts, which whoever lives in the root can read:
 /// layers are named by descriptors, so that it does not show the host's paths. (FSCONFIG_SET_FD, where there is
 /// one, would make it show them.)
-fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Errno> {
+fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path, syncing: Syncing) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = |key: &str, path: &Path| -> Result<(), Errno> {
         // The kernel looks the directory up at once.
@@ -63,6 +96,9 @@ fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd
     for (key, value) in [("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow")] {
         rustix::mount::fsconfig_set_string(&context, key, value)?;
     }
+    if syncing == Syncing::Nothing {
+        rustix::mount::fsconfig_set_flag(&context, "volatile")?;
+    }
     rustix::mount::fsconfig_set_string(&context, "source", "overlay")?;
     rustix::mount::fsconfig_create(&context)?;
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RELATIME)
@@ -70,12 +106,16 @@ fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd
 
 /// Layers are named by their descriptors' numbers, relative to /proc/self/fd, so that five hundred
 /// of them fit into one page.
-fn by_string(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<OwnedFd> {
+fn by_string(lower: &[PathBuf], upper: &Path, work: &Path, syncing: Syncing) -> io::Result<OwnedFd> {
     let layers: Vec<OwnedFd> = lower.iter().map(|path| open_layer(path)).collect::<Result<_, _>>()?;
     let (upper_fd, work_fd) = (open_layer(upper)?, open_layer(work)?);
     let names: Vec<String> = layers.iter().map(|layer| layer.as_raw_fd().to_string()).collect();
+    let volatile = match syncing {
+        Syncing::Disk => "",
+        Syncing::Nothing => ",volatile",
+    };
     let options = format!(
-        "lowerdir={},upperdir={},workdir={},index=off,metacopy=off,redirect_dir=nofollow",
+        "lowerdir={},upperdir={},workdir={},index=off,metacopy=off,redirect_dir=nofollow{volatile}",
         names.join(":"),
         upper_fd.as_raw_fd(),
         work_fd.as_raw_fd()

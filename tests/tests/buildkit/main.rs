@@ -35,5 +35,6 @@ mod policy;
 mod registry;
 mod remote_contexts;
 mod session;
+mod step_hosts;
 mod step_layers;
 mod streams;

@@ -170,8 +170,7 @@ impl Builder {
             BuildArguments::new(request.build_arguments, request.platform.as_ref(), target_stage);
         let target = std::thread::scope(|scope| {
             let runner = session.runner;
-            scope.spawn(move || steps::remove_all(runner, &removed));
-            // The work goes at the end of this, and the sender with it: then the thread ends too.
+            let removing = scope.spawn(move || steps::remove_all(runner, &removed));
             let work = Work {
                 builder: self,
                 session: Session { cancellation: &cancellation, ..*session },
@@ -193,9 +192,13 @@ impl Builder {
                     .and_then(|()| run_graph(&work, &dockerfile, &mut arguments)),
             };
             self.note_uses(&work);
+            let Work { scratch, remover, .. } = work;
+            drop(remover);
+            // What is left of the containers is noted in the directory until they are gone.
+            let _ = removing.join();
             // The context goes here, before everything unwritten goes to disk with the names.
             if result.is_err() {
-                work.scratch.remove();
+                scratch.remove();
             }
             result
         })?;

@@ -12,7 +12,7 @@ use crate::container::{
     Command, Container, Decision, Purpose, Record, decide, joining, modes, security, settings, storage,
     user_namespace, words,
 };
-use crate::directory::Directory;
+use crate::directory::{Directory, ImageClaim};
 use crate::error::{Error, file_error};
 use crate::events::{Events, Planned};
 use crate::image::Images;
@@ -52,6 +52,16 @@ pub struct Created {
     pub platform: Platform,
 }
 
+/// What is checked and can be made.
+struct Draft<'d> {
+    /// All but its name.
+    record: Record,
+    warnings: Vec<String>,
+    platform: Platform,
+    /// Held until the container is in the directory: no removal takes the image before.
+    claim: Option<ImageClaim<'d>>,
+}
+
 /// Makes containers.
 pub(crate) struct Creator {
     pub(crate) database: Arc<Database>,
@@ -82,6 +92,33 @@ impl Creator {
     /// Refused settings, an unknown image, a taken name. Nothing is left then.
     pub(crate) fn make(&self, new: NewContainer, durability: Durability) -> Result<Created, Error> {
         let name = new.name.as_deref().filter(|name| !name.is_empty()).map(names::check).transpose()?;
+        let purpose = new.purpose;
+        let Draft { mut record, warnings, platform, claim } = self.draft(new)?;
+        // The last of what may fail: from here on `put` gives it back.
+        record.name = self.take_name(name, &record.id)?;
+        let id = self.put(record, durability, purpose)?;
+        // Only now do removals see that the container uses it.
+        drop(claim);
+        Ok(Created { id, warnings, platform })
+    }
+
+    /// Makes a container that hosts the steps of a build the next one's: its image, its program and all else that it is asked to
+    /// be, but for its place in the network.
+    ///
+    /// # Errors
+    /// Refused settings, an unknown image. It is the last step's then.
+    pub(crate) fn make_next_step(&self, host: &Container, new: NewContainer) -> Result<Arc<Record>, Error> {
+        let Draft { record: step, claim, .. } = self.draft(new)?;
+        let record = host.publish(|record| {
+            (record.image, record.settings) = (step.image, step.settings);
+            (record.path, record.arguments) = (step.path, step.arguments);
+        });
+        drop(claim);
+        Ok(record)
+    }
+
+    /// Checks what is asked for and gives the record of it, which has no name yet.
+    fn draft(&self, new: NewContainer) -> Result<Draft<'_>, Error> {
         let mut settings = new.settings;
         settings::check(&settings)?;
         let mut warnings = crate::warnings::discard_unsupported(&mut settings.host.resources);
@@ -104,7 +141,7 @@ impl Creator {
             .map_err(|error| unknown_image(&settings.image, error))?;
         let platform = Platform::of(&image.config);
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
-        if new.pod.is_some() || new.purpose == Purpose::Step {
+        if new.pod.is_some() || new.purpose != Purpose::Client {
             // The kubelet probes, and knows no volumes of images: their places are directories of the container's layer. So
             // they are to BuildKit's steps.
             (settings.health_check, settings.volumes) = (None, None);
@@ -125,16 +162,11 @@ impl Creator {
         words::check_full_hostname(&settings)?;
         attachments::write_full_ids(&self.networking.registry, &mut settings.host);
         let endpoints = attachments::asked(&self.networking.registry, &settings)?;
-        // The last of what may fail: from here on `put` gives it back.
-        let name = self.take_name(name, &id)?;
-        let made = Record::new(id, name, image.id, Timestamp::now());
+        let made = Record::new(id, String::new(), image.id, Timestamp::now());
         let pod = new.pod.map(Arc::new);
         let record = Record { path, arguments, settings, endpoints, links, pod, ..made };
         warnings.extend(relays::warning(&record, &self.options.network));
-        let id = self.put(record, durability, new.purpose)?;
-        // Only now do removals see that the container uses it.
-        drop(claim);
-        Ok(Created { id, warnings, platform })
+        Ok(Draft { record, warnings, platform, claim })
     }
 
     /// Makes what holds a pod's namespaces: a container without an image and a program.
@@ -248,6 +280,13 @@ impl Creator {
             Some(size) => storage::limit(&directory, size),
             None => Ok(()),
         }
+    }
+
+    /// Makes the directories of the layer of a step, which has an overlay that waits for no disk.
+    pub(crate) fn make_step_directories(&self, record: &Record) -> Result<(), Error> {
+        self.make_layer_directories(record)?;
+        let work = self.paths.container(&record.id).join("work");
+        sys::overlay::forget_volatile(&work).map_err(file_error("clear", &work))
     }
 
     /// Takes back what was made of a container that could not be made whole.

@@ -57,6 +57,7 @@ impl Supervisor {
         tokio::spawn(async move {
             let started_at = container.record().started_at;
             let end = supervisor.follow(&container, &mut notices).await;
+            container.running_steps.end_all();
             Box::pin(supervisor.record_exit(&container, end)).await;
             // Only now is it known what the log's server did not take in the end.
             while let Some(incoming) = notices.recv().await {
@@ -75,6 +76,9 @@ impl Supervisor {
                 Notice::Exited(exit) => return End::reported(exit),
                 Notice::OutOfMemory => self.note_out_of_memory(container),
                 Notice::ExecExited { exec, exit } => {
+                    if container.running_steps.end(&exec, exit.code) {
+                        continue;
+                    }
                     if container.execs.note_end(&exec, exit.code, &self.database) {
                         self.events.emit_exec_end(&container.record(), &exec, exit.code);
                     }

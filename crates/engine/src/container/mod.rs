@@ -24,6 +24,7 @@ mod rename;
 pub(crate) mod resources;
 pub(crate) mod restart;
 mod restart_policy;
+pub(crate) mod running_steps;
 pub(crate) mod samples;
 pub(crate) mod saved_exec;
 pub(crate) mod scope;
@@ -80,6 +81,8 @@ pub struct Container {
     pub(crate) tree: own_tree::OwnTree,
     /// The further processes in it.
     pub(crate) execs: execs::ContainerExecs,
+    /// The steps of a build that run in it.
+    pub(crate) running_steps: running_steps::RunningSteps,
     /// The work that it is frozen for.
     frozen_work: frozen_work::FrozenWork,
     /// Clients that attached before the start.
@@ -114,6 +117,8 @@ pub enum Purpose {
     Client,
     /// One step of a graph of a build: it runs once, and its changes become a layer.
     Step,
+    /// The steps of a stage of a graph, which run in it one after the other: its own init only holds what they share.
+    StepHost,
 }
 
 /// What came of a container's removal.
@@ -156,6 +161,7 @@ impl Container {
             shim: Mutex::new(None),
             tree: own_tree::OwnTree::default(),
             execs: execs::ContainerExecs::default(),
+            running_steps: running_steps::RunningSteps::default(),
             frozen_work: frozen_work::FrozenWork::default(),
             waiting_clients: WaitingClients::default(),
             ending: tokio::sync::RwLock::default(),

@@ -24,6 +24,8 @@ const LAST_GROUP: u32 = i32::MAX as u32;
 pub(crate) struct StartInputs {
     /// The image's layers, topmost first.
     pub(crate) lower: Vec<PathBuf>,
+    /// What is made of its own layer goes to disk by itself: nobody waits for it.
+    pub(crate) volatile: bool,
     /// The volumes that are mounts, in the order in which the shim gets their namespaces.
     pub(crate) held_volumes: Vec<(String, Owners)>,
     /// The images that are mounted.
@@ -71,7 +73,7 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
     Ok(ContainerSpec {
         id: record.id.clone(),
         name: record.name.clone(),
-        root: root(record, around.lower, &around.directory),
+        root: root(record, &around),
         read_only_root: host.read_only_root,
         hostname: around.hostname,
         domainname: around.domainname,
@@ -111,13 +113,33 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
     })
 }
 
+/// Makes a specification that of a container which only holds what others share: its first process has no program, and sees
+/// of the container's files nothing but the lowest layer, which has mount points alone.
+///
+/// # Errors
+/// Refused when there is no such layer.
+pub(crate) fn hold(spec: &mut ContainerSpec) -> Result<(), Error> {
+    let RootFilesystem::Overlay { lower, .. } = &spec.root else { return Ok(()) };
+    let lowest = lower.last().ok_or_else(|| Error::refused("cannot make the mount points of steps"))?;
+    spec.root = RootFilesystem::Directory(lowest.clone());
+    spec.read_only_root = true;
+    spec.mounts.clear();
+    spec.process.arguments.clear();
+    spec.process.user.clear();
+    spec.process.additional_groups.clear();
+    "/".clone_into(&mut spec.process.working_directory);
+    Ok(())
+}
+
 /// The root: the image's layers beneath the container's own; of a sandbox, an empty directory.
-fn root(record: &Record, lower: Vec<PathBuf>, directory: &Path) -> RootFilesystem {
+fn root(record: &Record, around: &StartInputs) -> RootFilesystem {
+    let StartInputs { lower, volatile, directory, .. } = around;
     let upper = directory.join("upper");
     if record.is_sandbox() {
         return RootFilesystem::Directory(upper);
     }
-    RootFilesystem::Overlay { lower, upper, work: directory.join("work") }
+    let (lower, work) = (lower.clone(), directory.join("work"));
+    RootFilesystem::Overlay { lower, upper, work, volatile: *volatile }
 }
 
 /// Kernel settings: in a network namespace of its own a container may serve on port 80 and ping

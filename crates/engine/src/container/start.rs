@@ -318,12 +318,18 @@ impl Starter {
         fault::check("look-up")?;
         let (inputs, held) = self.lookup.gather(record, purpose).await?;
         fault::check("specification")?;
-        let spec = crate::container::specification::build(record, inputs)?;
+        let mut spec = crate::container::specification::build(record, inputs)?;
+        if purpose == Purpose::StepHost {
+            crate::container::specification::hold(&mut spec)?;
+        }
         let text = serde_json::to_vec(&spec)
             .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;
         remove_run_directory(directory);
         // Loss of power may have taken the directories of a container whose row survived.
-        self.creator.make_layer_directories(record)?;
+        match purpose {
+            Purpose::Step => self.creator.make_step_directories(record)?,
+            Purpose::Client | Purpose::StepHost => self.creator.make_layer_directories(record)?,
+        }
         sys::private::directory(directory.path())
             .map_err(file_error("make the directory", directory.path()))?;
         let written = sys::private::create(&directory.spec()).and_then(|mut file| file.write_all(&text));

@@ -79,9 +79,11 @@ impl StartLookup {
             _ if record.is_sandbox() => Vec::new(),
             Purpose::Client => self.images.lower_directories(record)?,
             Purpose::Step => self.base_layer.below(self.images.lower_directories(record)?),
+            Purpose::StepHost => self.base_layer.below(Vec::new()),
         };
         let inputs = StartInputs {
             lower,
+            volatile: purpose == Purpose::Step,
             held_volumes: on_host.held.iter().map(|held| (held.volume.clone(), held.owners)).collect(),
             devices: on_host.devices,
             images: self.mounted_images(record)?,

@@ -14,7 +14,7 @@ pub(super) const PROMPT: Duration = Duration::from_secs(5);
 pub(super) fn time_limit(request: &Request) -> Duration {
     match request {
         // The program is read from the container's disk, which may be slow.
-        Request::Exec(_) => Duration::from_secs(60),
+        Request::Exec(_) | Request::Step(_) => Duration::from_secs(60),
         // The kernel freezes a process when it leaves what it waits for.
         Request::Pause => Duration::from_secs(20),
         // Processes are killed and cgroups removed.
@@ -41,7 +41,9 @@ pub(super) fn time_limit(request: &Request) -> Duration {
 pub(super) fn is_repeatable(request: &Request, protocol: u32) -> bool {
     match request {
         Request::Signal(signal) => *signal == Signal::KILL,
-        Request::Start { .. } | Request::Attach(_) | Request::Exec(_) => protocol > UNNUMBERED,
+        Request::Start { .. } | Request::Attach(_) | Request::Exec(_) | Request::Step(_) => {
+            protocol > UNNUMBERED
+        }
         Request::Hello { .. }
         | Request::Pause
         | Request::Unpause

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use model::IdMapping;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::mount::{MountFlags, MoveMountFlags, mount, mount_bind_recursive, mount_remount, move_mount};
+use sys::overlay::Syncing;
 use sys::private_mounts::in_private_mounts;
 
 use super::PathError;
@@ -130,7 +131,7 @@ fn assemble(request: &ViewRequest) -> io::Result<OwnedFd> {
     let place = &request.upper;
     let own = rustix::fs::stat(place)?;
     let layers = match request.purpose {
-        Purpose::Writing => sys::overlay::mount(&request.lowers, place, &request.work)?,
+        Purpose::Writing => sys::overlay::mount(&request.lowers, place, &request.work, Syncing::Disk)?,
         Purpose::Reading => mount_for_reading(request, &own)?,
     };
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
@@ -163,7 +164,7 @@ fn mount_for_reading(request: &ViewRequest, own: &Stat) -> io::Result<OwnedFd> {
     std::fs::set_permissions(&upper, Permissions::from_mode(own.st_mode & 0o7777))?;
     let mut lowers = vec![request.upper.clone()];
     lowers.extend_from_slice(&request.lowers);
-    sys::overlay::mount(&lowers, &upper, &work)
+    sys::overlay::mount(&lowers, &upper, &work, Syncing::Disk)
 }
 
 fn times(stat: &Stat) -> Timestamps {

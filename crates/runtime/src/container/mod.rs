@@ -11,6 +11,7 @@ mod exec;
 mod known_filter;
 mod running;
 mod start;
+mod step;
 
 pub use create::{Given, create};
 pub use running::{Created, Exec, ExecRequest, Probe, Running};

@@ -8,6 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use sys::file_owner::make_files_as;
 use sys::mount::{AttributeChange, MountAttributes, Submounts};
+use sys::overlay::Syncing;
 
 use super::mapped_layers::map_owners;
 use super::place::Root;
@@ -24,8 +25,9 @@ pub(crate) fn make_private() -> Result<(), StartError> {
 /// for a user namespace, and overlay must work in them as its root.
 pub(crate) fn mount(spec: &ContainerSpec, users: Option<BorrowedFd<'_>>) -> Result<OwnedFd, StartError> {
     let mount = match &spec.root {
-        RootFilesystem::Overlay { lower, upper, work } => {
-            let mount = || sys::overlay::mount(lower, upper, work);
+        RootFilesystem::Overlay { lower, upper, work, volatile } => {
+            let syncing = if *volatile { Syncing::Nothing } else { Syncing::Disk };
+            let mount = || sys::overlay::mount(lower, upper, work, syncing);
             let owner = spec.user_namespace.as_ref().and_then(|mapping| mapping.on_host((0, 0)));
             let mounted = match owner {
                 Some(owner) => make_files_as(owner, mount).and_then(|mounted| mounted),

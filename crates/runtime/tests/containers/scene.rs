@@ -84,6 +84,7 @@ impl Scene {
                 lower: vec![self.directory.join("layer")],
                 upper: self.directory.join("upper"),
                 work: self.directory.join("work"),
+                volatile: false,
             },
             read_only_root: false,
             hostname: "inside".into(),

@@ -1,0 +1,234 @@
+//! One container that hosts steps.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use builder::{OutputStream, RunStep, StepError};
+use images::registry::Cancellation;
+use model::{ContainerId, ContainerSpec, ExecId, HostSettings, Namespace, Signal};
+use shim_protocol::{Attach, Request, Step};
+use tokio::runtime::Handle;
+
+use super::traffic::Traffic;
+use crate::container::containers::Containers;
+use crate::container::create::NewContainer;
+use crate::container::remove::Removal;
+use crate::container::{Container, Purpose, Record, specification};
+use crate::error::{Error, file_error};
+use crate::files::{mount_points, prune};
+use crate::image::Images;
+use crate::paths::Paths;
+use crate::random;
+use crate::spare_directories::remove_changed_files;
+use crate::step_error::failed;
+use crate::step_output::{self, OutputEnd};
+use crate::store::Durability;
+use crate::streams::Streams;
+
+/// The exit code of a step whose container was taken down: 128 and the number of SIGKILL.
+const KILLED: i64 = 137;
+
+/// What hosts need of the engine.
+pub(crate) struct StepServices {
+    pub(crate) containers: Arc<Containers>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) images: Arc<Images>,
+    pub(crate) paths: Arc<Paths>,
+    pub(crate) runtime: Handle,
+}
+
+impl StepServices {
+    /// Removes a container and all that is its own.
+    fn remove(&self, id: &ContainerId) -> Result<(), StepError> {
+        let removal = Removal { volumes: true, force: true, link: false };
+        match self.runtime.block_on(self.containers.remove(id.as_str(), removal)) {
+            // Somebody else has removed it.
+            Err(Error::NoSuchContainer(_)) => Ok(()),
+            removed => removed.map_err(failed),
+        }
+    }
+
+    /// Makes the directory of a host where directories of builds are made, apart from others on disk: its steps make and delete
+    /// many files in it. Where that fails it is made with the container.
+    fn make_apart(&self, id: &ContainerId) {
+        let apart = self.paths.builds().join(id.as_str());
+        let made =
+            sys::private::directory(&apart).and_then(|()| std::fs::rename(&apart, self.paths.container(id)));
+        if let Err(error) = made {
+            tracing::debug!("cannot make the directory of {id} apart: {error}");
+            let _ = std::fs::remove_dir(&apart);
+        }
+    }
+}
+
+/// A container that runs, whose init only holds the network and the cgroups that its steps share.
+pub(super) struct StepHost {
+    container: Arc<Container>,
+    /// The settings that all of its steps have.
+    settings: HostSettings,
+    /// What was sent in its network before its first step; `None` in the network of the host, of which nothing is its own.
+    traffic: Option<Traffic>,
+}
+
+/// A step that is about to run.
+pub(super) struct HostedStep {
+    pub(super) host: StepHost,
+    record: Arc<Record>,
+    spec: ContainerSpec,
+}
+
+impl StepHost {
+    /// Makes and starts the container. It has the id of its first step, which the build has noted.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client. A container that could not be started is left to be removed by its id.
+    pub(super) fn start(
+        services: &StepServices,
+        step: &RunStep,
+        new: &NewContainer,
+    ) -> Result<Self, StepError> {
+        let containers = &services.containers;
+        services.make_apart(&step.id);
+        let new = NewContainer { purpose: Purpose::StepHost, ..new.clone() };
+        containers.creator.make(new, Durability::Crash).map_err(failed)?;
+        let started = services.runtime.block_on(containers.start(step.id.as_str(), None));
+        let container = started.and_then(|_| containers.find(step.id.as_str()));
+        let container = match container {
+            Ok(container) => container,
+            Err(error) => {
+                services.remove(&step.id)?;
+                return Err(failed(error));
+            }
+        };
+        let record = container.record();
+        let own_network = record.phase.process().filter(|_| record.has_own_network());
+        let traffic = own_network.and_then(Traffic::of);
+        Ok(Self { container, settings: step.host.clone(), traffic })
+    }
+
+    /// The id of its container.
+    pub(super) fn id(&self) -> &ContainerId {
+        self.container.id()
+    }
+
+    /// Whether a step with these settings can run in it.
+    pub(super) fn fits(&self, settings: &HostSettings) -> bool {
+        self.settings == *settings
+    }
+
+    /// Whether the next step finds in it nothing of those before: it runs, and nothing was sent in its network.
+    pub(super) fn is_as_new(&self) -> bool {
+        let record = self.container.record();
+        let Some(process) = record.phase.process().filter(|_| !record.is_paused()) else { return false };
+        !record.has_own_network() || self.traffic.is_some() && Traffic::of(process) == self.traffic
+    }
+
+    /// Prepares a step: its layer, the files of its resolver, and what it sees.
+    ///
+    /// # Errors
+    /// The error, and the host unless it is of no use any more.
+    pub(super) fn prepare(
+        self,
+        services: &StepServices,
+        step: &RunStep,
+        new: NewContainer,
+    ) -> Result<HostedStep, (StepError, Self)> {
+        match self.specify(services, step, new) {
+            Ok((record, spec)) => Ok(HostedStep { host: self, record, spec }),
+            Err(error) => Err((failed(error), self)),
+        }
+    }
+
+    fn specify(
+        &self,
+        services: &StepServices,
+        step: &RunStep,
+        new: NewContainer,
+    ) -> Result<(Arc<Record>, ContainerSpec), Error> {
+        let containers = &services.containers;
+        let new = NewContainer { id: Some(self.id().clone()), ..new };
+        let record = containers.creator.make_next_step(&self.container, new)?;
+        let directory = services.paths.container(self.id());
+        remove_changed_files(&directory).map_err(file_error("check the files of", &directory))?;
+        containers.creator.make_step_directories(&record)?;
+        let (mut inputs, _) =
+            services.runtime.block_on(containers.starter.lookup.gather(&record, Purpose::Step))?;
+        if inputs.namespaces.network == Namespace::Own {
+            let process = record.phase.process().ok_or(Error::ShimGone)?;
+            inputs.namespaces.network = Namespace::Process(process);
+        }
+        let spec = specification::build(&record, inputs)?;
+        // By which its keys are named.
+        let spec = ContainerSpec { id: step.id.clone(), ..spec };
+        Ok((record, spec))
+    }
+
+    /// Removes the container and all that is its own.
+    ///
+    /// # Errors
+    /// [`StepError`] when something of it is left.
+    pub(super) fn remove(self, services: &StepServices) -> Result<(), StepError> {
+        services.remove(self.id())
+    }
+}
+
+impl HostedStep {
+    /// Runs the step and gives its exit code.
+    ///
+    /// # Errors
+    /// [`StepError`] with the text for the client when its program cannot be run.
+    pub(super) fn run(
+        &self,
+        services: &StepServices,
+        output: &mut dyn FnMut(OutputStream, &[u8]),
+        cancellation: &Cancellation,
+    ) -> Result<i64, StepError> {
+        let socket = |source| failed(Error::Shim { act: "attach to", source });
+        let (ours, theirs) = UnixStream::pair().map_err(socket)?;
+        let container = &self.host.container;
+        let shim = container.shim().ok_or_else(|| failed(Error::ShimGone))?;
+        let id = ExecId::from_random(random::bytes());
+        let end = container.running_steps.begin(id.clone());
+        let attach = Attach {
+            client: services.streams.clients.next(),
+            stdin: false,
+            stdout: true,
+            stderr: true,
+            logs: false,
+            stream: true,
+            framed: true,
+            detach_keys: Vec::new(),
+            early_input: Vec::new(),
+            quiet: true,
+        };
+        let step = Step { id, spec: self.spec.clone(), attach: Some(attach) };
+        services
+            .runtime
+            .block_on(shim.request(Request::Step(Box::new(step)), Some(theirs.as_fd())))
+            .map_err(|error| failed(error.into()))?;
+        drop(theirs);
+        if step_output::show(&ours, output, cancellation).map_err(socket)? == OutputEnd::Cancelled {
+            let _ =
+                services.runtime.block_on(services.containers.kill(container.id().as_str(), Signal::KILL));
+        }
+        Ok(services.runtime.block_on(end).map_or(KILLED, i64::from))
+    }
+
+    /// Where the step's changes are now: out of the way of the host's next step.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub(super) fn take_changes(&self, services: &StepServices) -> Result<PathBuf, StepError> {
+        let taken = || {
+            let lower = services.images.lower_directories(&self.record)?;
+            let upper = services.paths.upper(self.host.id());
+            prune(&upper, &lower, &mount_points(&self.record))?;
+            let changes = upper.with_file_name(format!("changes-{}", self.spec.id.short()));
+            std::fs::rename(&upper, &changes).map_err(file_error("rename", &upper))?;
+            Ok(changes)
+        };
+        taken().map_err(failed)
+    }
+}
