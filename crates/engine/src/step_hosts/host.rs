@@ -92,7 +92,11 @@ impl StepHost {
         let containers = &services.containers;
         services.make_apart(&step.id);
         let new = NewContainer { purpose: Purpose::StepHost, ..new.clone() };
-        containers.creator.make(new, Durability::Crash).map_err(failed)?;
+        if let Err(error) = containers.creator.make(new, Durability::Crash) {
+            // What was refused before anything of it was made.
+            let _ = std::fs::remove_dir(services.paths.container(&step.id));
+            return Err(failed(error));
+        }
         let started = services.runtime.block_on(containers.start(step.id.as_str(), None));
         let container = started.and_then(|_| containers.find(step.id.as_str()));
         let container = match container {
