@@ -72,6 +72,8 @@ impl Supervisor {
             self.notify(&notice);
         }
         self.shared.daemon.close(&self.shared.poller);
+        // Nobody can ask for them any more; clients that read late need none.
+        self.held_mounts.clear();
         self.init.drop_stuck_clients(LINGER, &mut self.shared);
         for exec in self.execs.values_mut() {
             exec.session.drop_stuck_clients(LINGER, &mut self.shared);

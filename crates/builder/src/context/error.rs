@@ -52,7 +52,7 @@ pub enum ContextError {
         wanted: String,
     },
     /// The context cannot be written to disk.
-    #[error("cannot {act} {path} of the build context: {source}", path = Path::new("/").join(path).display())]
+    #[error("cannot {act} {path} of the build context: {source}", path = shown(path).display())]
     File {
         /// What was tried.
         act: &'static str,
@@ -104,6 +104,11 @@ pub enum ContextError {
     /// The git program failed.
     #[error("Error trying to use git: {0}")]
     Git(#[from] super::GitError),
+}
+
+/// The root of a context has no name.
+fn shown(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 impl ContextError {

@@ -220,7 +220,7 @@ impl HostedStep {
         Ok(services.runtime.block_on(end).map_or(KILLED, i64::from))
     }
 
-    /// Where the step's changes are now: out of the way of the host's next step.
+    /// Where the step's changes are now: out of the host's directory, which goes with the host.
     ///
     /// # Errors
     /// What the file system refuses.
@@ -229,7 +229,7 @@ impl HostedStep {
             let lower = services.images.lower_directories(&self.record)?;
             let upper = services.paths.upper(self.host.id());
             prune(&upper, &lower, &mount_points(&self.record))?;
-            let changes = upper.with_file_name(format!("changes-{}", self.spec.id.short()));
+            let changes = services.paths.builds().join(format!("changes-{}", self.spec.id));
             std::fs::rename(&upper, &changes).map_err(file_error("rename", &upper))?;
             Ok(changes)
         };

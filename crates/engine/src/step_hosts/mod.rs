@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use builder::{OutputStream, RunStep, StepError, StepKind};
 use images::registry::Cancellation;
-use model::{ContainerId, HostSettings};
+use model::{ContainerId, HostSettings, NetworkMode};
 
 pub(crate) use self::host::StepServices;
 use self::host::{HostedStep, StepHost};
@@ -68,6 +68,8 @@ impl StepHosts {
         step.kind == StepKind::Sandbox
             && *asked == harmless
             && asked.network_mode.joined().is_none()
+            // Whoever else is in that network can hold files of a step open behind its end.
+            && asked.network_mode != NetworkMode::Host
             && options.user_mapping.is_none()
     }
 
@@ -142,8 +144,14 @@ impl StepHosts {
     /// Removes all hosts: no step comes any more.
     pub(crate) fn finish(&self) {
         let mut state = self.state();
-        let State { idle, worn, .. } = &mut *state;
+        let State { idle, worn, steps } = &mut *state;
         worn.append(idle);
+        // Of a stage that was given up in the middle of a step.
+        for (_, left) in steps.drain() {
+            if let StepState::Hosted(hosted) = left {
+                worn.extend(Arc::into_inner(hosted).map(|hosted| hosted.host));
+            }
+        }
         drop(state);
         if let Err(error) = self.remove_worn() {
             // The build has gone on: the container stays in the list and can be removed by hand.

@@ -54,7 +54,7 @@ impl<R: Read> IncomingBlob<R> {
         if layer.kept_blob(digest).is_some() || self.file.take().is_none() {
             return Ok(());
         }
-        kept.0.push((layer.clone(), digest));
+        kept.0.push(layer.clone());
         layer.keep_blob(digest, self.size, &self.path)?;
         let blob = LayerBlob {
             digest,
@@ -75,9 +75,10 @@ impl<R: Read> IncomingBlob<R> {
     }
 }
 
-/// What was kept beside layers that images may have: unless all goes well it is dropped with this, for the layers stay.
+/// The layers that something was kept beside, which images may have: unless all goes well, what no image came as is dropped
+/// with this, for the layers stay. To be dropped behind all else that holds them.
 #[derive(Debug, Default)]
-pub(super) struct KeptBlobs(Vec<(Layer, Digest)>);
+pub(super) struct KeptBlobs(Vec<Layer>);
 
 impl KeptBlobs {
     /// Lets them stay.
@@ -88,11 +89,7 @@ impl KeptBlobs {
 
 impl Drop for KeptBlobs {
     fn drop(&mut self) {
-        for (layer, digest) in &self.0 {
-            if let Err(error) = layer.drop_kept_blob(*digest) {
-                tracing::warn!(%digest, %error, "a layer's blob that is of no use stays");
-            }
-        }
+        Layer::release_unnamed(std::mem::take(&mut self.0));
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Tarball {
     members: usize,
     /// What the documents and all names hold.
     share: Share,
-    /// The compressed layers.
+    /// The compressed layers. The last to go.
     pub(super) kept: KeptBlobs,
 }
 

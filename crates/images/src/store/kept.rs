@@ -5,8 +5,10 @@
 //! layer, so that nobody has to look for it to know what images take of the disk.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use model::Digest;
+use rusqlite::Connection;
 
 use super::database::{Stored, blob_name, signed};
 use super::{Layer, LayerKey, Shared};
@@ -30,7 +32,15 @@ impl Layer {
             let _ = std::fs::remove_file(file);
             return Ok(());
         }
-        self.shared.record_kept_blob(self.key(), digest, Some(size))
+        self.shared.record_kept_blob(&self.shared.database(), self.key(), digest, Some(size))
+    }
+
+    /// Lets layers go, and drops the blobs beside them that no image came as.
+    pub(crate) fn release_unnamed(layers: Vec<Self>) {
+        let Some(shared) = layers.first().map(|layer| Arc::clone(&layer.shared)) else { return };
+        let keys = layers.iter().map(|layer| Arc::clone(layer.key())).collect();
+        drop(layers);
+        shared.drop_unnamed_blobs(&keys);
     }
 
     /// Removes a kept blob that is of no use.
@@ -39,7 +49,7 @@ impl Layer {
     /// `Internal` when the database fails.
     pub(crate) fn drop_kept_blob(&self, digest: Digest) -> Result<(), Error> {
         let _ = std::fs::remove_file(self.blob_path(digest));
-        self.shared.record_kept_blob(self.key(), digest, None)
+        self.shared.record_kept_blob(&self.shared.database(), self.key(), digest, None)
     }
 
     fn blob_path(&self, digest: Digest) -> PathBuf {
@@ -50,35 +60,26 @@ impl Layer {
 impl Shared {
     /// Forgets the blobs beside a layer that a loss of power took, and removes those that it cut off.
     pub(super) fn check_kept_blobs(&self, layer: &LayerKey) -> Result<(), Error> {
-        for (digest, size) in
-            self.kept_blobs_of(layer).map_err(Error::database("read what is kept of a layer"))?
-        {
+        let database = self.database();
+        for (digest, size) in kept_blobs_of(&database, layer)? {
             let path = self.layer_path(layer).join(blob_name(digest));
             if !path.metadata().is_ok_and(|metadata| metadata.len() == size) {
                 let _ = std::fs::remove_file(&path);
-                self.record_kept_blob(layer, digest, None)?;
+                self.record_kept_blob(&database, layer, digest, None)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn kept_blobs_of(&self, layer: &LayerKey) -> rusqlite::Result<Vec<(Digest, u64)>> {
-        let database = self.database();
-        let mut statement = database.prepare("SELECT digest, size FROM kept_blobs WHERE layer = ?")?;
-        let blob =
-            |row: &rusqlite::Row<'_>| Ok((row.get::<_, Stored>(0)?.0, row.get::<_, i64>(1)?.unsigned_abs()));
-        statement.query_map([&**layer], blob)?.collect()
-    }
-
     /// Records the size of a blob beside a layer, or that it is gone.
     pub(super) fn record_kept_blob(
         &self,
+        database: &Connection,
         layer: &LayerKey,
         digest: Digest,
         size: Option<u64>,
     ) -> Result<(), Error> {
         let failed = || Error::database("record what is kept of a layer");
-        let database = self.database();
         match size {
             Some(size) => database.execute(
                 "INSERT OR REPLACE INTO kept_blobs VALUES (?, ?, ?)",
@@ -98,4 +99,15 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// The blobs beside a layer that are on record, with their sizes in bytes.
+pub(super) fn kept_blobs_of(database: &Connection, layer: &LayerKey) -> Result<Vec<(Digest, u64)>, Error> {
+    let read = || {
+        let mut statement = database.prepare("SELECT digest, size FROM kept_blobs WHERE layer = ?")?;
+        let blob =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, Stored>(0)?.0, row.get::<_, i64>(1)?.unsigned_abs()));
+        statement.query_map([&**layer], blob)?.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    read().map_err(Error::database("read what is kept of a layer"))
 }

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use model::Digest;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
 
 use super::database::{Stored, blob_name};
-use super::{LayerKey, Shared};
+use super::kept::kept_blobs_of;
+use super::{Index, LayerKey, Shared};
 use crate::Error;
 
 /// What of a manifest is of interest.
@@ -25,53 +26,73 @@ struct Descriptor {
 impl Shared {
     /// Drops the blobs beside these layers that the manifest of no image names. A layer that somebody holds keeps them: what is
     /// coming just now has no manifest yet. A failure leaves them, and is told in the log.
-    pub(super) fn drop_unnamed_blobs(&self, layers: &BTreeSet<LayerKey>) {
-        for layer in layers {
-            if let Err(error) = self.drop_unnamed_blobs_of(layer) {
-                tracing::warn!(%layer, %error, "blobs that are of no use stay beside a layer");
-            }
+    pub(crate) fn drop_unnamed_blobs(&self, layers: &BTreeSet<LayerKey>) {
+        // Held to the end: no image gets its manifest meanwhile.
+        let database = self.database();
+        let candidates: Vec<&LayerKey> = {
+            let index = self.index();
+            layers.iter().filter(|layer| may_lose_blobs(&index, layer)).collect()
+        };
+        let dropped =
+            self.manifests_with(&candidates).iter().try_fold(BTreeSet::new(), |mut named, digest| {
+                named.extend(layers_of_manifest(&database, digest)?);
+                Ok(named)
+            });
+        let dropped = dropped.and_then(|named| {
+            candidates.iter().try_for_each(|layer| self.drop_all_but(&database, layer, &named))
+        });
+        if let Err(error) = dropped {
+            tracing::warn!(%error, "blobs that are of no use stay beside layers");
         }
     }
 
-    fn drop_unnamed_blobs_of(&self, layer: &LayerKey) -> Result<(), Error> {
-        let Some(manifests) = self.manifests_with(layer) else { return Ok(()) };
-        let mut named = BTreeSet::new();
-        for manifest in manifests {
-            named.extend(self.layers_of_manifest(&manifest)?);
-        }
-        let kept = self.kept_blobs_of(layer).map_err(Error::database("read what is kept of a layer"))?;
-        for (digest, _) in kept.into_iter().filter(|(digest, _)| !named.contains(digest)) {
+    fn drop_all_but(
+        &self,
+        database: &Connection,
+        layer: &LayerKey,
+        named: &BTreeSet<Digest>,
+    ) -> Result<(), Error> {
+        for (digest, _) in
+            kept_blobs_of(database, layer)?.into_iter().filter(|(kept, _)| !named.contains(kept))
+        {
+            let index = self.index_mut();
+            // Who takes it from here on finds no blob, and brings one.
+            if !may_lose_blobs(&index, layer) {
+                return Ok(());
+            }
             let _ = std::fs::remove_file(self.layer_path(layer).join(blob_name(digest)));
-            self.record_kept_blob(layer, digest, None)?;
-            // Nobody else has it, as far as is known.
+            drop(index);
+            self.record_kept_blob(database, layer, digest, None)?;
+            // No registry has it, as far as is known.
             let forget = "DELETE FROM layer_blobs WHERE digest = ? AND repository = ''";
-            let forgotten = self.database().execute(forget, [Stored(digest)]);
-            forgotten.map_err(Error::database("forget a layer's blob"))?;
+            database.execute(forget, [Stored(digest)]).map_err(Error::database("forget a layer's blob"))?;
         }
         Ok(())
     }
 
-    /// The manifests of the images that have a layer; `None` where it keeps nothing, is gone or is held.
-    fn manifests_with(&self, layer: &LayerKey) -> Option<Vec<Digest>> {
+    /// The manifests of the images that have one of these layers.
+    fn manifests_with(&self, layers: &[&LayerKey]) -> BTreeSet<Digest> {
         let index = self.index();
-        index
-            .layers
-            .get(layer)
-            .filter(|layer| layer.kept > 0 && layer.leases == 0 && layer.references > 0)?;
-        let images = index.images.values().filter(|image| image.layers.contains(layer));
+        let has_one = |image: &super::ImageRecord| image.layers.iter().any(|layer| layers.contains(&layer));
+        let images = index.images.values().filter(|image| has_one(image));
         let manifests = images
             .flat_map(|image| index.targets.of(&image.id).filter_map(|target| target.manifest_of(&image.id)));
-        Some(manifests.collect())
+        manifests.collect()
     }
+}
 
-    fn layers_of_manifest(&self, digest: &Digest) -> Result<Vec<Digest>, Error> {
-        let document: Option<Vec<u8>> = self
-            .database()
-            .prepare_cached("SELECT content FROM documents WHERE digest = ?")
-            .and_then(|mut select| select.query_row([Stored(*digest)], |row| row.get(0)).optional())
-            .map_err(Error::database("read a document"))?;
-        let manifest = document.and_then(|document| serde_json::from_slice::<Manifest>(&document).ok());
-        let layers = manifest.map(|manifest| manifest.layers).unwrap_or_default();
-        Ok(layers.into_iter().map(|layer| layer.digest).collect())
-    }
+/// Whether a layer keeps blobs, stays, and is held by nobody.
+fn may_lose_blobs(index: &Index, layer: &LayerKey) -> bool {
+    let record = index.layers.get(layer);
+    record.is_some_and(|record| record.kept > 0 && record.leases == 0 && record.references > 0)
+}
+
+fn layers_of_manifest(database: &Connection, digest: &Digest) -> Result<Vec<Digest>, Error> {
+    let document: Option<Vec<u8>> = database
+        .prepare_cached("SELECT content FROM documents WHERE digest = ?")
+        .and_then(|mut select| select.query_row([Stored(*digest)], |row| row.get(0)).optional())
+        .map_err(Error::database("read a document"))?;
+    let manifest = document.and_then(|document| serde_json::from_slice::<Manifest>(&document).ok());
+    let layers = manifest.map(|manifest| manifest.layers).unwrap_or_default();
+    Ok(layers.into_iter().map(|layer| layer.digest).collect())
 }

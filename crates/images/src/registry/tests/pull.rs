@@ -307,3 +307,22 @@ fn a_tag_moves_with_the_registry() {
 }
 
 use model::Digest;
+
+#[test]
+fn a_blob_that_went_with_its_image_comes_with_the_next_pull() {
+    let mut content = Content::new();
+    let layer = tar("a", b"content");
+    content.image("v1", std::slice::from_ref(&layer));
+    let fake = Fake::honest(content);
+    let there = Stored::new();
+    // Its image has the layer too, so that it stays.
+    there.store.import(&layer[..], &crate::ImportOptions::default()).unwrap();
+    let blob = digest_of(&gzip(&layer)).hexadecimal();
+    for _ in 0..2 {
+        there.pull(&fake.name("v1")).unwrap();
+        let mut saved = Vec::new();
+        there.store.save_layout(&[fake.name("v1")], &[]).unwrap().write(&mut saved).unwrap();
+        assert!(saved.windows(blob.len()).any(|bytes| bytes == blob.as_bytes()), "it is saved as it came");
+        there.store.remove(&fake.name("v1"), crate::RemoveOptions::default()).unwrap();
+    }
+}
