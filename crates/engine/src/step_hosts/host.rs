@@ -138,10 +138,10 @@ impl StepHost {
         services: &StepServices,
         step: &RunStep,
         new: NewContainer,
-    ) -> Result<HostedStep, (StepError, Self)> {
+    ) -> Result<HostedStep, Box<(StepError, Self)>> {
         match self.specify(services, step, new) {
             Ok((record, spec)) => Ok(HostedStep { host: self, record, spec }),
-            Err(error) => Err((failed(error), self)),
+            Err(error) => Err(Box::new((failed(error), self))),
         }
     }
 

@@ -87,7 +87,8 @@ impl StepHosts {
                 self.state().steps.insert(step.id.clone(), StepState::Hosted(Arc::new(hosted)));
                 Ok(())
             }
-            Err((error, host)) => {
+            Err(failure) => {
+                let (error, host) = *failure;
                 self.state().worn.push(host);
                 Err(error)
             }
@@ -161,7 +162,12 @@ impl StepHosts {
 
     fn remove_worn(&self) -> Result<(), StepError> {
         let worn = std::mem::take(&mut self.state().worn);
-        worn.into_iter().map(|host| host.remove(&self.services)).fold(Ok(()), |all, one| all.and(one))
+        let mut removed = Ok(());
+        // All of them, also behind one that cannot be removed.
+        for host in worn {
+            removed = removed.and(host.remove(&self.services));
+        }
+        removed
     }
 
     /// An idle host with these settings that nobody has taken down meanwhile.
