@@ -63,8 +63,8 @@ impl Shared {
             let _ = std::fs::remove_file(self.layer_path(layer).join(blob_name(digest)));
             drop(index);
             self.record_kept_blob(database, layer, digest, None)?;
-            // No registry has it, as far as is known.
-            let forget = "DELETE FROM layer_blobs WHERE digest = ? AND repository = ''";
+            // The next pull brings it again.
+            let forget = "DELETE FROM layer_blobs WHERE digest = ?";
             database.execute(forget, [Stored(digest)]).map_err(Error::database("forget a layer's blob"))?;
         }
         Ok(())

@@ -81,12 +81,11 @@ impl Layers<'_> {
     fn known(&self, plan: &LayerPlan) -> Result<Option<Layer>, RegistryError> {
         let Some(diff_id) = plan.diff_id else { return Ok(self.store.layer_of_blob(&plan.blob.digest)?) };
         let Some(layer) = self.store.layer(&diff_id) else { return Ok(None) };
-        if plan.blob.digest != diff_id && layer.kept_blob(plan.blob.digest).is_none() {
-            return Ok(None);
-        }
         let verified = self.store.layer_blobs(&diff_id)?;
         if let Some(blob) = verified.iter().find(|blob| blob.digest == plan.blob.digest) {
             self.remember(&layer, blob)?;
+        } else if plan.blob.digest != diff_id && layer.kept_blob(plan.blob.digest).is_none() {
+            return Ok(None);
         }
         Ok(Some(layer))
     }
