@@ -26,10 +26,10 @@ use crate::container::settings;
 use crate::container::wait::WaitCondition;
 use crate::error::Error;
 use crate::events::Events;
-use crate::files::{mount_points, prune};
 use crate::image::Images;
 use crate::paths::Paths;
 use crate::spare_directories::SpareDirectories;
+use crate::step_changes::without_mount_points;
 use crate::step_error::failed;
 use crate::step_hosts::{StepHosts, StepServices};
 use crate::step_output::{self, OutputEnd};
@@ -216,9 +216,7 @@ impl StepRunner for Steps {
             return changes;
         }
         let record = self.builds.containers.find(container.as_str()).map_err(failed)?.record();
-        let lower = self.builds.images.lower_directories(&record).map_err(failed)?;
-        let upper = self.builds.paths.upper(&record.id);
-        prune(&upper, &lower, &mount_points(&record)).map_err(failed)?;
+        let upper = without_mount_points(&self.builds.images, &self.builds.paths, &record).map_err(failed)?;
         self.builds.events.emit_container(&record, "commit", &[]);
         Ok(upper)
     }

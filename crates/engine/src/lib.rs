@@ -46,6 +46,7 @@ mod shim;
 mod size_limit;
 mod spare_directories;
 mod startup;
+mod step_changes;
 mod step_error;
 mod step_hosts;
 mod step_output;

@@ -3,7 +3,6 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use berth_images::{ImportOptions, RemoveOptions, Store, digest_of};
@@ -66,15 +65,16 @@ fn place(blob: &[u8]) -> String {
     format!("blobs/sha256/{}", digest_of(blob).hexadecimal())
 }
 
-fn members(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
-    let mut archive = tar::Archive::new(tar);
-    let entries = archive.entries().expect("a tar").map(|entry| {
-        let mut entry = entry.expect("an entry");
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content).expect("its content");
-        (entry.path().expect("a path").display().to_string(), content)
-    });
-    entries.collect()
+fn by_name(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    support::members(tar).into_iter().collect()
+}
+
+/// A store that has a layer, by an image that was made here, and the layer's tar.
+fn with_a_layer(scratch: &Scratch) -> (Store, Vec<u8>) {
+    let store = Store::open(scratch.path().join("store")).expect("a store");
+    let plain = Archive::new().file("f", &support::noise(5000)).finish();
+    store.import(&plain[..], &ImportOptions::default()).expect("imported");
+    (store, plain)
 }
 
 /// The compressed layers that a store keeps.
@@ -92,9 +92,7 @@ fn kept(directory: &Path) -> Vec<PathBuf> {
 #[test]
 fn layouts_of_known_layers_are_saved_as_they_came() {
     let scratch = Scratch::new();
-    let store = Store::open(scratch.path().join("store")).expect("a store");
-    let plain = Archive::new().file("f", &support::noise(5000)).finish();
-    store.import(&plain[..], &ImportOptions::default()).expect("imported");
+    let (store, plain) = with_a_layer(&scratch);
     let layouts = [Layout::of("zstd", &plain), Layout::of("gzip", &plain)];
     for layout in &layouts {
         store.load(&layout.tarball()[..]).expect("loaded");
@@ -102,7 +100,7 @@ fn layouts_of_known_layers_are_saved_as_they_came() {
     for layout in &layouts {
         let mut saved = Vec::new();
         store.save_layout(&[&layout.name], &[]).expect("saved").write(&mut saved).expect("written");
-        let saved = members(&saved);
+        let saved = by_name(&saved);
         for blob in &layout.blobs {
             assert_eq!(saved.get(&place(blob)), Some(blob), "{}", layout.name);
         }
@@ -114,9 +112,7 @@ fn layouts_of_known_layers_are_saved_as_they_came() {
 #[test]
 fn what_came_with_a_layout_that_is_refused_is_not_kept_beside_known_layers() {
     let scratch = Scratch::new();
-    let store = Store::open(scratch.path().join("store")).expect("a store");
-    let plain = Archive::new().file("f", &support::noise(5000)).finish();
-    store.import(&plain[..], &ImportOptions::default()).expect("imported");
+    let (store, plain) = with_a_layer(&scratch);
     let mut layout = Layout::of("gzip", &plain);
     layout.blobs.remove(0);
     store.load(&layout.tarball()[..]).expect_err("its config is missing");
@@ -131,9 +127,7 @@ fn what_came_with_a_layout_that_is_refused_is_not_kept_beside_known_layers() {
 #[test]
 fn what_no_image_came_as_any_more_goes_from_beside_a_layer_that_stays() {
     let scratch = Scratch::new();
-    let store = Store::open(scratch.path().join("store")).expect("a store");
-    let plain = Archive::new().file("f", &support::noise(5000)).finish();
-    store.import(&plain[..], &ImportOptions::default()).expect("imported");
+    let (store, plain) = with_a_layer(&scratch);
     let layouts = [Layout::of("zstd", &plain), Layout::of("gzip", &plain)];
     for layout in &layouts {
         store.load(&layout.tarball()[..]).expect("loaded");
@@ -145,5 +139,5 @@ fn what_no_image_came_as_any_more_goes_from_beside_a_layer_that_stays() {
     let mut saved = Vec::new();
     store.load(&layouts[0].tarball()[..]).expect("loaded again");
     store.save_layout(&[&layouts[0].name], &[]).expect("saved").write(&mut saved).expect("written");
-    assert!(layouts[0].blobs.iter().all(|blob| members(&saved).get(&place(blob)) == Some(blob)));
+    assert!(layouts[0].blobs.iter().all(|blob| by_name(&saved).get(&place(blob)) == Some(blob)));
 }

@@ -3,25 +3,13 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use berth_images::{ImportOptions, Store, TagPolicy};
 use model::ImageReference;
-use support::{Archive, Scratch};
+use support::{Archive, Scratch, members};
 
 fn store(scratch: &Scratch, name: &str) -> Store {
     Store::open(scratch.path().join(name)).expect("a store")
-}
-
-fn members(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut archive = tar::Archive::new(tar);
-    let entries = archive.entries().expect("a tar").map(|entry| {
-        let mut entry = entry.expect("an entry");
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content).expect("its content");
-        (entry.path().expect("a path").display().to_string(), content)
-    });
-    entries.collect()
 }
 
 /// An image of the old format, made by hand.

@@ -17,11 +17,11 @@ use crate::container::create::NewContainer;
 use crate::container::remove::Removal;
 use crate::container::{Container, Purpose, Record, specification};
 use crate::error::{Error, file_error};
-use crate::files::{mount_points, prune};
 use crate::image::Images;
 use crate::paths::Paths;
 use crate::random;
 use crate::spare_directories::remove_changed_files;
+use crate::step_changes::without_mount_points;
 use crate::step_error::failed;
 use crate::step_output::{self, OutputEnd};
 use crate::store::Durability;
@@ -68,7 +68,7 @@ pub(super) struct StepHost {
     container: Arc<Container>,
     /// The settings that all of its steps have.
     settings: HostSettings,
-    /// What was sent in its network before its first step; `None` in the network of the host, of which nothing is its own.
+    /// What was sent in its network before its first step; `None` when that cannot be read.
     traffic: Option<Traffic>,
 }
 
@@ -106,9 +106,7 @@ impl StepHost {
                 return Err(failed(error));
             }
         };
-        let record = container.record();
-        let own_network = record.phase.process().filter(|_| record.has_own_network());
-        let traffic = own_network.and_then(Traffic::of);
+        let traffic = container.record().phase.process().and_then(Traffic::of);
         Ok(Self { container, settings: step.host.clone(), traffic })
     }
 
@@ -126,7 +124,7 @@ impl StepHost {
     pub(super) fn is_as_new(&self) -> bool {
         let record = self.container.record();
         let Some(process) = record.phase.process().filter(|_| !record.is_paused()) else { return false };
-        !record.has_own_network() || self.traffic.is_some() && Traffic::of(process) == self.traffic
+        self.traffic.is_some() && Traffic::of(process) == self.traffic
     }
 
     /// Prepares a step: its layer, the files of its resolver, and what it sees.
@@ -159,10 +157,8 @@ impl StepHost {
         containers.creator.make_step_directories(&record)?;
         let (mut inputs, _) =
             services.runtime.block_on(containers.starter.lookup.gather(&record, Purpose::Step))?;
-        if inputs.namespaces.network == Namespace::Own {
-            let process = record.phase.process().ok_or(Error::ShimGone)?;
-            inputs.namespaces.network = Namespace::Process(process);
-        }
+        let process = record.phase.process().ok_or(Error::ShimGone)?;
+        inputs.namespaces.network = Namespace::Process(process);
         let spec = specification::build(&record, inputs)?;
         // By which its keys are named.
         let spec = ContainerSpec { id: step.id.clone(), ..spec };
@@ -226,9 +222,7 @@ impl HostedStep {
     /// What the file system refuses.
     pub(super) fn take_changes(&self, services: &StepServices) -> Result<PathBuf, StepError> {
         let taken = || {
-            let lower = services.images.lower_directories(&self.record)?;
-            let upper = services.paths.upper(self.host.id());
-            prune(&upper, &lower, &mount_points(&self.record))?;
+            let upper = without_mount_points(&services.images, &services.paths, &self.record)?;
             let changes = services.paths.builds().join(format!("changes-{}", self.spec.id));
             std::fs::rename(&upper, &changes).map_err(file_error("rename", &upper))?;
             Ok(changes)

@@ -67,9 +67,8 @@ impl StepHosts {
         };
         step.kind == StepKind::Sandbox
             && *asked == harmless
-            && asked.network_mode.joined().is_none()
-            // Whoever else is in that network can hold files of a step open behind its end.
-            && asked.network_mode != NetworkMode::Host
+            // Whoever else is in a network that is not its own can hold files of a step open behind its end.
+            && matches!(asked.network_mode, NetworkMode::None | NetworkMode::Networks(_))
             && options.user_mapping.is_none()
     }
 

@@ -85,8 +85,7 @@ impl Change<'_> {
     pub(crate) fn apply(mut self, departure: Departure) -> Result<(), Error> {
         let images = &departure.images;
         let free = self.doom_layers(images);
-        let mut stay = self.layers_of(&departure);
-        stay.retain(|key| !free.contains(key));
+        let layers = self.layers_of(&departure);
         // On disk before any file goes: a loss of power must not bring the record back alone.
         let committed = durably(&mut self.database, |connection| commit(connection, &departure, &free));
         if let Err(error) = committed {
@@ -118,7 +117,8 @@ impl Change<'_> {
         for key in freed {
             self.shared.drop_if_unneeded(&key);
         }
-        self.shared.drop_unnamed_blobs(&stay);
+        // Of those that stay: the others are not on record any more.
+        self.shared.drop_unnamed_blobs(&layers);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Configs and manifests, kept byte for byte as they came.
 
 use model::Digest;
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
@@ -16,17 +16,21 @@ pub fn digest_of(content: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(content).into())
 }
 
+/// Reads a document, if it is there.
+pub(super) fn read(database: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
+    database
+        .prepare_cached("SELECT content FROM documents WHERE digest = ?")
+        .and_then(|mut select| select.query_row([Stored(*digest)], |row| row.get(0)).optional())
+        .map_err(Error::database("read a document"))
+}
+
 impl Store {
     /// Reads a config or manifest, if it is there.
     ///
     /// # Errors
     /// `Internal` when the database fails.
     pub fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
-        let database = self.shared.database();
-        database
-            .prepare_cached("SELECT content FROM documents WHERE digest = ?")
-            .and_then(|mut select| select.query_row([Stored(*digest)], |row| row.get(0)).optional())
-            .map_err(Error::database("read a document"))
+        read(&self.shared.database(), digest)
     }
 
     /// Reads a document that an image is made of.

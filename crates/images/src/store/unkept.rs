@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use model::Digest;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde::Deserialize;
 
 use super::database::{Stored, blob_name};
 use super::kept::kept_blobs_of;
-use super::{Index, LayerKey, Shared};
+use super::{Index, LayerKey, Shared, documents};
 use crate::Error;
 
 /// What of a manifest is of interest.
@@ -33,6 +33,10 @@ impl Shared {
             let index = self.index();
             layers.iter().filter(|layer| may_lose_blobs(&index, layer)).collect()
         };
+        // Most removals need no look at the other images.
+        if candidates.is_empty() {
+            return;
+        }
         let dropped =
             self.manifests_with(&candidates).iter().try_fold(BTreeSet::new(), |mut named, digest| {
                 named.extend(layers_of_manifest(&database, digest)?);
@@ -88,10 +92,7 @@ fn may_lose_blobs(index: &Index, layer: &LayerKey) -> bool {
 }
 
 fn layers_of_manifest(database: &Connection, digest: &Digest) -> Result<Vec<Digest>, Error> {
-    let document: Option<Vec<u8>> = database
-        .prepare_cached("SELECT content FROM documents WHERE digest = ?")
-        .and_then(|mut select| select.query_row([Stored(*digest)], |row| row.get(0)).optional())
-        .map_err(Error::database("read a document"))?;
+    let document = documents::read(database, digest)?;
     let manifest = document.and_then(|document| serde_json::from_slice::<Manifest>(&document).ok());
     let layers = manifest.map(|manifest| manifest.layers).unwrap_or_default();
     Ok(layers.into_iter().map(|layer| layer.digest).collect())

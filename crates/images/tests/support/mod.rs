@@ -1,7 +1,7 @@
 //! Archives and directories for the tests.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -118,6 +118,18 @@ impl Archive {
     pub fn finish(self) -> Vec<u8> {
         self.0.into_inner().expect("a vector takes all")
     }
+}
+
+/// The members of a tar in order, each with its content.
+pub fn members(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = tar::Archive::new(tar);
+    let entries = archive.entries().expect("a tar").map(|entry| {
+        let mut entry = entry.expect("an entry");
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("its content");
+        (entry.path().expect("a path").display().to_string(), content)
+    });
+    entries.collect()
 }
 
 /// Bytes that hardly compress.
