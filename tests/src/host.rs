@@ -223,18 +223,23 @@ pub fn runs(pid: u32) -> bool {
     state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 
-/// How many descriptors a process holds.
+/// How many descriptors a process holds beside those of databases, which a daemon opens once more when it first needs that.
 #[must_use]
 pub fn descriptors_of(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+    open_of(pid).filter(|target| !target.contains(".db")).count()
 }
 
 /// How many sockets a process holds. Files that it makes durable in the background come and go.
 #[must_use]
 pub fn sockets_of(pid: u32) -> usize {
+    open_of(pid).filter(|target| target.starts_with("socket:")).count()
+}
+
+/// What the descriptors of a process stand for.
+fn open_of(pid: u32) -> impl Iterator<Item = String> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
-    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    targets.map(|target| target.to_string_lossy().into_owned())
 }
 
 /// Every path beneath a directory, relative to it; databases and what belongs to them left out.

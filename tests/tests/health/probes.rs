@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use berth_tests::host::descriptors_of;
 use berth_tests::{Client, Engine, merged, query, wait};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
@@ -74,10 +75,6 @@ fn shim_of(engine: &Client, id: &str) -> u32 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", engine.pid(id))).expect("it runs");
     let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
     parent.expect("a parent")
-}
-
-fn descriptors_of(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count()
 }
 
 #[test]
