@@ -70,7 +70,26 @@ impl Events {
     /// Records an event and delivers it to all listeners.
     pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
         let event = Event { kind, action: action.into(), actor, time: Timestamp::now() };
+        self.keep(&mut lock(&self.history), event);
+    }
+
+    /// Makes a change of a container and records the event that tells of it, and delivers that: whoever sees the change finds
+    /// the event among those of the past, and whoever receives the event sees the change.
+    pub(crate) fn emit_change(
+        &self,
+        change: impl FnOnce() -> Arc<Record>,
+        tell: impl FnOnce(&Record) -> (String, Vec<(&'static str, String)>),
+    ) -> Arc<Record> {
         let mut history = lock(&self.history);
+        let record = change();
+        let (action, more) = tell(&record);
+        let actor = container_actor(&record, &more);
+        let event = Event { kind: ResourceKind::Container, action, actor, time: Timestamp::now() };
+        self.keep(&mut history, event);
+        record
+    }
+
+    fn keep(&self, history: &mut History, event: Event) {
         if let Some(database) = &self.database {
             let rows = vec![Row::Event { number: history.take_number(), event: event.clone() }];
             // That the disk is full must not stop what the event is about.
@@ -80,7 +99,7 @@ impl Events {
             }
         }
         let event = history.keep(event);
-        self.send(&mut history, event);
+        self.send(history, event);
     }
 
     /// Publishes what a probe of a container's health does, and keeps it in memory for a while.

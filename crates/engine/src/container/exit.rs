@@ -124,8 +124,8 @@ impl Supervisor {
         if container.record().out_of_memory {
             return;
         }
-        let record = container.update(|record| record.out_of_memory = true);
-        self.events.emit_container(&record, "oom", &[]);
+        let change = || container.update(|record| record.out_of_memory = true);
+        self.events.emit_change(change, |_| ("oom".to_owned(), Vec::new()));
     }
 
     /// The exit of a container whose shim is gone: its record on disk, or that it was killed.
@@ -168,11 +168,15 @@ impl Supervisor {
         self.end_log(container).await;
         let ending = self.networking.endings.read().await;
         // Shown at once; saved when all is taken down. Until then the next daemon reads the shim's record.
-        let record = container.publish(change);
-        let seconds = record.finished_at.since(record.started_at).as_secs();
-        let attributes = [("exitCode", exit.code.to_string()), ("execDuration", seconds.to_string())];
         let events = self.events.before_a_row();
-        events.emit_container(&record, "die", &attributes);
+        let record = events.emit_change(
+            || container.publish(change),
+            |record| {
+                let seconds = record.finished_at.since(record.started_at).as_secs();
+                let code = exit.code.to_string();
+                ("die".to_owned(), vec![("exitCode", code), ("execDuration", seconds.to_string())])
+            },
+        );
         if out_of_memory && !reported {
             events.emit_container(&record, "oom", &[]);
         }

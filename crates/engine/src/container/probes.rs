@@ -55,7 +55,7 @@ impl Supervisor {
             container.publish(change);
             return;
         }
-        let record = container.update(change);
-        self.events.emit_container(&record, format!("health_status: {status}"), &[]);
+        let tell = |_: &Record| (format!("health_status: {status}"), Vec::new());
+        self.events.emit_change(|| container.update(change), tell);
     }
 }

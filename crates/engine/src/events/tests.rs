@@ -106,3 +106,23 @@ async fn an_event_that_waits_for_its_answer_is_past_at_once_and_live_once_in_ord
     events.emit(ResourceKind::Container, "create", actor("new"));
     assert_eq!(ids([&later.recv().await.expect("it")]), ["new"], "what was past is not live again");
 }
+
+#[test]
+fn whoever_sees_a_change_finds_its_event_among_those_of_the_past() {
+    let events = Events::default();
+    let new = |name: &str| {
+        let id = model::ContainerId::from_random([1; 32]);
+        Arc::new(Record::new(id, name.to_owned(), Digest::from_bytes([0; 32]), Timestamp::NEVER))
+    };
+    let change = || {
+        assert!(events.history.try_lock().is_err(), "who asks now waits for the event");
+        new("changed")
+    };
+    let told = |record: &Record| ("die".to_owned(), vec![("told of", record.name.clone())]);
+    let mut listener = events.subscribe().live;
+    assert_eq!(events.emit_change(change, told).name, "changed");
+    let past = events.subscribe().past;
+    assert_eq!(past.iter().map(|event| &*event.action).collect::<Vec<_>>(), ["die"]);
+    assert_eq!(past[0].actor.attributes["told of"], "changed");
+    assert_eq!(listener.try_recv().expect("it is delivered").sequence, past[0].sequence);
+}
