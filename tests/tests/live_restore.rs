@@ -92,7 +92,8 @@ fn exits_meanwhile_are_recorded_with_code_and_time() {
     let text = state["FinishedAt"].as_str().expect("a time");
     let date = std::process::Command::new("date").args(["-d", text, "+%s"]).output().expect("date(1)").stdout;
     let finished: u64 = String::from_utf8_lossy(&date).trim().parse().expect("seconds");
-    assert!(finished <= ended, "the time of the exit itself, not of the daemon's return: {state}");
+    // The shim may have looked at its clock a moment after the process ended, in the next second.
+    assert!(finished <= ended + 1, "the time of the exit itself, not of the daemon's return: {state}");
 }
 
 #[test]

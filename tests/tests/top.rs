@@ -38,10 +38,13 @@ fn minutes(clock: &str) -> u32 {
 #[test]
 fn the_usual_columns_are_those_of_ps() {
     let engine = Engine::start();
-    let odd = "exec sleep 603 \"$(printf 'a\\nb\\tc')\" é '  two  spaces' ) 2>/dev/null || sleep 604";
     let id = two_sleepers(&engine, json!({ "User": "1:1" }));
     let terminal = engine.run(&json!({ "Image": "busybox", "Tty": true, "Cmd": ["sleep", "605"] }));
-    let shell = engine.run(&sh(&format!("sh -c '{}' & sleep 606", odd.replace('\'', "'\\''"))));
+    let odd = ["sh", "-c", "sleep 606; :", "a\nb\tc", "é", "  two  spaces", ")"];
+    let shell = engine.run(&json!({ "Image": "busybox", "Cmd": odd }));
+    wait::until("the shell's child", || {
+        rows(&top(&engine, &shell, "")).iter().any(|row| row[7] == "sleep 606").then_some(())
+    });
     for container in [&id, &terminal, &shell] {
         let by_default = engine.get(&format!("/containers/{container}/top")).expect(200).json();
         assert_eq!(titles(&by_default), ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);

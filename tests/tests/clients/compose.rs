@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use berth_tests::{Engine, client_files, installed};
+use berth_tests::{Engine, client_files, installed, wait};
 use serde_json::{Value, json};
 
 struct Compose<'a> {
@@ -44,7 +44,9 @@ fn a_project_comes_changes_and_goes() {
     let compose = Compose { engine: &engine, project: client_files("compose") };
     compose.ok(&["up", "--detach"]);
     assert_eq!(compose.running(), ["app", "db", "many", "many"]);
-    assert_eq!(compose.ok(&["logs", "--no-log-prefix", "app"]), "kept\nsecret\nset\nbuilt\n");
+    wait::until("all that it writes", || {
+        (compose.ok(&["logs", "--no-log-prefix", "app"]) == "kept\nsecret\nset\nbuilt\n").then_some(())
+    });
     let app = today.get("/containers/demo-app-1/json").expect(200).json();
     let networks = &app["NetworkSettings"]["Networks"];
     assert_eq!(networks["demo_back"]["IPAddress"], "10.77.0.50");
