@@ -108,6 +108,13 @@ pub trait StepRunner: Sync {
 
     /// No other step comes: removes what was kept for the next ones. Called once, behind all other calls.
     fn finish(&self);
+
+    /// [`Self::finish`] of a build that has succeeded: it may go on behind this call, as long as nobody is shown what is not removed
+    /// yet. `end` is called when all of it is: by what it removes the next process finds what is left.
+    fn finish_behind(&self, end: Box<dyn FnOnce() + Send>) {
+        self.finish();
+        end();
+    }
 }
 
 /// Pulls the images that FROM and `COPY --from` name and that are not there.

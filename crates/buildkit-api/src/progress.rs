@@ -37,6 +37,8 @@ pub(crate) struct Progress {
     state: Mutex<State>,
     /// How many messages there are.
     count: watch::Sender<usize>,
+    /// True once nothing more comes.
+    over: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +78,7 @@ impl Progress {
             reference: reference.to_owned(),
             state: Mutex::default(),
             count: watch::Sender::new(0),
+            over: watch::Sender::new(false),
         })
     }
 
@@ -130,6 +133,13 @@ impl Progress {
     pub(crate) fn end(&self) {
         self.lock().is_over = true;
         self.count.send_modify(|_| {});
+        self.over.send_replace(true);
+    }
+
+    /// Waits until nothing more comes.
+    pub(crate) async fn over(&self) {
+        // The sender lives as long as the progress.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
     /// Waits for messages beyond the first `seen`; `None` once all were seen and nothing more comes.

@@ -31,7 +31,7 @@ use crate::paths::Paths;
 use crate::spare_directories::SpareDirectories;
 use crate::step_changes::without_mount_points;
 use crate::step_error::failed;
-use crate::step_hosts::{StepHosts, StepServices};
+use crate::step_hosts::{Remains, StepHosts, StepServices};
 use crate::step_output::{self, OutputEnd};
 use crate::store::Durability;
 use crate::streams::{AttachRequest, Streams};
@@ -56,6 +56,7 @@ pub struct Builds {
     pub(crate) containers: Arc<Containers>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) paths: Arc<Paths>,
+    pub(crate) remains: Remains,
 }
 
 impl Builds {
@@ -80,6 +81,7 @@ impl Builds {
             images: Arc::clone(&self.images),
             paths: Arc::clone(&self.paths),
             runtime: runtime.clone(),
+            remains: self.remains.clone(),
         });
         let steps = Steps { builds: Arc::clone(self), runtime, spares, hosts };
         let puller = Puller { builds: self, credentials };
@@ -177,7 +179,7 @@ impl StepRunner for Steps {
             },
             ..NewContainer::default()
         };
-        if StepHosts::can_host(step, &self.builds.containers.creator.options) {
+        if self.hosts.can_host(step, &self.builds.containers.creator.options) {
             self.hosts.create(step, new)?;
             return Ok(MadeContainer { warnings });
         }
@@ -237,5 +239,9 @@ impl StepRunner for Steps {
 
     fn finish(&self) {
         self.hosts.finish();
+    }
+
+    fn finish_behind(&self, end: Box<dyn FnOnce() + Send>) {
+        self.hosts.finish_behind(end);
     }
 }

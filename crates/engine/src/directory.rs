@@ -113,6 +113,11 @@ impl Directory {
         self.write().containers.insert(container.id().clone(), container);
     }
 
+    /// Hides a container that is being removed; its name stays its own until it is gone.
+    pub(crate) fn hide(&self, container: &ContainerId) {
+        self.write().containers.remove(container);
+    }
+
     /// Hides a container that is gone, and frees its name.
     pub(crate) fn remove(&self, container: &Container) {
         let record = container.record();

@@ -73,6 +73,7 @@ impl Engine {
                 let _ = stop.await;
             }
         }
+        self.builds.remains.until_gone().await;
         self.leave_host_alone();
         if let Err(error) = self.database.flush().wait().await {
             tracing::error!("cannot write the last changes: {error}");

@@ -23,6 +23,7 @@ mod history;
 mod hostile;
 mod hostile_files;
 mod hostile_graphs;
+mod idle_hosts;
 mod image_builds;
 mod instructions;
 mod layouts;

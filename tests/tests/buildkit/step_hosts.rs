@@ -12,14 +12,14 @@ fn order(dockerfile: &str) -> Order {
     Order::of(Offers::of(dockerfile, &[]), "hosted")
 }
 
-fn built(engine: &Engine, dockerfile: &str) -> Outcome {
+pub(crate) fn built(engine: &Engine, dockerfile: &str) -> Outcome {
     let outcome = run(order(dockerfile).run(engine.socket()));
     outcome.result.as_ref().expect("a build");
     outcome
 }
 
 /// The one container that runs: its id, and the command that it shows.
-fn running(engine: &Engine) -> Option<(String, String)> {
+pub(crate) fn running(engine: &Engine) -> Option<(String, String)> {
     let listed = engine.at("1.55").get("/containers/json").expect(200).json();
     let [container] = listed.as_array().expect("a list").as_slice() else { return None };
     let text = |key: &str| container[key].as_str().expect("a text").to_owned();
@@ -43,7 +43,7 @@ async fn begin(engine: &Engine) -> Begun {
 }
 
 /// How many containers were ever made.
-fn made(engine: &Engine) -> usize {
+pub(crate) fn made(engine: &Engine) -> usize {
     let filters = "%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B%22create%22%5D%7D";
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
     let events = engine.get(&format!("/events?since=1&until={}&filters={filters}", now + 1)).expect(200);
@@ -150,5 +150,47 @@ fn kill_9_of_the_daemon_leaves_nothing_of_a_second_step() {
     nothing_is_left(&engine);
     assert!(!host::runs(step));
     assert_eq!(built(&engine, "FROM busybox\nRUN echo one\nRUN echo two\n").output(), "one\ntwo\n");
+    engine.forget_builds();
+}
+
+/// What clients are shown of containers.
+fn listed(engine: &Engine) -> usize {
+    engine.at("1.55").get("/containers/json?all=1").expect(200).json().as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn nobody_is_shown_the_host_of_a_build_that_is_over() {
+    let engine = Engine::start();
+    for round in 0..8 {
+        let _ = built(&engine, &format!("FROM busybox\nRUN echo {round} > /f\n"));
+        assert_eq!(listed(&engine), 0);
+        let removed = engine.at("1.55").delete("/images/hosted").expect(200).json();
+        assert!(removed.as_array().is_some_and(|removed| removed.len() > 1), "nothing uses it: {removed}");
+    }
+    engine.forget_builds();
+    nothing_is_left(&engine);
+}
+
+#[test]
+fn the_end_of_the_daemon_waits_until_the_hosts_of_builds_are_gone() {
+    let mut engine = Engine::start();
+    let _ = built(&engine, "FROM busybox\nRUN echo one > /f\n");
+    engine.stop_daemon();
+    assert!(engine.shims().is_empty());
+    assert_eq!(engine.builds_with_files(), 0);
+    engine.start_daemon();
+    assert_eq!(listed(&engine), 0);
+    engine.forget_builds();
+}
+
+#[test]
+fn kill_9_of_the_daemon_behind_the_end_of_a_build_leaves_nothing() {
+    let mut engine = Engine::start();
+    for round in 0..4 {
+        let _ = built(&engine, &format!("FROM busybox\nRUN echo {round} > /f\n"));
+        engine.kill_daemon();
+        engine.start_daemon();
+        nothing_is_left(&engine);
+    }
     engine.forget_builds();
 }

@@ -194,10 +194,12 @@ impl Builder {
             self.note_uses(&work);
             let Work { scratch, remover, .. } = work;
             drop(remover);
-            // What is left of the containers is noted in the directory until they are gone.
             let _ = removing.join();
-            // The context goes here, before everything unwritten goes to disk with the names.
-            if result.is_err() {
+            // What is left of the containers is noted in the directory until they are gone.
+            if result.is_ok() {
+                runner.finish_behind(Box::new(move || scratch.remove()));
+            } else {
+                runner.finish();
                 scratch.remove();
             }
             result

@@ -161,7 +161,7 @@ impl Build<'_> {
     }
 }
 
-/// Removes containers as they come, until the sender is gone: the build has no more steps then.
+/// Removes containers as they come, until the sender is gone.
 pub(super) fn remove_all(runner: &dyn StepRunner, containers: &Receiver<ContainerId>) {
     for container in containers {
         if let Err(error) = runner.remove(&container) {
@@ -169,5 +169,4 @@ pub(super) fn remove_all(runner: &dyn StepRunner, containers: &Receiver<Containe
             tracing::warn!(%container, %error, "cannot remove an intermediate container");
         }
     }
-    runner.finish();
 }

@@ -1,6 +1,9 @@
 //! `Control.Status`: the progress of a build, from its begin to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::grpc::{Call, Status};
 use crate::parts::Parts;
@@ -10,6 +13,9 @@ use buildkit_messages::control::{StatusRequest, StatusResponse};
 const MERGED: usize = 256;
 /// Bytes of output that do.
 const MERGED_BYTES: usize = 1 << 20;
+/// How long pieces of progress wait for each other, unless nothing more comes: each message wakes the client, which shows them no
+/// quicker.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) async fn status(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let StatusRequest { reference } = call.requests.only().await?;
@@ -20,6 +26,7 @@ pub(crate) async fn status(parts: Arc<Parts>, mut call: Call) -> Result<(), Stat
         for merged in merge(&messages) {
             call.replies.send(&merged).await?;
         }
+        let _ = timeout(PAUSE, progress.over()).await;
     }
     Ok(())
 }

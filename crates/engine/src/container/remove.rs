@@ -59,6 +59,31 @@ impl Remover {
         .await
     }
 
+    /// Hides a container, and then removes it with all that is its own, killing it where it runs. One that cannot be removed is
+    /// shown again.
+    ///
+    /// # Errors
+    /// When something of it is left.
+    pub(crate) fn remove_hidden(
+        self: &Arc<Self>,
+        container: Arc<Container>,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        self.directory.hide(container.id());
+        let remover = Arc::clone(self);
+        async move {
+            let removal = Removal { volumes: true, force: true, link: false };
+            match remover.destroy(&container, removal).await {
+                // Somebody else removes it, or has.
+                Err(Error::AlreadyRemoving) => Ok(()),
+                Err(error) => {
+                    remover.directory.insert(container);
+                    Err(error)
+                }
+                Ok(()) => Ok(()),
+            }
+        }
+    }
+
     async fn destroy(self: &Arc<Self>, container: &Arc<Container>, removal: Removal) -> Result<(), Error> {
         match decide(container.record().phase, Command::Remove { force: removal.force }) {
             Decision::Run | Decision::AlreadyDone => {}

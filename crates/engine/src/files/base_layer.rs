@@ -8,7 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::file_error;
 
@@ -23,20 +23,29 @@ const FILES: [(&str, u32); 4] =
 /// The layer, made when the first step needs it.
 pub(crate) struct BaseLayer {
     path: PathBuf,
-    /// Whether it could be made.
-    made: OnceLock<bool>,
+    /// Whether it is made. What it could not be made for, such as a full disk, may be over when the next step asks.
+    made: Mutex<bool>,
 }
 
 impl BaseLayer {
     /// A layer in a directory of its own on the file system of the other layers.
     pub(crate) const fn new(path: PathBuf) -> Self {
-        Self { path, made: OnceLock::new() }
+        Self { path, made: Mutex::new(false) }
+    }
+
+    /// Whether it is there; it is made where it is not.
+    pub(crate) fn is_there(&self) -> bool {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*made {
+            *made = self.make();
+        }
+        *made
     }
 
     /// The layers of an image, topmost first, with this one below them. A step does without where it cannot be made, or is one too
     /// many.
     pub(crate) fn below(&self, mut layers: Vec<PathBuf>) -> Vec<PathBuf> {
-        if layers.len() < LAYER_LIMIT && *self.made.get_or_init(|| self.make()) {
+        if layers.len() < LAYER_LIMIT && self.is_there() {
             layers.push(self.path.clone());
         }
         layers
@@ -84,5 +93,17 @@ mod tests {
         let base = BaseLayer::new(PathBuf::from("/proc/no-place-for-directories"));
         let image = vec![PathBuf::from("/top")];
         assert_eq!(base.below(image.clone()), image);
+    }
+
+    #[test]
+    fn one_that_could_not_be_made_is_made_for_the_next_step() {
+        let path = std::env::temp_dir().join(format!("berth-late-base-layer-{}", std::process::id()));
+        fs::write(&path, "in its place").expect("a file");
+        let base = BaseLayer::new(path.clone());
+        assert!(!base.is_there());
+        fs::remove_file(&path).expect("removed");
+        assert!(base.is_there());
+        assert_eq!(base.below(Vec::new()), [path.clone()]);
+        fs::remove_dir_all(&path).expect("removed");
     }
 }

@@ -35,6 +35,7 @@ use crate::paths::Paths;
 use crate::pods::{PodNetworks, Pods};
 use crate::realm::Realm;
 use crate::shim::ShimSource;
+use crate::step_hosts::Remains;
 use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
 use crate::usage::Usage;
@@ -143,6 +144,7 @@ impl Low {
             containers: Arc::clone(&containers),
             streams: Arc::clone(&streams),
             paths: Arc::clone(&self.paths),
+            remains: Remains::default(),
         });
         Engine {
             execs: Arc::clone(&docker.execs),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use builder::{OutputStream, RunStep, StepError};
 use images::registry::Cancellation;
-use model::{ContainerId, ContainerSpec, ExecId, HostSettings, Namespace, Signal};
+use model::{ContainerId, ContainerSpec, ExecId, HostSettings, Namespace, ProcessReference, Signal};
 use shim_protocol::{Attach, Request, Step};
 use tokio::runtime::Handle;
 
+use super::remains::Remains;
 use super::traffic::Traffic;
 use crate::container::containers::Containers;
 use crate::container::create::NewContainer;
@@ -20,6 +21,7 @@ use crate::error::{Error, file_error};
 use crate::image::Images;
 use crate::paths::Paths;
 use crate::random;
+use crate::shim::Shim;
 use crate::spare_directories::remove_changed_files;
 use crate::step_changes::without_mount_points;
 use crate::step_error::failed;
@@ -37,6 +39,7 @@ pub(crate) struct StepServices {
     pub(crate) images: Arc<Images>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) runtime: Handle,
+    pub(crate) remains: Remains,
 }
 
 impl StepServices {
@@ -68,15 +71,28 @@ pub(super) struct StepHost {
     container: Arc<Container>,
     /// The settings that all of its steps have.
     settings: HostSettings,
-    /// What was sent in its network before its first step; `None` when that cannot be read.
+    /// What was sent in its network before its next step; `None` when that cannot be read.
     traffic: Option<Traffic>,
+}
+
+/// A step, and the container that it would be by itself.
+#[derive(Clone)]
+pub(super) struct Order {
+    pub(super) step: RunStep,
+    pub(super) new: NewContainer,
+}
+
+/// What a host runs.
+pub(super) struct Prepared {
+    record: Arc<Record>,
+    spec: ContainerSpec,
 }
 
 /// A step that is about to run.
 pub(super) struct HostedStep {
     pub(super) host: StepHost,
-    record: Arc<Record>,
-    spec: ContainerSpec,
+    pub(super) prepared: Prepared,
+    pub(super) order: Order,
 }
 
 impl StepHost {
@@ -84,11 +100,8 @@ impl StepHost {
     ///
     /// # Errors
     /// [`StepError`] with the text for the client. A container that could not be started is left to be removed by its id.
-    pub(super) fn start(
-        services: &StepServices,
-        step: &RunStep,
-        new: &NewContainer,
-    ) -> Result<Self, StepError> {
+    pub(super) fn start(services: &StepServices, order: &Order) -> Result<Self, StepError> {
+        let Order { step, new } = order;
         let containers = &services.containers;
         services.make_apart(&step.id);
         let new = NewContainer { purpose: Purpose::StepHost, ..new.clone() };
@@ -120,49 +133,72 @@ impl StepHost {
         self.settings == *settings
     }
 
-    /// Whether the next step finds in it nothing of those before: it runs, and nothing was sent in its network.
-    pub(super) fn is_as_new(&self) -> bool {
-        let record = self.container.record();
-        let Some(process) = record.phase.process().filter(|_| !record.is_paused()) else { return false };
-        self.traffic.is_some() && Traffic::of(process) == self.traffic
+    /// Whether nothing was sent in its network while its last step ran.
+    pub(super) fn is_unused(&self) -> bool {
+        let traffic = self.process().and_then(Traffic::of);
+        traffic.is_some() && traffic == self.traffic
     }
 
-    /// Prepares a step: its layer, the files of its resolver, and what it sees.
+    /// Whether the next step finds in it nothing of those before: it runs, and nothing was sent in its network but by the kernel.
+    pub(super) fn is_as_new(&mut self) -> bool {
+        let Some(process) = self.process() else { return false };
+        let (Some(now), Some(before)) = (Traffic::of(process), &self.traffic) else { return false };
+        let is_as_new = now == *before || now.may_be_of_the_kernel(before, process);
+        self.traffic = Some(now);
+        is_as_new
+    }
+
+    /// Its init, while it can run steps.
+    fn process(&self) -> Option<ProcessReference> {
+        let record = self.container.record();
+        record.phase.process().filter(|_| !record.is_paused())
+    }
+
+    /// Its shim, while that can start steps.
+    fn shim(&self) -> Option<Arc<Shim>> {
+        self.process()?;
+        self.container.shim().filter(|shim| !shim.is_gone())
+    }
+
+    /// Prepares a step: its layer, the files of its resolver, and what it sees. `None` when somebody has taken the host down.
     ///
     /// # Errors
-    /// The error, and the host unless it is of no use any more.
+    /// [`StepError`] with the text for the client.
     pub(super) fn prepare(
-        self,
+        &self,
         services: &StepServices,
-        step: &RunStep,
-        new: NewContainer,
-    ) -> Result<HostedStep, Box<(StepError, Self)>> {
-        match self.specify(services, step, new) {
-            Ok((record, spec)) => Ok(HostedStep { host: self, record, spec }),
-            Err(error) => Err(Box::new((failed(error), self))),
-        }
+        order: &Order,
+    ) -> Result<Option<Prepared>, StepError> {
+        // No removal takes its directory away meanwhile.
+        let _order = services.runtime.block_on(self.container.transition.lock());
+        let Some(process) = self.process() else { return Ok(None) };
+        self.specify(services, order, process).map(Some).map_err(failed)
     }
 
     fn specify(
         &self,
         services: &StepServices,
-        step: &RunStep,
-        new: NewContainer,
-    ) -> Result<(Arc<Record>, ContainerSpec), Error> {
+        order: &Order,
+        process: ProcessReference,
+    ) -> Result<Prepared, Error> {
         let containers = &services.containers;
-        let new = NewContainer { id: Some(self.id().clone()), ..new };
+        let new = NewContainer { id: Some(self.id().clone()), ..order.new.clone() };
         let record = containers.creator.make_next_step(&self.container, new)?;
         let directory = services.paths.container(self.id());
         remove_changed_files(&directory).map_err(file_error("check the files of", &directory))?;
         containers.creator.make_step_directories(&record)?;
         let (mut inputs, _) =
             services.runtime.block_on(containers.starter.lookup.gather(&record, Purpose::Step))?;
-        let process = record.phase.process().ok_or(Error::ShimGone)?;
         inputs.namespaces.network = Namespace::Process(process);
         let spec = specification::build(&record, inputs)?;
         // By which its keys are named.
-        let spec = ContainerSpec { id: step.id.clone(), ..spec };
-        Ok((record, spec))
+        let spec = ContainerSpec { id: order.step.id.clone(), ..spec };
+        Ok(Prepared { record, spec })
+    }
+
+    /// Its container, which is to be removed.
+    pub(super) fn into_container(self) -> Arc<Container> {
+        self.container
     }
 
     /// Removes the container and all that is its own.
@@ -175,7 +211,7 @@ impl StepHost {
 }
 
 impl HostedStep {
-    /// Runs the step and gives its exit code.
+    /// Runs the step and gives its exit code; `None` when somebody has taken the host down, or has frozen it, before the step began.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client when its program cannot be run.
@@ -184,13 +220,11 @@ impl HostedStep {
         services: &StepServices,
         output: &mut dyn FnMut(OutputStream, &[u8]),
         cancellation: &Cancellation,
-    ) -> Result<i64, StepError> {
+    ) -> Result<Option<i64>, StepError> {
         let socket = |source| failed(Error::Shim { act: "attach to", source });
         let (ours, theirs) = UnixStream::pair().map_err(socket)?;
         let container = &self.host.container;
-        let shim = container.shim().ok_or_else(|| failed(Error::ShimGone))?;
         let id = ExecId::from_random(random::bytes());
-        let end = container.running_steps.begin(id.clone());
         let attach = Attach {
             client: services.streams.clients.next(),
             stdin: false,
@@ -203,17 +237,21 @@ impl HostedStep {
             early_input: Vec::new(),
             quiet: true,
         };
-        let step = Step { id, spec: self.spec.clone(), attach: Some(attach) };
-        services
-            .runtime
-            .block_on(shim.request(Request::Step(Box::new(step)), Some(theirs.as_fd())))
-            .map_err(|error| failed(error.into()))?;
+        let step = Step { id: id.clone(), spec: self.prepared.spec.clone(), attach: Some(attach) };
+        let begun = services.runtime.block_on(async {
+            // Nobody freezes or removes it until the step has begun.
+            let _order = container.transition.lock().await;
+            let Some(shim) = self.host.shim() else { return Ok(None) };
+            let end = container.running_steps.begin(id);
+            shim.request(Request::Step(Box::new(step)), Some(theirs.as_fd())).await.map(|_| Some(end))
+        });
+        let Some(end) = begun.map_err(|error| failed(error.into()))? else { return Ok(None) };
         drop(theirs);
         if step_output::show(&ours, output, cancellation).map_err(socket)? == OutputEnd::Cancelled {
             let _ =
                 services.runtime.block_on(services.containers.kill(container.id().as_str(), Signal::KILL));
         }
-        Ok(services.runtime.block_on(end).map_or(KILLED, i64::from))
+        Ok(Some(services.runtime.block_on(end).map_or(KILLED, i64::from)))
     }
 
     /// Where the step's changes are now: out of the host's directory, which goes with the host.
@@ -222,8 +260,8 @@ impl HostedStep {
     /// What the file system refuses.
     pub(super) fn take_changes(&self, services: &StepServices) -> Result<PathBuf, StepError> {
         let taken = || {
-            let upper = without_mount_points(&services.images, &services.paths, &self.record)?;
-            let changes = services.paths.builds().join(format!("changes-{}", self.spec.id));
+            let upper = without_mount_points(&services.images, &services.paths, &self.prepared.record)?;
+            let changes = services.paths.builds().join(format!("changes-{}", self.prepared.spec.id));
             std::fs::rename(&upper, &changes).map_err(file_error("rename", &upper))?;
             Ok(changes)
         };

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! step ──▶ an idle host with its settings, or a new one ──▶ runs ──▶ idle, when the host is as new
-//!                                                             └──▶ worn: removed
+//!   ▲                                                  │      └──▶ worn: removed
+//!   └── the host was taken down, and is worn ──────────┘
 //! no more steps ──▶ all are removed
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! It has the id of its first step, which the build has noted by then.
 
 mod host;
+mod remains;
 mod traffic;
 
 use std::collections::HashMap;
@@ -22,10 +24,13 @@ use images::registry::Cancellation;
 use model::{ContainerId, HostSettings, NetworkMode};
 
 pub(crate) use self::host::StepServices;
-use self::host::{HostedStep, StepHost};
+use self::host::{HostedStep, Order, StepHost};
+pub(crate) use self::remains::Remains;
 use crate::container::create::NewContainer;
 use crate::disposal::delete_tree;
+use crate::error::Error;
 use crate::options::Options;
+use crate::step_error::failed;
 
 /// The hosts of one build.
 pub(crate) struct StepHosts {
@@ -54,8 +59,9 @@ impl StepHosts {
         Self { services, state: Mutex::default() }
     }
 
-    /// Whether a step can share what others use: nothing of the host's is its own, and it has no right to change what is shared.
-    pub(crate) fn can_host(step: &RunStep, options: &Options) -> bool {
+    /// Whether a step can share what others use: nothing of the host's is its own, and it has no right to change what is shared. A
+    /// host's init has nothing to stand on where the layer below all others cannot be made.
+    pub(crate) fn can_host(&self, step: &RunStep, options: &Options) -> bool {
         let asked = &step.host;
         let harmless = HostSettings {
             resources: asked.resources.clone(),
@@ -70,6 +76,7 @@ impl StepHosts {
             // Whoever else is in a network that is not its own can hold files of a step open behind its end.
             && matches!(asked.network_mode, NetworkMode::None | NetworkMode::Networks(_))
             && options.user_mapping.is_none()
+            && self.services.containers.starter.lookup.base_layer.is_there()
     }
 
     /// Gives a step a host and prepares it.
@@ -77,20 +84,44 @@ impl StepHosts {
     /// # Errors
     /// [`StepError`] with the text for the client.
     pub(crate) fn create(&self, step: &RunStep, new: NewContainer) -> Result<(), StepError> {
-        let host = match self.take_idle(&step.host) {
-            Some(host) => host,
-            None => StepHost::start(&self.services, step, &new)?,
+        let idle = self.take_idle(&step.host);
+        self.place(Order { step: step.clone(), new }, idle)
+    }
+
+    /// Prepares a step in an idle host, or else in a new one.
+    fn place(&self, order: Order, idle: Option<StepHost>) -> Result<(), StepError> {
+        if let Some(host) = idle {
+            match host.prepare(&self.services, &order) {
+                Ok(Some(prepared)) => {
+                    self.keep(HostedStep { host, prepared, order });
+                    return Ok(());
+                }
+                Ok(None) => self.state().worn.push(host),
+                Err(error) => {
+                    self.state().worn.push(host);
+                    return Err(error);
+                }
+            }
+        }
+        let host = StepHost::start(&self.services, &order)?;
+        let failure = match host.prepare(&self.services, &order) {
+            Ok(Some(prepared)) => {
+                self.keep(HostedStep { host, prepared, order });
+                return Ok(());
+            }
+            Ok(None) => taken_down(&host),
+            Err(error) => error,
         };
-        match host.prepare(&self.services, step, new) {
-            Ok(hosted) => {
-                self.state().steps.insert(step.id.clone(), StepState::Hosted(Arc::new(hosted)));
-                Ok(())
-            }
-            Err(failure) => {
-                let (error, host) = *failure;
-                self.state().worn.push(host);
-                Err(error)
-            }
+        self.state().worn.push(host);
+        Err(failure)
+    }
+
+    /// Notes a step that is about to run. The host that it had before is worn: it could not run it.
+    fn keep(&self, hosted: HostedStep) {
+        let mut state = self.state();
+        let before = state.steps.insert(hosted.order.step.id.clone(), StepState::Hosted(Arc::new(hosted)));
+        if let Some(StepState::Hosted(before)) = before {
+            state.worn.extend(Arc::into_inner(before).map(|before| before.host));
         }
     }
 
@@ -101,8 +132,23 @@ impl StepHosts {
         output: &mut dyn FnMut(OutputStream, &[u8]),
         cancellation: &Cancellation,
     ) -> Option<Result<i64, StepError>> {
-        let hosted = self.hosted(step)?;
-        Some(hosted.run(&self.services, output, cancellation))
+        loop {
+            let hosted = self.hosted(step)?;
+            match hosted.run(&self.services, output, cancellation) {
+                Ok(Some(code)) => return Some(Ok(code)),
+                Ok(None) => {}
+                Err(error) => return Some(Err(error)),
+            }
+            // The new host would have its id.
+            if hosted.host.id() == step {
+                return Some(Err(taken_down(&hosted.host)));
+            }
+            let order = hosted.order.clone();
+            drop(hosted);
+            if let Err(error) = self.place(order, None) {
+                return Some(Err(error));
+            }
+        }
     }
 
     /// Takes the changes of a step that is over, and gives its host to the next one; `None` when it is no step of these hosts.
@@ -112,13 +158,16 @@ impl StepHosts {
             Ok(changes) => changes,
             Err(error) => return Some(Err(error)),
         };
+        // One that is worn goes with the step, and not only when another step finds it so.
+        let is_unused = hosted.host.is_unused();
         drop(hosted);
         let mut state = self.state();
         let taken = state.steps.insert(step.clone(), StepState::Over(changes.clone()));
         if let Some(StepState::Hosted(hosted)) = taken
             && let Some(HostedStep { host, .. }) = Arc::into_inner(hosted)
         {
-            state.idle.push(host);
+            let hosts = if is_unused { &mut state.idle } else { &mut state.worn };
+            hosts.push(host);
         }
         Some(Ok(changes))
     }
@@ -143,20 +192,31 @@ impl StepHosts {
 
     /// Removes all hosts: no step comes any more.
     pub(crate) fn finish(&self) {
-        let mut state = self.state();
-        let State { idle, worn, steps } = &mut *state;
-        worn.append(idle);
-        // Of a stage that was given up in the middle of a step.
-        for (_, left) in steps.drain() {
-            if let StepState::Hosted(hosted) = left {
-                worn.extend(Arc::into_inner(hosted).map(|hosted| hosted.host));
-            }
-        }
-        drop(state);
+        let hosts = self.take_all();
+        self.state().worn = hosts;
         if let Err(error) = self.remove_worn() {
             // The build has gone on: the container stays in the list and can be removed by hand.
             tracing::warn!("cannot remove a container that hosted steps of a build: {error}");
         }
+    }
+
+    /// Removes all hosts behind this call, which hides them, and then calls `end`.
+    pub(crate) fn finish_behind(&self, end: Box<dyn FnOnce() + Send>) {
+        let hosts = self.take_all().into_iter().map(StepHost::into_container).collect();
+        let StepServices { containers, runtime, remains, .. } = &self.services;
+        remains.remove(hosts, &containers.remover, runtime, end);
+    }
+
+    fn take_all(&self) -> Vec<StepHost> {
+        let State { idle, worn, steps } = std::mem::take(&mut *self.state());
+        let mut all = [idle, worn].into_iter().flatten().collect::<Vec<_>>();
+        // Of a stage that was given up in the middle of a step.
+        for left in steps.into_values() {
+            if let StepState::Hosted(hosted) = left {
+                all.extend(Arc::into_inner(hosted).map(|hosted| hosted.host));
+            }
+        }
+        all
     }
 
     fn remove_worn(&self) -> Result<(), StepError> {
@@ -173,7 +233,7 @@ impl StepHosts {
     fn take_idle(&self, settings: &HostSettings) -> Option<StepHost> {
         let mut state = self.state();
         while let Some(place) = state.idle.iter().position(|host| host.fits(settings)) {
-            let host = state.idle.swap_remove(place);
+            let mut host = state.idle.swap_remove(place);
             if host.is_as_new() {
                 return Some(host);
             }
@@ -192,4 +252,9 @@ impl StepHosts {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The failure of a step whose host somebody has taken down just now.
+fn taken_down(host: &StepHost) -> StepError {
+    failed(Error::NotRunning(host.id().to_string()))
 }
