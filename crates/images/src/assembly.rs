@@ -26,8 +26,7 @@ const RAW_LIMIT: usize = 1 << 20;
 
 /// Writes a record file.
 pub(crate) struct AssemblyWriter {
-    /// Buffered on both sides: most of what is noted is a few bytes, and each call of the compressor takes its time.
-    out: BufWriter<zstd::stream::write::Encoder<'static, BufWriter<File>>>,
+    out: Gathered,
     contents: u64,
     replaced: Vec<Record>,
 }
@@ -39,7 +38,8 @@ impl AssemblyWriter {
     /// When it cannot be made.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let out = BufWriter::new(sys::private::create(path)?);
-        let out = BufWriter::with_capacity(GATHERED, zstd::stream::write::Encoder::new(out, LEVEL)?);
+        let compressor = zstd::stream::write::Encoder::new(out, LEVEL)?;
+        let out = Gathered { compressor, bytes: Vec::new(), has_begun: false };
         Ok(Self { out, contents: 0, replaced: Vec::new() })
     }
 
@@ -95,8 +95,48 @@ impl AssemblyWriter {
                 write_bytes(&mut self.out, now)?;
             }
         }
-        let compressor = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        compressor.finish()?.into_inner().map_err(io::IntoInnerError::into_error).map(drop)
+        self.out.finish()
+    }
+}
+
+/// Gathers what is compressed: most of what is noted is a few bytes, and each call of the compressor takes its time.
+struct Gathered {
+    compressor: zstd::stream::write::Encoder<'static, BufWriter<File>>,
+    bytes: Vec<u8>,
+    /// Whether the compressor has had something.
+    has_begun: bool,
+}
+
+impl Gathered {
+    fn pass_on(&mut self) -> io::Result<()> {
+        self.has_begun = true;
+        self.compressor.write_all(&self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    /// Completes the file.
+    fn finish(mut self) -> io::Result<()> {
+        if !self.has_begun {
+            // For so little the compressor does with a few pages instead of a megabyte.
+            self.compressor.set_pledged_src_size(Some(self.bytes.len() as u64))?;
+        }
+        self.pass_on()?;
+        self.compressor.finish()?.into_inner().map_err(io::IntoInnerError::into_error).map(drop)
+    }
+}
+
+impl Write for Gathered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > GATHERED {
+            self.pass_on()?;
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pass_on()
     }
 }
 

@@ -8,9 +8,9 @@ mod name_server;
 mod on_host;
 mod resolv_conf;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 pub use hosts::{
@@ -42,12 +42,26 @@ const LONGEST_PADDING: usize = 2048;
 pub fn write_in_place(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
     let failed = |source: io::Error| Error::File { act: "write", path: path.to_owned(), source };
     let content = content.as_ref();
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path).map_err(failed)?;
-    let surplus = file.metadata().map_err(failed)?.len().saturating_sub(content.len() as u64);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o644);
+    let mut file = options.open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length == content.len() as u64 && has_content(&file, content).map_err(failed)? {
+        return Ok(());
+    }
+    let surplus = length.saturating_sub(content.len() as u64);
     let padding = usize::try_from(surplus).ok().filter(|length| *length <= LONGEST_PADDING).unwrap_or(0);
     file.write_all(&[content, &vec![b'\n'; padding]].concat()).map_err(failed)?;
     file.set_len(content.len() as u64).map_err(failed)
+}
+
+/// Whether a file begins with a content: what it has already need not be written.
+fn has_content(file: &File, content: &[u8]) -> io::Result<bool> {
+    let mut present = vec![0; content.len()];
+    match file.read_exact_at(&mut present, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| present == content),
+    }
 }
 
 /// Changes a hosts file in place. The container may have written anything into it: one that is longer
@@ -105,5 +119,25 @@ mod tests {
         let same = std::fs::metadata(&path).expect("metadata").ino();
         std::fs::remove_file(&path).expect("removed");
         assert_eq!((content.as_str(), same), ("short\n", inode));
+    }
+
+    #[test]
+    fn what_is_there_already_is_not_written() {
+        let path = std::env::temp_dir().join(format!("berth-same-{}", std::process::id()));
+        write_in_place(&path, "the same\n").expect("written");
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        let modified = || std::fs::metadata(&path).and_then(|found| found.modified()).expect("a time");
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(long_ago))
+            .expect("an old file");
+        write_in_place(&path, "the same\n").expect("nothing to do");
+        assert_eq!(modified(), long_ago);
+        write_in_place(&path, "not same\n").expect("written");
+        assert_ne!(modified(), long_ago);
+        let content = std::fs::read_to_string(&path).expect("content");
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(content, "not same\n");
     }
 }

@@ -30,7 +30,20 @@ pub enum Syncing {
 /// What unlink(2) or rmdir(2) fails with.
 pub fn forget_volatile(work: &Path) -> io::Result<()> {
     // Made by the kernel (Documentation/filesystems/overlayfs.rst, "Volatile mount").
-    match fs::remove_dir_all(work.join("work/incompat")) {
+    let incompat = work.join("work/incompat");
+    let volatile = incompat.join("volatile");
+    let known = ignore_missing(fs::remove_file(volatile.join("dirty")))
+        .and_then(|()| ignore_missing(fs::remove_dir(&volatile)))
+        .and_then(|()| ignore_missing(fs::remove_dir(&incompat)));
+    match known {
+        // Another kernel has something else there.
+        Err(_) => ignore_missing(fs::remove_dir_all(&incompat)),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
@@ -138,4 +151,26 @@ fn open_layer(path: &Path) -> Result<OwnedFd, Errno> {
 
 fn magic_path(directory: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_marks_a_work_directory_goes_whatever_it_is() {
+        let work = std::env::temp_dir().join(format!("berth-volatile-{}", std::process::id()));
+        let incompat = work.join("work/incompat");
+        for others in [false, true] {
+            fs::create_dir_all(incompat.join("volatile")).expect("directories");
+            fs::write(incompat.join("volatile/dirty"), "").expect("a file");
+            if others {
+                fs::create_dir(incompat.join("another")).expect("a directory");
+            }
+            forget_volatile(&work).expect("forgotten");
+            assert!(!incompat.exists() && work.join("work").exists());
+        }
+        forget_volatile(&work).expect("nothing to forget");
+        fs::remove_dir_all(&work).expect("removed");
+    }
 }

@@ -51,7 +51,12 @@ pub(crate) fn prune(upper: &Path, lower: &[PathBuf], points: &[PathBuf]) -> Resu
         points.iter().map(|point| point.strip_prefix("/").unwrap_or(point)).collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
     let here = open(upper).map_err(|errno| file_error("open", upper)(errno.into()))?;
+    // Most layers have nothing near any of them.
+    let mut tops = TopNames { layer: &here, known: Vec::new() };
     for point in points {
+        if !tops.has(point).map_err(file_error("look into", upper))? {
+            continue;
+        }
         let mut place = Some(point);
         while let Some(path) = place.filter(|path| !path.as_os_str().is_empty()) {
             let removed = remove_if_unneeded(&here, lower, path);
@@ -62,6 +67,25 @@ pub(crate) fn prune(upper: &Path, lower: &[PathBuf], points: &[PathBuf]) -> Resu
         }
     }
     Ok(())
+}
+
+/// The names in a layer's own directory that were looked for.
+struct TopNames<'a> {
+    layer: &'a OwnedFd,
+    known: Vec<(&'a OsStr, bool)>,
+}
+
+impl<'a> TopNames<'a> {
+    /// Whether the first name of a path is there.
+    fn has(&mut self, path: &'a Path) -> io::Result<bool> {
+        let Some(top) = path.iter().next() else { return Ok(false) };
+        if let Some((_, is_there)) = self.known.iter().find(|(known, _)| *known == top) {
+            return Ok(*is_there);
+        }
+        let is_there = stat(self.layer, top)?.is_some();
+        self.known.push((top, is_there));
+        Ok(is_there)
+    }
 }
 
 /// Removes an empty thing that no layer below has, or a directory that is below as it is here.

@@ -18,9 +18,9 @@ use crate::error::Doing;
 /// Every place is opened once, looked at, and covered through that descriptor. `null` is a
 /// verified null device on a detached or attached mount.
 pub(crate) fn hide(spec: &ContainerSpec, root: &Root, null: OwnedFd) -> Result<(), StartError> {
-    let mut cover = Cover { null, null_is_attached: false };
+    let mut covers = Covers { null: Cover::new(null), empty: None };
     for path in paths(spec.masked_paths.as_ref(), &MASKED_PATHS, spec.privileged) {
-        cover.mask(root, path)?;
+        covers.mask(root, path)?;
     }
     for path in paths(spec.read_only_paths.as_ref(), &READ_ONLY_PATHS, spec.privileged) {
         protect(root, path)?;
@@ -36,31 +36,47 @@ fn paths<'a>(chosen: Option<&'a Vec<PathBuf>>, default: &'a [&str], privileged: 
     }
 }
 
-struct Cover {
-    null: OwnedFd,
-    null_is_attached: bool,
+/// What is laid over hidden paths.
+struct Covers {
+    /// Over files.
+    null: Cover,
+    /// Over directories; made for the first one.
+    empty: Option<Cover>,
 }
 
-impl Cover {
+impl Covers {
     fn mask(&mut self, root: &Root, path: &Path) -> Result<(), StartError> {
         let act = || format!("hiding {}", path.display());
         let Some(found) = find(root, path)? else { return Ok(()) };
-        match place::file_type(&found).doing_with(act)? {
-            FileType::Directory => {
-                let empty = mounts::tmpfs("ro,nr_inodes=2").doing_with(act)?;
-                attach(empty, found).doing_with(act)
-            }
-            _ if self.null_is_attached => {
-                let copy = copy_mount(&self.null, false).doing_with(act)?;
-                attach(copy, found).doing_with(act)
-            }
-            _ => {
-                // A detached mount cannot be copied before Linux 6.15, an attached one can.
-                attach(&self.null, found).doing_with(act)?;
-                self.null_is_attached = true;
-                Ok(())
-            }
+        if place::file_type(&found).doing_with(act)? != FileType::Directory {
+            return self.null.lay_over(&found).doing_with(act);
         }
+        if self.empty.is_none() {
+            self.empty = Some(Cover::new(mounts::tmpfs("ro,nr_inodes=2").doing_with(act)?));
+        }
+        self.empty.as_mut().map_or(Ok(()), |empty| empty.lay_over(&found)).doing_with(act)
+    }
+}
+
+/// A mount that lies over several places.
+struct Cover {
+    mount: OwnedFd,
+    is_attached: bool,
+}
+
+impl Cover {
+    const fn new(mount: OwnedFd) -> Self {
+        Self { mount, is_attached: false }
+    }
+
+    fn lay_over(&mut self, place: &OwnedFd) -> rustix::io::Result<()> {
+        if self.is_attached {
+            return attach(copy_mount(&self.mount, false)?, place);
+        }
+        // A detached mount cannot be copied before Linux 6.15, an attached one can.
+        attach(&self.mount, place)?;
+        self.is_attached = true;
+        Ok(())
     }
 }
 
