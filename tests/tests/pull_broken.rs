@@ -47,10 +47,17 @@ fn a_prune_takes_what_is_left_of_broken_downloads() {
         let path = format!("/images/prune{}", query(&[("filters", filters)]));
         engine.at("1.55").post(&path).expect(200).json()["SpaceReclaimed"].clone()
     };
+    let usage = |of: &[&str]| {
+        let usage = engine.at("1.55").get("/system/df").expect(200).json();
+        of.iter().fold(usage, |value, name| value[name].clone())
+    };
+    let shown = [&["LayersSize"][..], &["ImageUsage", "TotalSize"], &["ImageUsage", "Reclaimable"]];
+    assert_eq!(shown.map(usage), [1000, 1000, 1000].map(serde_json::Value::from));
     assert_eq!(prune(r#"{"label":["a"]}"#), 0);
     assert!(left.exists(), "it has no label");
     assert_eq!(prune("{}"), 1000);
     assert!(!left.exists());
+    assert_eq!(shown.map(usage), [0, 0, 0].map(serde_json::Value::from));
 }
 
 /// The store has no image and no layer.

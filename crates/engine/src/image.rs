@@ -121,6 +121,16 @@ impl Images {
         joined(work.await)?
     }
 
+    /// The bytes of downloads that broke off, which a prune takes.
+    ///
+    /// # Errors
+    /// When the thread that counts them is lost.
+    pub async fn broken_downloads(self: &Arc<Self>) -> Result<u64, Error> {
+        let images = Arc::clone(self);
+        let count = move || Ok(images.registry().broken_downloads(&images.store));
+        joined(tokio::task::spawn_blocking(count).await)?
+    }
+
     /// Publishes what happened to an image that is there. `name` is what the act named it.
     pub fn emit(&self, action: &str, id: &Digest, name: &str) {
         self.events.emit_image(action, id, name, self.labels_of(id));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use engine::images::registry::{InsecureRegistry, RegistrySettings, parse_mirror};
+use engine::images::registry::{InsecureRegistry, RegistrySettings, Retry, parse_mirror};
 use engine::network::{self, BridgeChoice, InterfaceAddress, Ipv6Address, Ipv6Options, Subnet};
 use engine::{AddressPools, CgroupDriver, PodNetworkDirectories};
 use model::{LimitName, LogConfig, LogDriver, NameServer, Ulimit};
@@ -211,8 +211,16 @@ pub(super) fn registry(flags: &Flags) -> Result<RegistrySettings, SettingsError>
         [] => defaults.certificate_directories,
         given => given.to_vec(),
     };
+    let download_retry = match flags.max_download_attempts {
+        None => defaults.download_retry,
+        Some(0) => {
+            return Err(SettingsError::flag("max-download-attempts", "a download needs an attempt"));
+        }
+        Some(attempts) => Retry::of_downloads(attempts),
+    };
     Ok(RegistrySettings {
         certificate_directories,
+        download_retry,
         mirrors: mirrors
             .collect::<Result<_, _>>()
             .map_err(|error| SettingsError::flag("registry-mirror", error))?,

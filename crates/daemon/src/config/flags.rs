@@ -262,6 +262,11 @@ pub(crate) struct Flags {
     #[arg(long = "insecure-registry", value_name = "REGISTRY", help_heading = "Registries")]
     #[serde(alias = "insecure-registries", skip_serializing_if = "Vec::is_empty")]
     pub(crate) insecure_registry: Vec<String>,
+    /// Go on with the download of a layer that fails for as long as dockerd with so many attempts; it pauses 5, 10, 15 seconds
+    /// and so on between them [default: 5]
+    #[arg(long, value_name = "NUMBER", help_heading = "Registries")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_download_attempts: Option<u32>,
     /// Look for HOST:PORT/*.crt, *.cert and *.key here, not in /etc/berth/certs.d and /etc/docker/certs.d (repeatable)
     #[arg(long = "registry-certificates", value_name = "DIRECTORY", help_heading = "Registries")]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -136,6 +136,8 @@ impl Found {
         let (engine, store) = (call.engine, call.engine.images.store());
         let containers = if wanted.containers { engine.usage.of_containers().await? } else { Vec::new() };
         let volumes = if wanted.volumes { engine.usage.of_volumes().await? } else { Vec::new() };
+        // Beside the images', since the prune of these takes them.
+        let downloads = if wanted.images { engine.images.broken_downloads().await? } else { 0 };
         let counts = if wanted.images { Counts::all(call) } else { Counts::default() };
         let used_images = counts.used();
         let with_image = |(record, own): (Arc<Record>, u64)| {
@@ -151,7 +153,8 @@ impl Found {
                 Vec::new()
             },
             images_size: if wanted.images {
-                store.size_of_images(&used_images)
+                let ImagesSize { all, used } = store.size_of_images(&used_images);
+                ImagesSize { all: all + downloads, used }
             } else {
                 ImagesSize { all: 0, used: 0 }
             },

@@ -42,6 +42,12 @@ impl Client {
         self.in_flight.clear(&store.download_directory())
     }
 
+    /// The bytes of what is left of downloads that broke off.
+    #[must_use]
+    pub fn broken_downloads(&self, store: &Store) -> u64 {
+        self.in_flight.left(&store.download_directory())
+    }
+
     pub(super) fn transport(&self, cancellation: &Cancellation) -> Transport {
         Transport::new(Arc::clone(&self.settings), cancellation)
     }

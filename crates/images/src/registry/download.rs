@@ -26,8 +26,9 @@ use super::error::RegistryError;
 use super::manifest::Descriptor;
 use super::progress::{Message, Progress};
 use super::proof::Scope;
-use super::retry::Attempts;
+use super::retry::{Attempts, is_transient};
 use super::session::{Session, unexpected};
+use super::settings::Retry;
 use super::transport::{Answer, Request, shown};
 use crate::unpack::Space;
 
@@ -35,6 +36,18 @@ use crate::unpack::Space;
 const BAR_PAUSE: Duration = Duration::from_millis(100);
 /// What is read at once.
 const CHUNK: usize = 64 << 10;
+
+/// The pause that a failure asks for which may pass, if it asks for any; `None` for what lasts.
+fn asked_to_wait(error: &RegistryError) -> Option<Option<Duration>> {
+    match error {
+        RegistryError::Transport(error) => error.is_outage().then_some(None),
+        RegistryError::Status { status, pause, .. } => {
+            StatusCode::from_u16(*status).is_ok_and(is_transient).then_some(*pause)
+        }
+        RegistryError::BrokenOff { .. } => Some(None),
+        _ => None,
+    }
+}
 
 /// What is to be downloaded.
 #[derive(Debug, Clone)]
@@ -116,7 +129,7 @@ impl<'a> Download<'a> {
             total: blob.size,
             hash: Sha256::new(),
             connection: None,
-            attempts: Attempts::new(transport.settings().retry, transport.cancellation()),
+            attempts: Attempts::new(transport.settings().download_retry, transport.cancellation()),
             last_bar: None,
             finished: false,
             failure: None,
@@ -183,8 +196,15 @@ impl<'a> Download<'a> {
             if self.total == Some(self.position) && self.connection.is_none() {
                 return Ok(0);
             }
-            if self.connection.is_none() {
-                self.connect()?;
+            if self.connection.is_none()
+                && let Err(error) = self.connect()
+            {
+                let Some(asked) = asked_to_wait(&error) else { return Err(error) };
+                if !self.pause(asked) {
+                    let is_cancelled = self.session.transport().cancellation().is_cancelled();
+                    return Err(if is_cancelled { RegistryError::Cancelled } else { error });
+                }
+                continue;
             }
             let Some(connection) = &mut self.connection else { continue };
             let broken = match connection.read(buffer) {
@@ -202,10 +222,20 @@ impl<'a> Download<'a> {
                 Err(error) => error.to_string(),
             };
             self.connection = None;
-            if !self.attempts.pause(None) {
+            if !self.pause(None) {
                 return Err(self.broken_off(broken));
             }
         }
+    }
+
+    /// Pauses before the next attempt, and says so where that takes long; `false` when there is none.
+    fn pause(&mut self, asked: Option<Duration>) -> bool {
+        let (progress, id) = (self.progress, self.blob.digest.short());
+        self.attempts.pause_telling(asked, |pause| match pause.as_secs() {
+            0 => {}
+            1 => progress.report(Message::state(id, "Retrying in 1 second")),
+            seconds => progress.report(Message::state(id, format!("Retrying in {seconds} seconds"))),
+        })
     }
 
     fn broken_off(&self, reason: String) -> RegistryError {
@@ -291,7 +321,9 @@ impl<'a> Download<'a> {
         }
         let scope = Scope::pull(self.session.path());
         let rest = format!("blobs/{}", self.blob.digest);
-        self.session.call(&scope, &|| ranged(self.session.url(&rest)))
+        // What fails is tried again where the bytes that are here already count.
+        let once = Retry { attempts: 1, ..self.session.transport().settings().download_retry };
+        self.session.call_within(once, &scope, &|| ranged(self.session.url(&rest)))
     }
 
     fn verify(&mut self) -> Result<(), RegistryError> {

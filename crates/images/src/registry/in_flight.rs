@@ -1,7 +1,7 @@
 //! Layers that are being downloaded: two pulls never fetch the same one at the same time.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -82,23 +82,19 @@ impl InFlight {
         self.remove_older(directory, Duration::ZERO)
     }
 
+    /// The bytes of downloads that broke off.
+    pub(super) fn left(&self, directory: &Path) -> u64 {
+        abandoned(&lock(&self.busy), directory, Duration::ZERO).iter().map(|(_, size)| size).sum()
+    }
+
     fn remove_older(&self, directory: &Path, least: Duration) -> u64 {
-        let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+        // Nobody takes one up meanwhile.
         let busy = lock(&self.busy);
         let mut freed = 0;
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let digest = name.to_str().and_then(|name| Digest::parse_hexadecimal(name).ok());
-            let Ok(metadata) = entry.metadata() else { continue };
-            let age = metadata.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
-            if age < least || digest.is_none_or(|digest| busy.contains_key(&digest)) {
-                continue;
-            }
-            match std::fs::remove_file(entry.path()) {
-                Ok(()) => freed += metadata.len(),
-                Err(error) => {
-                    tracing::debug!(path = %entry.path().display(), %error, "a download cannot be removed");
-                }
+        for (path, size) in abandoned(&busy, directory, least) {
+            match std::fs::remove_file(&path) {
+                Ok(()) => freed += size,
+                Err(error) => tracing::debug!(path = %path.display(), %error, "a download cannot be removed"),
             }
         }
         freed
@@ -141,6 +137,20 @@ impl InFlight {
             busy = self.changed.wait_timeout(busy, NOTICE).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+/// The downloads that nobody is at and that were not touched for so long, with their bytes.
+fn abandoned(busy: &HashMap<Digest, LastMessage>, directory: &Path, least: Duration) -> Vec<(PathBuf, u64)> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let of_entry = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let digest = Digest::parse_hexadecimal(name.to_str()?).ok()?;
+        let metadata = entry.metadata().ok()?;
+        let age = metadata.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+        let is_abandoned = age >= least && !busy.contains_key(&digest);
+        is_abandoned.then(|| (entry.path(), metadata.len()))
+    };
+    entries.flatten().filter_map(of_entry).collect()
 }
 
 impl Drop for Turn<'_> {

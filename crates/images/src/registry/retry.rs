@@ -25,11 +25,18 @@ impl<'a> Attempts<'a> {
 
     /// Notes a failure and pauses; `false` when there is no further attempt.
     pub(super) fn pause(&mut self, asked: Option<Duration>) -> bool {
+        self.pause_telling(asked, |_| ())
+    }
+
+    /// The same; says how long the pause is before it begins.
+    pub(super) fn pause_telling(&mut self, asked: Option<Duration>, tell: impl FnOnce(Duration)) -> bool {
         self.failures += 1;
         if self.failures >= self.retry.attempts {
             return false;
         }
-        let end = Instant::now() + self.retry.pause(self.failures, asked);
+        let pause = self.retry.pause(self.failures, asked);
+        tell(pause);
+        let end = Instant::now() + pause;
         loop {
             if self.cancellation.is_cancelled() {
                 return false;

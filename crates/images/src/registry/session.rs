@@ -13,6 +13,7 @@ use super::challenge::Challenge;
 use super::error::RegistryError;
 use super::proof::{Scope, basic, explanation};
 use super::retry::{Attempts, asked_pause, is_transient};
+use super::settings::Retry;
 use super::token::{self, Token};
 use super::transport::{Answer, Request, Transport, shown};
 
@@ -71,7 +72,17 @@ impl<'a> Session<'a> {
         scope: &Scope,
         make: &dyn Fn() -> Request<'r>,
     ) -> Result<Answer, RegistryError> {
-        let mut attempts = Attempts::new(self.transport.settings().retry, self.transport.cancellation());
+        self.call_within(self.transport.settings().retry, scope, make)
+    }
+
+    /// The same, with as many attempts as whoever asks wants.
+    pub(super) fn call_within<'r>(
+        &self,
+        retry: Retry,
+        scope: &Scope,
+        make: &dyn Fn() -> Request<'r>,
+    ) -> Result<Answer, RegistryError> {
+        let mut attempts = Attempts::new(retry, self.transport.cancellation());
         let mut proved = false;
         loop {
             let mut request = make();

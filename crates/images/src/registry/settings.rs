@@ -14,6 +14,15 @@ use super::proxy::ProxySettings;
 /// How long a name may take to resolve.
 pub(super) const RESOLVE_TIME: Duration = Duration::from_secs(5);
 
+/// How often dockerd tries to download a layer where nothing else is set.
+const DOWNLOAD_ATTEMPTS: u32 = 5;
+
+/// More attempts than these are too many: they take eight hours.
+const MOST_ATTEMPTS: u32 = 1000;
+
+/// How much longer dockerd pauses before each further download of a layer.
+const DOCKERD_PAUSE: Duration = Duration::from_secs(5);
+
 /// A setting for registries is malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
@@ -40,6 +49,8 @@ pub struct RegistrySettings {
     pub proxies: Option<ProxySettings>,
     /// How often and how soon a failed request is tried again.
     pub retry: Retry,
+    /// The same for the download of a layer, whose registry has answered before.
+    pub download_retry: Retry,
     /// How many layers of one pull are downloaded at once.
     pub parallel_downloads: usize,
     /// How many layers of one push are compressed and uploaded at once: while one is sent, another is
@@ -61,6 +72,7 @@ impl Default for RegistrySettings {
             certificate_directories: vec!["/etc/berth/certs.d".into(), "/etc/docker/certs.d".into()],
             proxies: None,
             retry: Retry::default(),
+            download_retry: Retry::of_downloads(DOWNLOAD_ATTEMPTS),
             parallel_downloads: 3,
             parallel_uploads: 5,
             platform: Platform::host(),
@@ -216,6 +228,23 @@ impl Default for Retry {
 }
 
 impl Retry {
+    /// That of downloads: goes on at least as long as dockerd with so many attempts, which pauses 5, 10, 15 seconds and so
+    /// on, but begins much sooner.
+    #[must_use]
+    pub fn of_downloads(attempts: u32) -> Self {
+        let pauses = u64::from(attempts).saturating_sub(1);
+        let patience =
+            DOCKERD_PAUSE.as_secs().saturating_mul(pauses).saturating_mul(pauses.saturating_add(1)) / 2;
+        let patience = Duration::from_secs(patience);
+        let mut retry = Self { attempts: 1, ..Self::default() };
+        let mut paused = Duration::ZERO;
+        while paused < patience && retry.attempts < MOST_ATTEMPTS {
+            paused += retry.pause(retry.attempts, None);
+            retry.attempts += 1;
+        }
+        retry
+    }
+
     /// The pause after so many failures, at least what the registry asked for.
     pub(super) fn pause(&self, failures: u32, asked: Option<Duration>) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << failures.saturating_sub(1).min(16));
@@ -275,5 +304,16 @@ mod tests {
         let pauses = [1, 2, 3, 8].map(|failures| retry.pause(failures, None).as_millis());
         assert_eq!(pauses, [100, 200, 400, 1000]);
         assert_eq!(retry.pause(1, Some(Duration::from_millis(700))).as_millis(), 700);
+    }
+
+    #[test]
+    fn downloads_go_on_as_long_as_those_of_dockerd() {
+        for (attempts, own, seconds) in [(0, 1, 0), (1, 1, 0), (2, 5, 5), (5, 8, 50), (10, 14, 225)] {
+            let retry = Retry::of_downloads(attempts);
+            assert_eq!(retry.attempts, own, "{attempts}");
+            let paused: Duration = (1..retry.attempts).map(|failures| retry.pause(failures, None)).sum();
+            assert!(paused >= Duration::from_secs(seconds), "{attempts}: {paused:?}");
+        }
+        assert_eq!(Retry::of_downloads(u32::MAX).attempts, MOST_ATTEMPTS);
     }
 }

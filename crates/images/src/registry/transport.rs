@@ -89,6 +89,24 @@ impl TransportError {
     }
 }
 
+impl TransportError {
+    /// Whether a host that answered before may be away for a while: it restarts, or the way to it is broken.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Redirect { .. } | Self::Certificates { .. } | Self::Proxy { .. } => false,
+            Self::Exchange { source, .. } => matches!(
+                **source,
+                ureq::Error::Io(_)
+                    | ureq::Error::Timeout(_)
+                    | ureq::Error::HostNotFound
+                    | ureq::Error::Protocol(_)
+                    | ureq::Error::ConnectionFailed
+                    | ureq::Error::BodyStalled
+            ),
+        }
+    }
+}
+
 /// What a request carries.
 pub(super) enum Payload<'a> {
     /// Nothing.

@@ -110,9 +110,12 @@ fn pull_from(
         host: &transport.settings().platform,
         names: request.names,
     };
-    let mut pulled = Vec::new();
+    let (mut pulled, mut warnings) = (Vec::new(), Vec::new());
     for target in targets(&session, request.reference)? {
-        pulled.push(pull.target(target)?);
+        let (image, actual) = pull.target(target)?;
+        let warning = |actual: Platform| platform_warning(&image.reference, request.platform?, &actual);
+        warnings.extend(actual.and_then(warning));
+        pulled.push(image);
     }
     let status = if pulled.iter().any(|image| image.is_new) {
         "Downloaded newer image for"
@@ -120,7 +123,19 @@ fn pull_from(
         "Image is up to date for"
     };
     progress.report(Message::line(format!("Status: {status} {}", request.reference)));
+    warnings.into_iter().for_each(|warning| progress.report(Message::line(warning)));
     Ok(pulled)
+}
+
+/// The warning of an image that a registry has for another platform alone than was asked for.
+fn platform_warning(reference: &ImageReference, wanted: &Platform, actual: &Platform) -> Option<String> {
+    let is_other = !actual.architecture.is_empty() && !actual.is(wanted);
+    is_other.then(|| {
+        format!(
+            "WARNING: image with reference {reference} was found but its platform ({actual}) does not match the \
+             specified platform ({wanted})"
+        )
+    })
 }
 
 fn targets(session: &Session<'_>, reference: &ImageReference) -> Result<Vec<Target>, RegistryError> {
@@ -152,7 +167,8 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    fn target(&self, target: Target) -> Result<PulledImage, RegistryError> {
+    /// Pulls one name; gives also what the image is for where there was no index to choose from.
+    fn target(&self, target: Target) -> Result<(PulledImage, Option<Platform>), RegistryError> {
         let resolved = self.resolve(&target)?;
         let path = self.session.path();
         self.progress.report(Message::titled(&target.label, format!("Pulling from {path}")));
@@ -172,7 +188,8 @@ impl Pull<'_> {
             Manifest::Index(_) => return Err(ManifestError::TooDeep.into()),
         };
         self.progress.report(Message::line(format!("Digest: {}", resolved.digest)));
-        Ok(PulledImage { reference: target.reference, image: image.id, is_new })
+        let platform = resolved.indexes.is_empty().then(|| Platform::of(&image.config));
+        Ok((PulledImage { reference: target.reference, image: image.id, is_new }, platform))
     }
 
     fn resolve(&self, target: &Target) -> Result<Resolved, RegistryError> {

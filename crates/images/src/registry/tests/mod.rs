@@ -5,6 +5,7 @@ mod hostile;
 mod images;
 mod login;
 mod mutation;
+mod outages;
 mod pull;
 mod push;
 mod real;
@@ -21,14 +22,16 @@ use super::*;
 
 /// Settings that lose no time.
 fn quick() -> RegistrySettings {
+    let retry = Retry {
+        attempts: 3,
+        first_pause: Duration::from_millis(10),
+        longest_pause: Duration::from_millis(100),
+    };
     RegistrySettings {
         certificate_directories: Vec::new(),
         proxies: Some(ProxySettings::default()),
-        retry: Retry {
-            attempts: 3,
-            first_pause: Duration::from_millis(10),
-            longest_pause: Duration::from_millis(100),
-        },
+        retry,
+        download_retry: Retry { attempts: 6, ..retry },
         ..RegistrySettings::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Pulls of every kind of manifest, layer and name.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use base64::Engine;
@@ -324,5 +324,43 @@ fn a_blob_that_went_with_its_image_comes_with_the_next_pull() {
         there.store.save_layout(&[fake.name("v1")], &[]).unwrap().write(&mut saved).unwrap();
         assert!(saved.windows(blob.len()).any(|bytes| bytes == blob.as_bytes()), "it is saved as it came");
         there.store.remove(&fake.name("v1"), crate::RemoveOptions::default()).unwrap();
+    }
+}
+
+#[test]
+fn an_image_for_another_platform_alone_comes_with_a_warning() {
+    let mut content = Content::new();
+    content.image("v1", &[tar("a", b"x")]);
+    listed(&mut content, OCI_INDEX, OCI_MANIFEST);
+    let fake = Fake::honest(content);
+    for (tag, architecture, is_warned) in [
+        ("v1", Some("arm64"), true),
+        ("v1", Some("amd64"), false),
+        ("v1", None, false),
+        ("list", Some("arm64"), false),
+    ] {
+        let there = Stored::new();
+        let name = reference(&fake.name(tag));
+        let platform = architecture.map(|architecture| Platform {
+            architecture: architecture.to_owned(),
+            os: "linux".to_owned(),
+            variant: String::new(),
+        });
+        let request = PullRequest {
+            store: &there.store,
+            reference: &name,
+            credentials: None,
+            platform: platform.as_ref(),
+            names: PulledNames::Tag,
+        };
+        let last = Mutex::new(String::new());
+        let note = |message: Message| *last.lock().unwrap() = message.status;
+        client().pull(&request, &note, &Cancellation::new()).unwrap();
+        let last = last.into_inner().unwrap();
+        let warning = format!(
+            "WARNING: image with reference {name} was found but its platform (linux/amd64) does not match the specified \
+             platform (linux/arm64)"
+        );
+        assert_eq!(last == warning, is_warned, "{tag} {architecture:?}: {last}");
     }
 }
