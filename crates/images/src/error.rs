@@ -130,6 +130,30 @@ pub enum Inconsistency {
         /// The size it has.
         actual: u64,
     },
+    /// A descriptor has an invalid value.
+    #[error("{place} has a descriptor whose {what} is invalid: {value}")]
+    Descriptor {
+        /// The document that it stands in.
+        place: String,
+        /// Which value.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// A descriptor has no digest.
+    #[error("{0} has a descriptor without a digest")]
+    NoDigest(String),
+    /// An index is in an index, which is in one, and so on.
+    #[error("the index {name} stands in more than {limit} others")]
+    TooDeep {
+        /// The index.
+        name: String,
+        /// How many others it may stand in.
+        limit: u32,
+    },
+    /// An index lists no image.
+    #[error("the index {0} lists no image")]
+    EmptyIndex(String),
     /// A layout is of another version of the specification.
     #[error("the image layout has version {0:?}, only 1.0.0 is known")]
     LayoutVersion(String),
@@ -189,6 +213,9 @@ pub enum RemovalConflict {
         /// Short id of the container.
         container: String,
     },
+    /// A build goes on from it.
+    #[error("Conflict, cannot delete {0} because a build is using it, retry when it is done")]
+    UsedByBuild(String),
     /// A stopped container uses it.
     #[error("Conflict, cannot delete {image} because the container {container} is using it, use -f to force")]
     UsedByStopped {

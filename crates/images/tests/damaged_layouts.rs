@@ -183,3 +183,65 @@ fn damaged_layouts_are_loaded_whole_or_not_at_all() {
     }
     assert!(outcomes.iter().all(|count| *count > ROUNDS / 20), "of both kinds there are some: {outcomes:?}");
 }
+
+/// Why a layout with these members is refused.
+fn refusal(store: &Store, members: &[(String, Value)]) -> String {
+    let archive = Archive::new().file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+    let add = |archive: Archive, (name, document): &(String, Value)| {
+        archive.file(name, document.to_string().as_bytes())
+    };
+    let tarball = members.iter().fold(archive, add).finish();
+    store.load(&tarball[..]).expect_err("refused").to_string()
+}
+
+/// A document's place in a layout, and what describes it.
+fn placed(document: &Value) -> (String, Value) {
+    let bytes = document.to_string().into_bytes();
+    let digest = digest_of(&bytes);
+    let descriptor = json!({ "mediaType": INDEX, "digest": digest.to_string(), "size": bytes.len() });
+    (format!("blobs/sha256/{}", digest.hexadecimal()), descriptor)
+}
+
+#[test]
+fn a_refusal_of_a_layout_names_what_is_wrong() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path().join("images")).expect("a store");
+    let index = |listed: Value| vec![("index.json".to_owned(), json!({ "manifests": [listed] }))];
+    let digest = digest_of(b"x").to_string();
+    for (listed, words) in [
+        (
+            json!({ "digest": "sha256:../../etc/passwd" }),
+            "index.json has a descriptor whose sha256 digest is invalid: sha256:../../etc/passwd",
+        ),
+        (
+            json!({ "digest": "SHA256:00", "size": 1 }),
+            "index.json has a descriptor whose sha256 digest is invalid: SHA256:00",
+        ),
+        (json!({ "digest": digest, "size": -5 }), "index.json has a descriptor whose size is invalid: -5"),
+        (json!({ "mediaType": INDEX }), "index.json has a descriptor without a digest"),
+    ] {
+        assert_eq!(refusal(&store, &index(listed)), words);
+    }
+
+    // Indexes in each other, the innermost of which lists nothing.
+    let empty = json!({ "manifests": [] });
+    let (mut name, mut inner) = placed(&empty);
+    let mut members = vec![(name.clone(), empty)];
+    let with_index = |members: &[(String, Value)], inner: &Value| [members, &index(inner.clone())].concat();
+    let words = format!("the index {name} lists no image");
+    assert_eq!(refusal(&store, &with_index(&members, &inner)), words);
+    let innermost = name.clone();
+    for _ in 0..4 {
+        let outer = json!({ "manifests": [inner] });
+        (name, inner) = placed(&outer);
+        members.push((name.clone(), outer));
+    }
+    let words = format!("the index {innermost} stands in more than 3 others");
+    assert_eq!(refusal(&store, &with_index(&members, &inner)), words);
+
+    // What is listed is not there: nobody asked for a platform.
+    let absent = json!({ "manifests": [{ "mediaType": MANIFEST, "digest": digest, "size": 1 }] });
+    let (name, descriptor) = placed(&absent);
+    let words = format!("the tarball has no blobs/{}: no such file", digest.replace(':', "/"));
+    assert_eq!(refusal(&store, &with_index(&[(name, absent)], &descriptor)), words);
+}

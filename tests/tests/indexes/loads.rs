@@ -45,7 +45,10 @@ fn the_platform_of_a_load_chooses() {
     let _ = today.delete(&format!("/images/{name}")).expect(200);
 
     let missing = load(&today, &saved, &["s390x"]).stream_failure();
-    assert!(missing.ends_with("does not provide the specified platform (linux/s390x)"), "{missing}");
+    let words = format!(
+        "image with reference {name} was found but does not provide the specified platform (linux/s390x)"
+    );
+    assert_eq!(missing, words);
     let _ = load(&today, &saved, &["amd64", "s390x"]).stream_failure();
     assert!(list(&today, &[("all", "1")]).is_empty(), "a refused load left an image");
     let _ = load(&engine.at("1.51"), &saved, &["amd64", "arm64"]).expect(400);

@@ -4,6 +4,7 @@
 //! the store at once and held; at the end the documents say what belongs together. If anything
 //! fails, what was made is taken back.
 
+mod descriptors;
 mod incoming_blob;
 mod manifest;
 mod oci;
@@ -143,7 +144,8 @@ impl Loading<'_> {
         }
         for image in &images {
             for platform in self.platforms {
-                self.require_platform(image, platform)?;
+                let named = names.iter().find(|(_, named)| named == image).map(|(name, _)| name.to_string());
+                self.require_platform(image, named, platform)?;
             }
         }
         let owned = |(name, image)| {
@@ -155,7 +157,12 @@ impl Loading<'_> {
     }
 
     /// Refuses a tarball that has an image, but not for a platform.
-    fn require_platform(&self, image: &Digest, wanted: &Platform) -> Result<(), Error> {
+    fn require_platform(
+        &self,
+        image: &Digest,
+        named: Option<String>,
+        wanted: &Platform,
+    ) -> Result<(), Error> {
         let targets = self.kept.iter().filter(|(_, of)| of == image).map(|(target, _)| *target);
         for target in targets.map(Some).chain(std::iter::once(None)) {
             let target = target.and_then(|target| self.store.target(&target));
@@ -163,7 +170,8 @@ impl Loading<'_> {
                 return Ok(());
             }
         }
-        Err(Error::NoPlatform { name: image.to_string(), wanted: wanted.to_string() })
+        let name = named.unwrap_or_else(|| image.to_string());
+        Err(Error::NoPlatform { name, wanted: wanted.to_string() })
     }
 
     /// What the tarball brought an image under that it names: by that name, or else at all.

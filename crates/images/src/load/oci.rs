@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Digest, ImageReference};
 use serde::Deserialize;
 
+use super::descriptors::parse;
 use super::{Loading, Named};
 use crate::document::ImageConfig;
 use crate::registry::{Platform, REFERENCE_TYPE};
-use crate::store::Layer;
-use crate::{Error, Inconsistency, store::parse_document as parse};
+use crate::store::{Layer, parse_document};
+use crate::{Error, Inconsistency};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,6 +60,9 @@ impl Descriptor {
 /// An index in an index in an index is deeper than any tool makes.
 const NESTING_LIMIT: u32 = 4;
 
+/// Of an archive that has more images than these, not all are named in an error.
+const NAMED_IN_ERRORS: usize = 10;
+
 /// What containerd and skopeo name images by.
 const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
@@ -76,8 +80,9 @@ impl Loading<'_> {
             let image = match made.get(&descriptor.digest) {
                 Some(image) => *image,
                 None => {
-                    let Some(manifest) = self.choose(descriptor, 0)? else { continue };
-                    let image = self.image_of_oci_manifest(&manifest)?;
+                    let called = called(descriptor);
+                    let manifest = self.choose(descriptor, &called, 0)?;
+                    let image = self.image_of_oci_manifest(&manifest, &called)?;
                     made.insert(descriptor.digest, image);
                     images.push(image);
                     image
@@ -87,7 +92,15 @@ impl Loading<'_> {
         }
         match (images.is_empty(), index.manifests.is_empty()) {
             (false, _) => Ok((images, names)),
-            (true, false) => Err(self.none_fits("index.json")),
+            (true, false) => {
+                let listed = index.manifests.iter().filter(|entry| entry.is_image()).map(called);
+                let listed: BTreeSet<String> = listed.collect();
+                if listed.is_empty() {
+                    return Err(Inconsistency::EmptyIndex("index.json".to_owned()).into());
+                }
+                let listed: Vec<String> = listed.into_iter().take(NAMED_IN_ERRORS).collect();
+                Err(self.none_fits(&listed.join(", ")))
+            }
             (true, true) => Err(Inconsistency::NoImage.into()),
         }
     }
@@ -114,7 +127,7 @@ impl Loading<'_> {
     /// Refuses a layout of a version whose rules are not known.
     pub(super) fn check_layout_version(&self) -> Result<(), Error> {
         let Some(document) = self.tarball.document("oci-layout") else { return Ok(()) };
-        let layout: LayoutVersion = parse("oci-layout", document)?;
+        let layout: LayoutVersion = parse_document("oci-layout", document)?;
         if layout.image_layout_version.starts_with("1.") {
             return Ok(());
         }
@@ -143,36 +156,43 @@ impl Loading<'_> {
     }
 
     /// The manifest itself, or of an index that for the first wanted platform, or else for this machine, or else the first.
-    fn choose(&self, descriptor: &Descriptor, depth: u32) -> Result<Option<Descriptor>, Error> {
+    fn choose(&self, descriptor: &Descriptor, called: &str, depth: u32) -> Result<Descriptor, Error> {
         let is_index =
             descriptor.media_type.contains("index") || descriptor.media_type.contains("manifest.list");
-        if !is_index || depth == NESTING_LIMIT {
-            return Ok((!is_index).then(|| descriptor.clone()));
+        if !is_index {
+            return Ok(descriptor.clone());
         }
         let name = blob(&descriptor.digest);
+        if depth == NESTING_LIMIT {
+            return Err(Inconsistency::TooDeep { name, limit: NESTING_LIMIT - 1 }.into());
+        }
         let index: Index = parse(&name, self.described(descriptor)?)?;
         // A tool may have copied one platform only: the others' blobs are not there.
         let is_present = |child: &&Descriptor| self.tarball.document(&blob(&child.digest)).is_some();
-        let present: Vec<_> =
-            index.manifests.iter().filter(is_present).filter(|child| child.is_image()).collect();
+        let mut listed = index.manifests.iter().filter(|child| child.is_image());
+        let present: Vec<_> = listed.clone().filter(is_present).collect();
+        let Some(first) = listed.next() else { return Err(Inconsistency::EmptyIndex(name).into()) };
+        if present.is_empty() {
+            return Err(Inconsistency::MissingMember(blob(&first.digest)).into());
+        }
         let preferences = self.preferences();
         let mut fitting =
             preferences.iter().filter_map(|wanted| present.iter().find(|child| child.is_for(wanted)));
         let any = present.first().filter(|_| self.platforms.is_empty());
         match fitting.next().or(any) {
-            Some(child) => self.choose(child, depth + 1),
-            None => Err(self.none_fits(&name)),
+            Some(child) => self.choose(child, called, depth + 1),
+            None => Err(self.none_fits(called)),
         }
     }
 
-    fn image_of_oci_manifest(&mut self, descriptor: &Descriptor) -> Result<Digest, Error> {
+    fn image_of_oci_manifest(&mut self, descriptor: &Descriptor, called: &str) -> Result<Digest, Error> {
         let name = blob(&descriptor.digest);
         let manifest: Manifest = parse(&name, self.described(descriptor)?)?;
         let config_name = blob(&manifest.config.digest);
         let document = self.described(&manifest.config)?.to_vec();
-        let config: ImageConfig = parse(&config_name, &document)?;
+        let config: ImageConfig = parse_document(&config_name, &document)?;
         if !self.takes(&Platform::of(&config)) {
-            return Err(self.none_fits(&name));
+            return Err(self.none_fits(called));
         }
         let expected = &config.rootfs.diff_ids;
         if expected.len() != manifest.layers.len() {
@@ -188,14 +208,19 @@ impl Loading<'_> {
         self.add_config(&document, &layers, None)
     }
 
-    fn none_fits(&self, place: &str) -> Error {
+    fn none_fits(&self, called: &str) -> Error {
         let wanted: Vec<String> = self.preferences().iter().map(ToString::to_string).collect();
-        Error::NoPlatform { name: place.to_owned(), wanted: wanted.join(", ") }
+        Error::NoPlatform { name: called.to_owned(), wanted: wanted.join(", ") }
     }
 }
 
 pub(super) fn blob(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hexadecimal())
+}
+
+/// How an error calls what `index.json` lists: by its name, or its digest where it has none.
+fn called(descriptor: &Descriptor) -> String {
+    name_of(descriptor).map_or_else(|| descriptor.digest.to_string(), |name| name.to_string())
 }
 
 /// The name in a descriptor's annotations; a bare tag is no name.
