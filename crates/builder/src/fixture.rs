@@ -125,6 +125,7 @@ pub(crate) fn context(dockerfile: &str) -> Archive {
 /// Runs steps by a few commands of its own, `;` between them.
 pub(crate) struct FakeRunner {
     directory: PathBuf,
+    store: Store,
     pub(crate) created: Mutex<Vec<(ContainerId, RunStep)>>,
     pub(crate) alive: Mutex<HashMap<ContainerId, String>>,
     pub(crate) runs: AtomicUsize,
@@ -147,6 +148,10 @@ impl StepRunner for FakeRunner {
 
     fn create(&self, step: &RunStep) -> Result<MadeContainer, StepError> {
         let id = step.id.clone();
+        if let Some(image) = &step.image {
+            let missing = |error| StepError::new(ErrorKind::NotFound, error);
+            self.store.image(image).map_err(missing)?;
+        }
         fs::create_dir(self.upper(&id)).map_err(failed)?;
         let words = step.config.cmd.clone().map(|cmd| cmd.0).unwrap_or_default();
         self.alive.lock().unwrap().insert(id.clone(), words.last().cloned().unwrap_or_default());
@@ -260,6 +265,7 @@ impl Fixture {
         store.import(base.bytes().as_slice(), &options).unwrap();
         let runner = FakeRunner {
             directory: temporary.join("containers"),
+            store: store.clone(),
             created: Mutex::default(),
             alive: Mutex::default(),
             runs: AtomicUsize::default(),

@@ -65,8 +65,9 @@ pub use remove::{Removal, RemoveOptions};
 pub use save::SavedImages;
 pub use save_layout::SavedLayout;
 pub use store::{
-    AdoptedLayer, BuildStep, Image, Layer, LayerBlob, LayerPlace, Naming, NewImage, NewTarget, Origin,
-    Published, SettlingDeferred, Store, TagPolicy, Target, Variant, digest_of, keep_log, release_pages,
+    AdoptedLayer, BuildStep, HeldImage, Image, Layer, LayerBlob, LayerPlace, Naming, NewImage, NewTarget,
+    Origin, Published, SettlingDeferred, Store, TagPolicy, Target, Variant, digest_of, keep_log,
+    release_pages,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

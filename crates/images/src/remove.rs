@@ -191,9 +191,10 @@ fn free_and_leaving(index: &Index, images: Doomed, uses: &[ImageUse]) -> (Doomed
     (free, held.iter().map(|image| image.id).filter(is_used).collect())
 }
 
-/// Whether no container uses an image and none is built on it.
+/// Whether no container or build uses an image and none is built on it.
 pub(crate) fn is_free(index: &Index, image: &Digest, uses: &[ImageUse]) -> bool {
-    !index.has_children(image) && !uses.iter().any(|usage| usage.image == *image)
+    let is_used = uses.iter().any(|usage| usage.image == *image) || index.held_images.contains_key(image);
+    !index.has_children(image) && !is_used
 }
 
 /// The digests that go with a repository's last tag of an image, although other repositories have tags of it.
@@ -204,13 +205,14 @@ fn digests_left_alone(named: &Name, rest: &[&Name]) -> Vec<Name> {
     if is_last_tag { of_same.into_iter().map(|name| (*name).clone()).collect() } else { Vec::new() }
 }
 
-/// Unnamed parents that nothing else is built on, and no container uses.
+/// Unnamed parents that nothing else is built on, and no container or build uses.
 fn doomed_parents(index: &Index, doomed: &mut Doomed, uses: &[ImageUse]) {
     while let Some(last) = doomed.last() {
         let Some(parent) = last.parent.and_then(|parent| index.images.get(&parent)) else { break };
         let others =
             index.images.values().any(|image| image.parent == Some(parent.id) && image.id != last.id);
-        let used = uses.iter().any(|usage| usage.image == parent.id);
+        let used =
+            uses.iter().any(|usage| usage.image == parent.id) || index.held_images.contains_key(&parent.id);
         if others || used || index.steps.contains_key(&parent.id) || index.is_led_to_beside(&parent.id, &[]) {
             break;
         }
@@ -218,7 +220,7 @@ fn doomed_parents(index: &Index, doomed: &mut Doomed, uses: &[ImageUse]) {
     }
 }
 
-/// Refuses when a container uses the image or one that is built on it.
+/// Refuses when a build goes on from the image, or a container uses it or one that is built on it.
 pub(crate) fn check_uses(
     index: &Index,
     image: &ImageRecord,
@@ -227,6 +229,9 @@ pub(crate) fn check_uses(
 ) -> Result<(), RemovalConflict> {
     let concerned = |usage: &&ImageUse| is_ancestor(index, &image.id, usage.image);
     let short = image.id.short();
+    if index.held_images.contains_key(&image.id) {
+        return Err(RemovalConflict::UsedByBuild(short));
+    }
     let used: Vec<&ImageUse> = uses.iter().filter(concerned).collect();
     if let Some(usage) = used.iter().find(|usage| usage.kind == UseKind::Creating) {
         let container = usage.container.short().to_owned();

@@ -329,3 +329,29 @@ fn steps_that_a_build_took_long_for_go_at_once() {
     );
     assert_eq!(store.remove_build_steps(&ids).expect("removed"), ids);
 }
+
+#[test]
+fn an_image_that_a_build_holds_stays() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    let image = import(&store, "app", &Archive::new().file("f", b"x").finish());
+    let held = store.hold_image(&image.id).expect("held");
+    let again = store.hold_image(&image.id).expect("held twice");
+    let words = format!(
+        "Conflict, cannot delete {} because a build is using it, retry when it is done",
+        image.id.short()
+    );
+    let refused = |name: &str, force| {
+        let options =
+            RemoveOptions { force, names_in_use: true, names_of_parents: true, ..RemoveOptions::default() };
+        store.remove(name, options).expect_err("it is held").to_string()
+    };
+    for name in ["app", &image.id.hexadecimal()] {
+        assert_eq!((refused(name, false), refused(name, true)), (words.clone(), words.clone()), "{name}");
+    }
+    drop(held);
+    assert_eq!(store.prune(&ListFilter::default(), |_, _, _| {}).expect("pruned").removals, []);
+    drop(again);
+    assert_eq!(store.prune(&ListFilter::default(), |_, _, _| {}).expect("pruned").removals.len(), 2);
+    assert!(matches!(store.hold_image(&image.id), Err(Error::NoSuchImage(_))), "it is gone");
+}

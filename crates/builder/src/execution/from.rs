@@ -19,6 +19,9 @@ use crate::order::Order;
 use crate::request::NamedContext;
 use crate::wording::Wording;
 
+/// How often an image is looked for that others remove meanwhile.
+const ATTEMPTS: u32 = 10;
+
 impl Build<'_> {
     /// Begins a stage.
     ///
@@ -32,32 +35,36 @@ impl Build<'_> {
     ) -> Result<(), BuildError> {
         let image = dockerfile::expand(image, self.work.escape, &self.arguments.global())?;
         let platform = self.platform(platform)?;
-        let order = self.work.parameters.order;
+        let (order, wording) = (self.work.parameters.order, self.work.parameters.wording);
         if image == "scratch" {
-            let stage = Stage::scratch(name, platform, order);
+            let stage = Stage { wording, ..Stage::scratch(name, platform, order) };
             self.stage = Some(if self.work.parameters.bare_stages { stage.without_config() } else { stage });
             return Ok(());
         }
         let pull = self.work.parameters.pull;
         let mut below = None;
-        let image = match self.work.contexts.source(&image, platform.as_ref()) {
-            Some(NamedContext::Image(other)) => self.find_image(other, platform.as_ref(), pull)?,
+        let store = &self.work.builder.store;
+        let (image, mut stage) = match self.work.contexts.source(&image, platform.as_ref()) {
+            Some(NamedContext::Image(other)) => self.stage_from(other, name, platform.as_ref(), pull)?,
             Some(NamedContext::Held(id)) => {
-                checked(&image, self.work.builder.store.image(id)?, platform.as_ref())?
+                let image = checked(&image, store.image(id)?, platform.as_ref())?;
+                let stage = Stage::from_image(name, &image, store, order)?;
+                (image, stage)
             }
             Some(NamedContext::Remote(_) | NamedContext::Provided) => {
                 return Err(BuildError::ContextIsNoImage(image));
             }
             None => match self.stage_of(&image)? {
                 Some(found) => {
-                    let image = found.stage.image.ok_or(BuildError::NoImage)?;
+                    let image = store.image(&found.stage.image.ok_or(BuildError::NoImage)?)?;
                     below = Some(found);
-                    self.work.builder.store.image(&image)?
+                    let stage = Stage::from_image(name, &image, store, order)?;
+                    (image, stage)
                 }
-                None => self.find_image(&image, platform.as_ref(), pull)?,
+                None => self.stage_from(&image, name, platform.as_ref(), pull)?,
             },
         };
-        let mut stage = Stage::from_image(name, &image, &self.work.builder.store, order)?;
+        stage.wording = wording;
         if let (Some(below), Order::Graph) = (below, order) {
             stage.inherit_arguments(&below.stage);
         }
@@ -69,6 +76,44 @@ impl Build<'_> {
         let config = image.config.config.as_ref();
         let triggers = config.and_then(|config| config.on_build.clone()).unwrap_or_default();
         self.run_triggers(&triggers)
+    }
+
+    /// Begins a stage with an image that is here or pulled.
+    fn stage_from(
+        &self,
+        image: &str,
+        name: Option<String>,
+        platform: Option<&Platform>,
+        pull: bool,
+    ) -> Result<(Image, Stage), BuildError> {
+        let (store, order) = (&self.work.builder.store, self.work.parameters.order);
+        self.take_image(image, platform, pull, |image| Stage::from_image(name.clone(), image, store, order))
+    }
+
+    /// Finds an image, pulling it when it is not there, and takes hold of what is needed of it; once more when somebody
+    /// removed it in between.
+    ///
+    /// # Errors
+    /// [`BuildError`] when it is nowhere.
+    pub(super) fn take_image<T>(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        pull: bool,
+        take: impl Fn(&Image) -> Result<T, BuildError>,
+    ) -> Result<(Image, T), BuildError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let found = self.find_image(name, platform, pull);
+            let taken = found.and_then(|image| take(&image).map(|taken| (image, taken)));
+            match taken {
+                Err(BuildError::Images(images::Error::NoSuchImage(_))) if attempts < ATTEMPTS => {
+                    self.check_cancelled()?;
+                }
+                taken => return taken,
+            }
+        }
     }
 
     /// The platform that FROM names, else that of the request; none where neither has one.
@@ -90,7 +135,7 @@ impl Build<'_> {
     ///
     /// # Errors
     /// [`BuildError`] when it is nowhere.
-    pub(super) fn find_image(
+    fn find_image(
         &self,
         name: &str,
         platform: Option<&Platform>,

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use images::document::{Config, History, Step};
 use images::registry::Platform;
-use images::{Image, Layer, Naming, NewImage, Origin, Store};
+use images::{HeldImage, Image, Layer, Naming, NewImage, Origin, Store};
 use model::{Digest, ImageReference};
 
 use crate::dockerfile::{DockerfileError, Substituted, Variables};
 use crate::error::BuildError;
 use crate::order::Order;
+use crate::wording::Wording;
 
 /// The default PATH of an image that sets none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -31,6 +32,8 @@ pub(super) struct Stage {
     pub(super) name: Option<String>,
     /// The image so far; `None` after `FROM scratch`.
     pub(super) image: Option<Digest>,
+    /// Keeps removals from taking it: the next step goes on from it.
+    pub(super) held: Option<HeldImage>,
     /// How to make the image again, should somebody remove it before it has its name.
     pub(super) recipe: Option<Recipe>,
     /// Its layers, held, lowest first.
@@ -45,6 +48,8 @@ pub(super) struct Stage {
     /// Whether CMD came since FROM: ENTRYPOINT clears an inherited one.
     pub(super) cmd_set: bool,
     pub(super) order: Order,
+    /// Whose words its history has.
+    pub(super) wording: Wording,
     /// The arguments declared, and in a graph those of the stage that it begins with, with their values.
     pub(super) arguments: BTreeMap<String, Option<String>>,
     /// The names that ARG declares in this stage, in a graph: as often as it does, and in that order.
@@ -103,7 +108,9 @@ impl Stage {
     /// # Errors
     /// [`BuildError::Images`] when the image was removed meanwhile.
     pub(super) fn advance(&mut self, image: &Image, store: &Store) -> Result<(), BuildError> {
+        let held = store.hold_image(&image.id)?;
         let layers = store.layers(image)?;
+        self.held = Some(held);
         // An image of the old format cannot be made of its config alone.
         let digest = Some(&image.config_digest).filter(|digest| **digest == image.id);
         let document = digest.map(|digest| store.document_of(&image.id, digest)).transpose()?;

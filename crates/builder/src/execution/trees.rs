@@ -91,9 +91,9 @@ impl Build<'_> {
             return Ok(StepTree::Image { tree, image: stage.image });
         }
         self.refuse_unbuilt_stage(&from)?;
-        let image = self.find_image(&from, platform, false)?;
-        let layers = self.work.builder.store.layers(&image)?;
-        let tree = ImageTree::new(self.work.builder.store.lower_directories(&image), layers);
+        let store = &self.work.builder.store;
+        let (image, layers) = self.take_image(&from, platform, false, |image| Ok(store.layers(image)?))?;
+        let tree = ImageTree::new(store.lower_directories(&image), layers);
         Ok(StepTree::Image { tree, image: Some(image.id) })
     }
 

@@ -61,7 +61,8 @@ impl Store {
                 let mut index = self.index_mut();
                 let is_named = index.is_led_to_beside(id, &[]);
                 let is_used = self.uses().iter().any(|usage| usage.image == *id);
-                let is_needed = is_named || is_used || index.has_children(id);
+                let is_held = index.held_images.contains_key(id);
+                let is_needed = is_named || is_used || is_held || index.has_children(id);
                 let record = index.images.get(id).filter(|_| !is_needed).cloned();
                 index.doomed_images.extend(record.iter().map(|image| image.id));
                 record

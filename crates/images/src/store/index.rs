@@ -68,6 +68,8 @@ pub(crate) struct Index {
     pub(crate) images: BTreeMap<Digest, Arc<ImageRecord>>,
     /// Images that are being removed: nobody may begin to use them.
     pub(crate) doomed_images: HashSet<Digest>,
+    /// Images that builds go on from, and how many do.
+    pub(crate) held_images: HashMap<Digest, u32>,
     pub(crate) tags: Names<Box<str>>,
     /// What each tag came under; none for what was made here.
     pub(crate) tag_targets: Names<Box<str>>,

@@ -54,10 +54,10 @@ impl Index {
         visible.flat_map(|image| image.layers.iter()).collect()
     }
 
-    /// Whether somebody holds an image's topmost layer.
+    /// Whether somebody holds an image, or its topmost layer.
     fn is_held(&self, image: &ImageRecord) -> bool {
         let layer = image.layers.last().and_then(|key| self.layers.get(key));
-        layer.is_some_and(|layer| layer.leases > 0)
+        self.held_images.contains_key(&image.id) || layer.is_some_and(|layer| layer.leases > 0)
     }
 }
 

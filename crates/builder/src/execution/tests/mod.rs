@@ -8,6 +8,7 @@ mod graph;
 mod hostile;
 mod lending;
 mod refusals;
+mod removals;
 mod today;
 
 use std::sync::atomic::Ordering;
