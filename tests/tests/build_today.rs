@@ -78,7 +78,7 @@ fn errors_come_with_their_line_since_1_24() {
     let engine = Engine::start();
     for (version, want) in [
         ("1.23", "Unknown instruction: FROBNICATE"),
-        ("1.24", "dockerfile parse error on line 4: Unknown instruction: FROBNICATE"),
+        ("1.24", "dockerfile parse error on line 4: unknown instruction: FROBNICATE"),
     ] {
         let context = Context::of("# first\nFROM busybox\n\nFROBNICATE \\\n x\n");
         let built = engine.at(version).build(&[], context);
@@ -90,6 +90,107 @@ fn errors_come_with_their_line_since_1_24() {
     for dockerfile in ["FROM busybox\nCOPY one", "FROM", "FROM busybox\nEXPOSE", "# nothing\n"] {
         assert_eq!(today.build(&[], Context::of(dockerfile)).status, 400, "{dockerfile}");
     }
+}
+
+/// Why a build failed: the last message of its stream, or the answer.
+fn message(built: &Built) -> String {
+    let answer: Option<Value> = serde_json::from_str(built.failure()).ok();
+    let message = answer.and_then(|answer| answer["message"].as_str().map(str::to_owned));
+    message.unwrap_or_else(|| built.failure().to_owned())
+}
+
+#[test]
+fn errors_have_the_words_of_today_since_1_24() {
+    let engine = Engine::start();
+    let missing =
+        "file not found in build context or excluded by .dockerignore: stat nope: file does not exist";
+    let cases = [
+        (
+            "FROM busybox\nFOO x\n",
+            "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
+        ),
+        ("", "the Dockerfile (Dockerfile) cannot be empty"),
+        ("# nothing\n", "failed to parse Dockerfile: file with no instructions"),
+        ("RUN true\n", "no build stage in current context"),
+        ("ARG a\n", "no build stage in current context"),
+        ("FROM busybox\nCOPY nope /x\n", &format!("COPY failed: {missing}")),
+        ("FROM busybox\nADD ./nope /x\n", &format!("ADD failed: {missing}")),
+        ("FROM busybox\nCOPY --from=busybox /nope /x\n", "COPY failed: stat nope: file does not exist"),
+        ("FROM busybox\nCOPY *.none /x/\n", "COPY failed: no source files were specified"),
+        ("FROM busybox\nCOPY ../x /x\n", "COPY failed: forbidden path outside the build context: ../x ()"),
+        (
+            "FROM busybox\nCOPY --from f /x\n",
+            "dockerfile parse error on line 2: missing a value on flag: --from",
+        ),
+        (
+            "FROM busybox\nCOPY f\n",
+            "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. \
+             Destination could not be determined",
+        ),
+        ("FROM busybox\nUSER nobody-here\nRUN true\n", "Unable to find user nobody-here"),
+        ("FROM busybox\nSTOPSIGNAL foo\n", "dockerfile parse error on line 2: invalid signal: foo"),
+        (
+            "FROM busybox\nCOPY --chown=nobody-here f /x\n",
+            "unable to convert uid/gid chown string to host mapping: can't find uid for user nobody-here: no such user: \
+             nobody-here",
+        ),
+    ];
+    for (dockerfile, want) in cases {
+        for version in ["1.24", "1.55"] {
+            let built = engine.at(version).build(&[], Context::of(dockerfile).file("f", "x"));
+            assert_eq!(message(&built), want, "{version}: {dockerfile}");
+        }
+        let old = engine.at("1.23").build(&[], Context::of(dockerfile).file("f", "x"));
+        assert_ne!(old.failure(), want, "{dockerfile}");
+    }
+    for (version, want) in [
+        ("1.24", Err("target stage \"0\" could not be found")),
+        ("1.55", Err("target stage \"0\" could not be found")),
+        ("1.23", Ok(())),
+    ] {
+        let built = engine.at(version).build(&[("target", "0")], Context::of("FROM busybox\nLABEL a=b\n"));
+        match want {
+            Ok(()) => assert_eq!(built.error, None, "{version}: numbers are stages"),
+            Err(want) => assert_eq!(message(&built), want, "{version}"),
+        }
+    }
+    for (version, want) in
+        [("1.23", "run is not a valid change command"), ("1.24", "RUN is not a valid change command")]
+    {
+        let answer = engine.at(version).post("/images/create?fromSrc=-&changes=RUN%20x");
+        assert!(answer.text().contains(want), "{version}: {}", answer.text());
+    }
+    engine.forget_builds();
+}
+
+#[test]
+fn histories_have_the_words_of_today_since_1_24() {
+    let engine = Engine::start();
+    let today = engine.at("1.55");
+    let dockerfile = "FROM busybox\nWORKDIR /w\nWORKDIR /w\nSHELL [\"/bin/sh\", \"-ec\"]\nUSER 1:1\nCMD a\n\
+        EXPOSE 80 53/udp\nHEALTHCHECK --interval=3s CMD true\nCOPY f /f\n";
+    let built = today.build(&[("t", "shown")], Context::of(dockerfile).file("f", "x"));
+    assert_eq!(built.error, None, "{}", built.said);
+    let history = today.get("/images/shown/history").expect(200).json();
+    let history = history.as_array().expect("a list");
+    let shown: Vec<_> = history.iter().filter_map(|step| step["CreatedBy"].as_str()).collect();
+    let copied = shown[0].strip_prefix("/bin/sh -ec #(nop) COPY file:").expect("a copy");
+    assert!(copied.ends_with(" in /f "), "{copied}");
+    let want = [
+        "/bin/sh -ec #(nop)  HEALTHCHECK &{Test:[CMD-SHELL true] Interval:3s Timeout:0s StartPeriod:0s StartInterval:0s \
+         Retries:0}",
+        "/bin/sh -ec #(nop)  EXPOSE 53/udp 80",
+        "/bin/sh -ec #(nop)  CMD [\"/bin/sh\" \"-ec\" \"a\"]",
+        "/bin/sh -ec #(nop)  USER 1:1",
+        "/bin/sh -ec #(nop)  SHELL [/bin/sh -ec]",
+        "/bin/sh -c #(nop) WORKDIR /w",
+        "/bin/sh -c #(nop) WORKDIR /w",
+    ];
+    assert_eq!(shown[1..=want.len()], want);
+    let again = today.build(&[], Context::of(dockerfile).file("f", "x"));
+    assert_eq!(again.cached(), 8, "{}", again.said);
+    let _ = today.delete("/images/shown").expect(200);
+    engine.forget_builds();
 }
 
 #[test]

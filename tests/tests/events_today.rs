@@ -132,9 +132,13 @@ fn imports_and_prunes_are_events() {
             .call("POST", "/images/create?fromSrc=-&repo=app", &TAR, &tarball::of(&[("f", content)]))
             .expect(200);
     }
-    let imports = today.past_events(&json!({"type": ["image"], "event": ["import"], "image": ["app"]}));
-    assert_eq!(imports.len(), 2);
+    let named = today.past_events(&json!({"type": ["image"], "image": ["app"]}));
+    assert_eq!(actions(&named), ["tag", "tag"]);
+    let imports = today.past_events(&json!({"type": ["image"], "event": ["tag", "import"]}));
+    let imports = &imports[imports.len() - 4..];
+    assert_eq!(actions(imports), ["tag", "import", "tag", "import"]);
     assert_eq!(imports[0]["Actor"]["Attributes"]["name"], "app:latest");
+    assert_eq!(imports[1]["Actor"]["Attributes"]["name"], imports[1]["Actor"]["ID"]);
     let pruned = today.post("/images/prune").expect(200).json();
     let _ = today.post("/images/prune").expect(200);
     let prunes = today.past_events(&json!({"event": ["prune"]}));

@@ -24,6 +24,16 @@ pub enum BuildError {
     /// A COPY or ADD step failed.
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    /// A COPY or ADD step failed, in a build whose words name it.
+    #[error("{source}")]
+    Copy {
+        /// COPY or ADD.
+        verb: &'static str,
+        /// Whether it reads from the build context.
+        reads_context: bool,
+        /// Why.
+        source: TransferError,
+    },
     /// The engine could not do what a step needs.
     #[error(transparent)]
     Step(#[from] StepError),
@@ -151,7 +161,7 @@ impl BuildError {
         match self {
             Self::Context(source) => source.kind(),
             Self::Dockerfile(source) => source.kind(),
-            Self::Transfer(source) => source.kind(),
+            Self::Transfer(source) | Self::Copy { source, .. } => source.kind(),
             Self::Step(source) => source.kind,
             Self::Images(source) => source.kind(),
             Self::Placed { source, .. } => source.kind(),

@@ -40,28 +40,20 @@ impl DockerfileError {
 fn of_dockerfile(error: &DockerfileError) -> Option<String> {
     use DockerfileError as E;
     Some(match error {
-        E::Line { number, error } => match &**error {
-            E::UnknownInstruction(name) => {
-                format!("dockerfile parse error on line {number}: unknown instruction: {name}{}", meant(name))
-            }
-            E::UnknownFlag(name) => {
-                format!("dockerfile parse error on line {number}: unknown flag: --{name}")
-            }
-            E::RunNetwork(mode) => {
-                format!("dockerfile parse error on line {number}: invalid network mode {mode:?}")
-            }
-            E::Switch { flag, value } => format!(
-                "dockerfile parse error on line {number}: expecting boolean value for flag --{flag}, not: {value}"
-            ),
-            E::Arguments(verb, _) if matches!(verb.as_str(), "COPY" | "ADD") => format!(
-                "dockerfile parse error on line {number}: {verb} requires at least two arguments, but only one was provided. \
-                 Destination could not be determined"
-            ),
-            E::HealthCheckFlag { flag, value } if *flag != "retries" && !value.contains(char::is_numeric) => {
-                format!("dockerfile parse error on line {number}: time: invalid duration {value:?}")
-            }
-            other => return of_dockerfile(other),
-        },
+        E::Line { number, error } => {
+            let text = match &**error {
+                E::HealthCheckFlag { flag, value }
+                    if *flag != "retries" && !value.contains(char::is_numeric) =>
+                {
+                    format!("time: invalid duration {value:?}")
+                }
+                error => match of_parser(error) {
+                    Some(text) => text,
+                    None => return of_dockerfile(error),
+                },
+            };
+            format!("dockerfile parse error on line {number}: {text}")
+        }
         E::Empty => "file with no instructions".to_owned(),
         E::TwoArguments(_) | E::UnknownMountKey { .. } => error.to_string(),
         E::Permissions(mode) if mode.starts_with(|first: char| first.is_ascii_digit()) => {
@@ -83,6 +75,23 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
         E::InsecureRun => "failed to load LLB: security.insecure is not allowed".to_owned(),
         E::UnterminatedDocument(_) => "unterminated heredoc".to_owned(),
         E::ChecksumOfFile => "checksum requires HTTP(S) or Git sources".to_owned(),
+        _ => return None,
+    })
+}
+
+/// What is found while an instruction is read, which engines of today say alike of both kinds of builds.
+pub(crate) fn of_parser(error: &DockerfileError) -> Option<String> {
+    use DockerfileError as E;
+    Some(match error {
+        E::UnknownInstruction(name) => format!("unknown instruction: {name}{}", meant(name)),
+        E::UnknownFlag(name) => format!("unknown flag: --{name}"),
+        E::FlagWithoutValue(name) => format!("missing a value on flag: --{name}"),
+        E::DuplicateFlag(name) => format!("duplicate flag specified: --{name}"),
+        E::RunNetwork(mode) => format!("invalid network mode {mode:?}"),
+        E::Switch { flag, value } => format!("expecting boolean value for flag --{flag}, not: {value}"),
+        E::Arguments(verb, _) if matches!(verb.as_str(), "COPY" | "ADD") => format!(
+            "{verb} requires at least two arguments, but only one was provided. Destination could not be determined"
+        ),
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 //! build lasts. The engine lends it a [`StepRunner`] for RUN and an [`ImagePuller`] for FROM, and
 //! receives all events through an [`EventSink`].
 
+mod classic_wording;
 mod context;
 mod dockerfile;
 mod error;

@@ -106,8 +106,13 @@ fn is_json(kind: &str) -> bool {
 }
 
 /// The config of an image of these settings, with the Dockerfile instructions of `changes` applied.
-pub(crate) fn apply_changes(settings: &ContainerSettings, changes: &[String]) -> Result<Config, ApiError> {
+pub(crate) fn apply_changes(
+    settings: &ContainerSettings,
+    changes: &[String],
+    version: ApiVersion,
+) -> Result<Config, ApiError> {
     changes.iter().try_for_each(|change| check_nul("changes", change))?;
-    let applied = engine::builder::apply_changes(Config::of(settings), changes);
-    applied.map_err(|error| ApiError::of_kind(error.kind(), error.to_string()))
+    let wording = version.wording_of_builds();
+    let applied = engine::builder::apply_changes(Config::of(settings), changes, wording);
+    applied.map_err(|error| ApiError::of_kind(error.kind(), error.text(wording)))
 }

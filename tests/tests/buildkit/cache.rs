@@ -178,6 +178,6 @@ fn a_step_is_found_by_whichever_way_it_was_built() {
     assert_eq!(layers("classic2"), layers("graph2"));
     let history = |name: &str| client.get(&format!("/images/{name}/history")).expect(200).json()[0].clone();
     assert_eq!(history("graph2")["CreatedBy"], "CMD [\"x\"]");
-    assert_eq!(history("classic2")["CreatedBy"], "/bin/sh -c #(nop) CMD [\"x\"]");
+    assert_eq!(history("classic2")["CreatedBy"], "/bin/sh -c #(nop)  CMD [\"x\"]");
     engine.forget_builds();
 }

@@ -5,7 +5,6 @@ use images::document::HealthCheck;
 use super::error::DockerfileError;
 use super::heredoc::HereDocument;
 use super::tree_change::TreeChange;
-use crate::order::Order;
 
 /// A Dockerfile whose instructions have all been parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +20,11 @@ impl Dockerfile {
     ///
     /// # Errors
     /// [`DockerfileError::Target`] when there is no such stage; a graph knows them by their names alone.
-    pub(crate) fn stop_after(&mut self, target: Option<&str>, order: Order) -> Result<(), DockerfileError> {
+    pub(crate) fn stop_after(
+        &mut self,
+        target: Option<&str>,
+        takes_numbers: bool,
+    ) -> Result<(), DockerfileError> {
         let Some(target) = target.filter(|target| !target.is_empty()) else { return Ok(()) };
         let mut stages = 0_usize;
         let mut inside = false;
@@ -33,7 +36,7 @@ impl Dockerfile {
                 break;
             }
             let named = stage.as_deref().is_some_and(|stage| stage.eq_ignore_ascii_case(target));
-            inside = named || (order == Order::Written && target.parse() == Ok(stages));
+            inside = named || (takes_numbers && target.parse() == Ok(stages));
             stages += 1;
         }
         if !inside {

@@ -5,10 +5,14 @@ use images::document::Config;
 use super::stage::Stage;
 use crate::dockerfile::{Command, parse_change};
 use crate::error::BuildError;
+use crate::wording::Wording;
 
 /// The instructions that API v1.20 takes as changes.
 const ALLOWED: [&str; 9] =
     ["cmd", "entrypoint", "env", "expose", "label", "onbuild", "user", "volume", "workdir"];
+
+/// What engines of today take beside.
+const ALLOWED_TODAY: [&str; 2] = ["healthcheck", "stopsignal"];
 
 /// Backslash, the escape of Dockerfiles without a directive.
 const ESCAPE: char = '\\';
@@ -17,19 +21,21 @@ const ESCAPE: char = '\\';
 ///
 /// # Errors
 /// [`BuildError`] in the reference's words when one is not allowed here or malformed.
-pub fn apply_changes(config: Config, changes: &[String]) -> Result<Config, BuildError> {
+pub fn apply_changes(config: Config, changes: &[String], wording: Wording) -> Result<Config, BuildError> {
     let mut stage = Stage { config, ..Stage::default() };
     for line in changes.iter().flat_map(|change| change.lines()).filter(|line| !line.trim().is_empty()) {
-        let command = parse(line)?;
+        let command = parse(line, wording)?;
         stage.apply(&command, ESCAPE)?;
     }
     Ok(stage.config)
 }
 
-fn parse(line: &str) -> Result<Command, BuildError> {
-    let name = line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-    if !ALLOWED.contains(&name.as_str()) {
-        return Err(BuildError::NotAChange(name));
+fn parse(line: &str, wording: Wording) -> Result<Command, BuildError> {
+    let written = line.split_whitespace().next().unwrap_or_default();
+    let name = written.to_ascii_lowercase();
+    let is_of_today = wording == Wording::Today;
+    if !ALLOWED.contains(&&*name) && !(is_of_today && ALLOWED_TODAY.contains(&&*name)) {
+        return Err(BuildError::NotAChange(if is_of_today { written.to_owned() } else { name }));
     }
     Ok(parse_change(line)?)
 }
@@ -39,10 +45,12 @@ mod tests {
     use super::*;
 
     fn apply(changes: &[&str]) -> Result<Config, BuildError> {
-        apply_changes(
-            Config::default(),
-            &changes.iter().map(|change| (*change).to_owned()).collect::<Vec<_>>(),
-        )
+        apply_in(Wording::Reference, changes)
+    }
+
+    fn apply_in(wording: Wording, changes: &[&str]) -> Result<Config, BuildError> {
+        let changes: Vec<_> = changes.iter().map(|change| (*change).to_owned()).collect();
+        apply_changes(Config::default(), &changes, wording)
     }
 
     #[test]
@@ -66,5 +74,20 @@ mod tests {
         ] {
             assert_eq!(apply(&[change]).unwrap_err().to_string(), text);
         }
+        for (change, text) in [
+            ("RUN x", "RUN is not a valid change command"),
+            ("EXPOSE abc", "invalid containerPort: abc"),
+            ("STOPSIGNAL foo", "invalid signal: foo"),
+        ] {
+            let error = apply_in(Wording::Today, &[change]).unwrap_err();
+            assert_eq!(error.text(Wording::Today), text);
+        }
+    }
+
+    #[test]
+    fn engines_of_today_take_further_ones() {
+        let config = apply_in(Wording::Today, &["STOPSIGNAL 9", "HEALTHCHECK NONE"]).unwrap();
+        assert_eq!(config.stop_signal, "9");
+        assert_eq!(config.healthcheck.unwrap().test.unwrap(), ["NONE"]);
     }
 }

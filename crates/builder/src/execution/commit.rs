@@ -10,6 +10,7 @@ use super::stage::Recipe;
 use super::state::Build;
 use crate::error::BuildError;
 use crate::order::Order;
+use crate::wording::Wording;
 
 /// Most bytes of the configurations that one build makes: each step's repeats those before it.
 const CONFIGURATIONS_LIMIT: usize = 64 << 20;
@@ -57,12 +58,19 @@ pub(super) struct Change<'a> {
     pub(super) layer: Option<Layer>,
 }
 
-/// The command of a step that runs none: a comment to the shell.
-pub(super) fn no_operation(comment: &str) -> Vec<String> {
-    NO_OPERATION.iter().map(|&word| word.to_owned()).chain([format!("#(nop) {comment}")]).collect()
-}
-
 impl Build<'_> {
+    /// The command of a step that runs none: a comment to the shell, which is the stage's in the words of today.
+    ///
+    /// # Errors
+    /// [`BuildError`] outside of a stage.
+    pub(super) fn no_operation(&self, comment: &str) -> Result<Vec<String>, BuildError> {
+        let shell = match self.work.parameters.wording {
+            Wording::Reference => NO_OPERATION.map(str::to_owned).to_vec(),
+            Wording::Today => self.stage_ref()?.shell(),
+        };
+        Ok([shell, vec![format!("#(nop) {comment}")]].concat())
+    }
+
     /// The configuration of the container that a step runs in, by which its image is found again.
     ///
     /// # Errors
@@ -86,12 +94,16 @@ impl Build<'_> {
         }
     }
 
-    /// The name of a step that only changes the configuration.
-    pub(super) fn metadata_name(&self, comment: &str) -> Name {
-        match self.work.parameters.order {
-            Order::Written => Name::of(no_operation(comment)),
-            Order::Graph => Name::of(vec![comment.to_owned()]),
-        }
+    /// The name of a step that only changes the configuration; the words of today have one blank more.
+    ///
+    /// # Errors
+    /// [`BuildError`] outside of a stage.
+    pub(super) fn metadata_name(&self, comment: &str) -> Result<Name, BuildError> {
+        Ok(Name::of(match (self.work.parameters.order, self.work.parameters.wording) {
+            (Order::Written, Wording::Reference) => self.no_operation(comment)?,
+            (Order::Written, Wording::Today) => self.no_operation(&format!(" {comment}"))?,
+            (Order::Graph, _) => vec![comment.to_owned()],
+        }))
     }
 
     /// Commits a change of the configuration alone, unless an image of it is there.
@@ -180,13 +192,14 @@ impl Build<'_> {
             origin,
             target: None,
         };
-        let image = store.add_image(&new)?;
+        let (image, held) = store.add_held(&new)?;
         if let Some(diff_id) = diff_id {
             self.work.builder.note_layer(&keys, diff_id, &self.scratch_path("note"));
         }
         let stage = self.stage()?;
         stage.recipe = Some(Recipe { document, parent: stage.image });
         stage.image = Some(image.id);
+        stage.held = Some(held);
         stage.config.image = image.id.hexadecimal();
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! What a copy is called: its words with variables put in, as histories show them, and as the cache knows them.
 
-use super::commit::{LayerInputs, Name, no_operation};
+use super::commit::{LayerInputs, Name};
 use super::state::Build;
 use crate::dockerfile::{DockerfileError, Transfer};
 use crate::error::BuildError;
 use crate::ignore::IgnorePatterns;
 use crate::order::Order;
 use crate::tree::Owner;
+use crate::wording::Wording;
 
 /// What the cache knows of copies beside their history: whether files stay their owners'.
 const KEEPS_OWNERS: &str = "owners kept";
@@ -54,13 +55,16 @@ impl CopyIdentity<'_> {
     /// The copy as the history shows it, and as the cache finds it: by its words, or by what its layer depends on.
     ///
     /// # Errors
-    /// [`BuildError`] for a path that is no text.
-    pub(super) fn name(&self, order: Order) -> Result<Name, BuildError> {
+    /// [`BuildError`] for a path that is no text, and outside of a stage.
+    pub(super) fn name(&self, build: &Build<'_>) -> Result<Name, BuildError> {
         let Self { transfer, words, place, worth } = self;
         let Words { destination, sources, flags, shown_flags, .. } = words;
         let verb = transfer.verb.name();
-        let mut name = match order {
-            Order::Written => Name::of(no_operation(&format!("{verb} {flags}{worth} in {destination}"))),
+        let end = if build.work.parameters.wording == Wording::Today { " " } else { "" };
+        let mut name = match build.work.parameters.order {
+            Order::Written => {
+                Name::of(build.no_operation(&format!("{verb} {flags}{worth} in {destination}{end}"))?)
+            }
             Order::Graph => {
                 let history = format!("{verb} {shown_flags}{sources} {destination} # buildkit");
                 let command = vec![history.clone(), format!("{flags}{worth}")];

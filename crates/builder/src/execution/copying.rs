@@ -59,7 +59,7 @@ impl Build<'_> {
         check_excludes(words.excludes.as_ref())?;
         let place = self.place(transfer, &words, tree.as_ref(), &items)?;
         let copy = CopyIdentity { transfer, words: &words, place: &place, worth: &worth };
-        let mut name = copy.name(order)?;
+        let mut name = copy.name(self)?;
         let Some(_turn) = self.probe(&name)? else { return Ok(()) };
         let items = self.complete_downloads(items)?;
         let Copied { layer, has_replaced } = self.copy(transfer, tree.as_ref(), &items, (&words, &place))?;

@@ -26,7 +26,7 @@ impl Build<'_> {
             });
             self.stage()?.declare(&argument.name, value);
         }
-        let name = self.metadata_name(&format!("ARG {}", written.join(" ")));
+        let name = self.metadata_name(&format!("ARG {}", written.join(" ")))?;
         self.commit_metadata(name)
     }
 

@@ -18,6 +18,9 @@ use crate::tree::{
 };
 use crate::wording::Wording;
 
+/// What the cache knows of WORKDIR beside its history: whether it makes the directory.
+const MAKES_DIRECTORY: &str = "makes the directory";
+
 impl Build<'_> {
     /// Applies an instruction to the configuration and commits it.
     ///
@@ -33,7 +36,10 @@ impl Build<'_> {
         if makes_directory {
             return self.make_working_directory(&comment);
         }
-        let mut name = self.metadata_name(&comment);
+        let mut name = match command {
+            Command::Workdir(_) => self.working_directory_name(&comment)?,
+            _ => self.metadata_name(&comment)?,
+        };
         if self.work.parameters.order == Order::Graph && matches!(command, Command::OnBuild(_)) {
             name.history = None;
         }
@@ -47,7 +53,7 @@ impl Build<'_> {
     pub(super) fn add_labels(&mut self, labels: &Command) -> Result<(), BuildError> {
         let escape = self.work.escape;
         let Some(comment) = self.stage()?.apply(labels, escape)? else { return Ok(()) };
-        let name = Name { history: None, ..self.metadata_name(&comment) };
+        let name = Name { history: None, ..self.metadata_name(&comment)? };
         self.commit_metadata(name)
     }
 
@@ -72,13 +78,13 @@ impl Build<'_> {
 
     /// Commits a layer with the working directory, unless an image of it is there.
     fn make_working_directory(&mut self, comment: &str) -> Result<(), BuildError> {
-        // Told from steps of earlier versions, which made no directory, and of others.
-        let mut name = self.metadata_name(&format!("{comment} and its directory"));
+        let mut name = self.working_directory_name(comment)?;
         let order = self.work.parameters.order;
-        if order == Order::Graph {
-            name.command.push(self.stage_ref()?.config.user.clone());
-            name.history = Some(comment.to_owned());
-        }
+        name.command.push(match order {
+            // Told from steps of earlier versions, which made no directory.
+            Order::Written => MAKES_DIRECTORY.to_owned(),
+            Order::Graph => self.stage_ref()?.config.user.clone(),
+        });
         let Owner { user, group } = match order {
             Order::Written => Owner::default(),
             Order::Graph => self.user_of_steps()?,
@@ -110,6 +116,14 @@ impl Build<'_> {
         let container = self.step_container(&name.command)?;
         self.name_container(&container);
         self.commit(Change { name, container: &container, layer: Some(layer) })
+    }
+
+    /// The name of WORKDIR, which has no further blank in today's words, as the steps that copy files.
+    fn working_directory_name(&self, comment: &str) -> Result<Name, BuildError> {
+        match self.work.parameters.order {
+            Order::Written => Ok(Name::of(self.no_operation(comment)?)),
+            Order::Graph => self.metadata_name(comment),
+        }
     }
 
     /// Who commands run as; root where the image does not know the user, as the first command says.
@@ -166,9 +180,9 @@ impl Stage {
             Command::User(word) => {
                 let user = self.expand(word, escape)?;
                 self.config.user.clone_from(&user);
-                match self.order {
-                    Order::Written => format!("USER [{user}]"),
-                    Order::Graph => format!("USER {user}"),
+                match (self.order, self.wording) {
+                    (Order::Written, Wording::Reference) => format!("USER [{user}]"),
+                    (Order::Graph, _) | (Order::Written, Wording::Today) => format!("USER {user}"),
                 }
             }
             Command::Workdir(word) => {
@@ -188,9 +202,10 @@ impl Stage {
             }
             Command::HealthCheck { check, written } => {
                 self.config.healthcheck = Some(check.clone());
-                match self.order {
-                    Order::Written => format!("HEALTHCHECK {written}"),
-                    Order::Graph => format!("HEALTHCHECK {}", shown_check(check)),
+                match (self.order, self.wording) {
+                    (Order::Graph, _) => format!("HEALTHCHECK {}", shown_check(check)),
+                    (Order::Written, Wording::Today) => format!("HEALTHCHECK &{}", shown_check(check)),
+                    (Order::Written, Wording::Reference) => format!("HEALTHCHECK {written}"),
                 }
             }
             Command::Shell(words) => {
@@ -271,23 +286,25 @@ impl Stage {
 
     fn expose(&mut self, words: &[String], escape: char) -> Result<String, DockerfileError> {
         let mut words: Vec<&String> = words.iter().collect();
-        if self.order == Order::Graph {
+        if (self.order, self.wording) != (Order::Written, Wording::Reference) {
             words.sort_unstable();
         }
-        let mut ports = Vec::new();
+        let (mut ports, mut written) = (Vec::new(), Vec::new());
         for word in words {
             for word in expand_words(word, escape, &self.variables())? {
                 count_ports(&word, ports.len())?;
                 ports.extend(parse_ports(&word)?);
+                written.push(word);
             }
         }
-        let comment = match self.order {
-            Order::Written => {
+        let comment = match (self.order, self.wording) {
+            (Order::Graph, _) => format!("EXPOSE [{}]", ports.join(" ")),
+            (Order::Written, Wording::Today) => format!("EXPOSE {}", written.join(" ")),
+            (Order::Written, Wording::Reference) => {
                 ports.sort_unstable();
                 ports.dedup();
                 format!("EXPOSE {}", ports.join(" "))
             }
-            Order::Graph => format!("EXPOSE [{}]", ports.join(" ")),
         };
         let exposed = self.config.exposed_ports.get_or_insert_default();
         exposed.extend(ports.into_iter().map(|port| (port, EmptyObject {})));

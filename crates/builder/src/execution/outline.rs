@@ -98,7 +98,7 @@ pub fn outline(
     platform: Option<&Platform>,
 ) -> Result<Outline, BuildError> {
     let mut dockerfile = Dockerfile::parse(text, Wording::Today, Order::Graph)?;
-    dockerfile.stop_after(target, Order::Graph)?;
+    dockerfile.stop_after(target, false)?;
     let comments = Comments::of(text);
     let mut arguments = BuildArguments::new(given, platform, Some(dockerfile.target_stage(target)));
     let mut outline = Outline::default();

@@ -85,7 +85,8 @@ pub(super) fn prepare(
         Some(changes) => Dockerfile::parse_graph(&text, changes)?,
         None => Dockerfile::parse(&text, choice.wording, choice.order)?,
     };
-    dockerfile.stop_after(choice.target.as_deref(), choice.order)?;
+    let takes_numbers = (choice.order, choice.wording) == (Order::Written, Wording::Reference);
+    dockerfile.stop_after(choice.target.as_deref(), takes_numbers)?;
     append_labels(&mut dockerfile, &choice.labels);
     Ok(Prepared { dockerfile, text, context, provider })
 }

@@ -7,11 +7,12 @@ use model::ContainerId;
 
 use super::earlier::{EarlierStages, FinishedStage};
 use super::stage::Stage;
-use super::state::{Build, StepContainer};
-use crate::dockerfile::{Command, Dockerfile, Instruction};
+use super::state::{Build, Parameters, StepContainer};
+use crate::dockerfile::{Command, Dockerfile, Instruction, Transfer};
 use crate::error::BuildError;
 use crate::event::BuildEvent;
 use crate::identity::random_container;
+use crate::order::Order;
 use crate::request::Intermediate;
 use crate::runner::{RunStep, StepKind, StepRunner};
 use crate::wording::Wording;
@@ -77,10 +78,25 @@ impl Build<'_> {
     pub(super) fn dispatch(&mut self, command: &Command) -> Result<(), BuildError> {
         match command {
             Command::Run(line) => self.run_command(line),
-            Command::Transfer(transfer) => self.transfer(transfer),
+            Command::Transfer(transfer) => {
+                self.transfer(transfer).map_err(|error| self.named(error, transfer))
+            }
             Command::Arg(arguments) => self.declare(arguments),
             Command::ChangeTree(change) => self.change_tree(change),
             other => self.change_metadata(other),
+        }
+    }
+
+    /// An error of COPY or ADD, with the step where the words of errors name it.
+    fn named(&self, error: BuildError, transfer: &Transfer) -> BuildError {
+        let Parameters { order, wording, .. } = self.work.parameters;
+        match (error, order, wording) {
+            (BuildError::Transfer(source), Order::Written, Wording::Today) => BuildError::Copy {
+                verb: transfer.verb.name(),
+                reads_context: transfer.from.is_none(),
+                source,
+            },
+            (error, ..) => error,
         }
     }
 

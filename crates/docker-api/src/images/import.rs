@@ -65,8 +65,14 @@ fn import(
 ) -> Result<String, ApiError> {
     let image = engine.images.store().import(archive, options);
     let id = image.map_err(|error| tarball_failure(&error))?.id;
-    let name = options.reference.as_ref().map_or_else(|| id.to_string(), ToString::to_string);
-    engine.images.emit("import", &id, &name);
+    let name = options.reference.as_ref().map(ToString::to_string);
+    match name {
+        Some(name) if version.imports_tell_of_their_tag() => {
+            engine.images.emit("tag", &id, &name);
+            engine.images.emit("import", &id, &id.to_string());
+        }
+        name => engine.images.emit("import", &id, &name.unwrap_or_else(|| id.to_string())),
+    }
     Ok(image_id(&id, version))
 }
 
@@ -74,7 +80,7 @@ fn options(call: &Call<'_>, source: &str) -> Result<ImportOptions, ApiError> {
     Ok(ImportOptions {
         source: source.to_owned(),
         reference: new_name(call)?,
-        config: Some(apply_changes(&ContainerSettings::default(), &call.query.all("changes"))?),
+        config: Some(apply_changes(&ContainerSettings::default(), &call.query.all("changes"), call.version)?),
         platform: if call.version.import_has_a_platform() { platform::asked_in_words(call)? } else { None },
         message: Some(call.kept_text("message")?).filter(|message| !message.is_empty()),
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -14,6 +14,7 @@ pub(crate) mod platform;
 mod prune;
 mod push;
 mod registry_access;
+mod removal_words;
 mod save;
 mod search;
 

@@ -5,6 +5,7 @@ use http::StatusCode;
 use model::{ImageReference, split_tag};
 use serde::Serialize;
 
+use super::removal_words::removal_failure;
 use super::{failure, platform};
 use crate::version::ApiVersion;
 use crate::wire::image_id;
@@ -64,10 +65,11 @@ pub(super) async fn remove(call: &Call<'_>) -> Handled {
         ));
     }
     let removals = if platforms.is_empty() {
-        call.engine.images.remove(&call.name, options).await?
+        call.engine.images.remove(&call.name, options).await
     } else {
-        call.engine.images.remove_platforms(&call.name, platforms, options).await?
+        call.engine.images.remove_platforms(&call.name, platforms, options).await
     };
+    let removals = removals.map_err(|error| removal_failure(error, call))?;
     let removals: Vec<WireRemoval> =
         removals.into_iter().map(|removal| WireRemoval::of(removal, call.version)).collect();
     Reply::json(StatusCode::OK, &removals)

@@ -20,6 +20,9 @@ pub(super) async fn search(call: &Call<'_>) -> Handled {
     let conditions = Conditions::of(call)?;
     let limit = conditions.limit;
     let term = call.query.text("term").to_owned();
+    if term.is_empty() && call.version.searches_name_their_term() {
+        return Err(ApiError::bad_request("the term to search for is missing"));
+    }
     let client = call.engine.images.registry();
     let cancellation = Arc::new(Cancellation::new());
     let _cancel = CancelOnDrop(Arc::clone(&cancellation));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::builder::BuildEvent;
+use engine::builder::{BuildError, BuildEvent, Wording};
 use engine::images::registry::Cancellation;
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use super::withheld::Withheld;
 use crate::progress::encode;
 use crate::stream::{self, Reporter, answer_progress_of_body, stream_line, stream_text};
 use crate::wire::image_id;
+use crate::words;
 use crate::{ApiError, Call, Handled};
 
 /// The image of a stage.
@@ -27,7 +28,7 @@ struct StageImage {
 
 pub(super) async fn build(call: Call<'_>) -> Handled {
     let BuildCall { request, credentials, body } = build_request::read(&call)?;
-    let (quiet, version) = (call.query.is_true("q"), call.version);
+    let (quiet, version, wording) = (call.query.is_true("q"), call.version, request.wording);
     let engine = Arc::clone(call.engine);
     let cancellation = Arc::new(Cancellation::new());
     let stop = Arc::clone(&cancellation);
@@ -62,7 +63,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
             // Who would read them may have left.
             let _ = withheld().take().into_iter().all(|line| reporter.send(line));
         }
-        let image = built.map_err(failure)?;
+        let image = built.map_err(|error| failure_in(error, wording))?;
         if quiet {
             reporter.send(stream_text(&format!("{}\n", image_id(&image, version))));
         }
@@ -71,10 +72,22 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
     answer_progress_of_body(call.exchange, work, body, move || stop.cancel()).await
 }
 
-/// The answer of a build that failed.
-pub(super) fn failure(error: engine::builder::BuildError) -> ApiError {
+/// The answer of a build that failed, in the words of its version.
+fn failure_in(error: BuildError, wording: Wording) -> ApiError {
+    let of_engine = match &error {
+        BuildError::Step(step) if wording == Wording::Today => {
+            step.source.downcast_ref::<engine::Error>().and_then(words::of_today)
+        }
+        _ => None,
+    };
+    let message = of_engine.unwrap_or_else(|| error.text(wording));
     match error.code() {
-        Some(code) => ApiError::Command { code, message: error.to_string() },
-        None => ApiError::of_kind(error.kind(), error.to_string()),
+        Some(code) => ApiError::Command { code, message },
+        None => ApiError::of_kind(error.kind(), message),
     }
+}
+
+/// The answer where the cache of builds cannot be used.
+pub(super) fn failure(error: BuildError) -> ApiError {
+    ApiError::of_kind(error.kind(), error.to_string())
 }

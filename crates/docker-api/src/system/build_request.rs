@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::str::FromStr;
 
-use engine::builder::{BuildRequest, ContextSource, Intermediate, Wording};
+use engine::builder::{BuildRequest, ContextSource, Intermediate};
 use engine::images::registry::{CredentialMap, Platform};
 use model::{
     HostSettings, ImageReference, NetworkMode, ReferenceError, ResourceSettings, SettingError, Spelled,
@@ -79,11 +79,7 @@ fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest,
         target: query.filled("target").map(str::to_owned),
         platform: platform(call)?,
         cache_from: cache_from(query)?,
-        wording: if call.version.builds_have_the_words_of_today() {
-            Wording::Today
-        } else {
-            Wording::Reference
-        },
+        wording: call.version.wording_of_builds(),
         ..BuildRequest::new(context)
     })
 }

@@ -21,7 +21,7 @@ pub(super) async fn commit(mut call: Call<'_>) -> Handled {
     let config: Config =
         if body.trim_ascii().is_empty() { Config::default() } else { json::from_body(&body)? };
     let query = &call.query;
-    let config = apply_changes(&config.into_settings(), &query.all("changes"))?;
+    let config = apply_changes(&config.into_settings(), &query.all("changes"), call.version)?;
     let container = query.filled("container").ok_or_else(|| {
         if call.version.refusals_have_words_of_today() {
             ApiError::bad_request("invalid name or ID supplied: \"\"")

@@ -1,5 +1,7 @@
 //! What changed between versions in images, builds, registries and what all of it takes of the disk.
 
+use engine::builder::Wording;
+
 use super::ApiVersion;
 
 impl ApiVersion {
@@ -9,11 +11,11 @@ impl ApiVersion {
         self.is_at_least(12)
     }
 
-    /// Whether a build counts its steps (`Step 1/3 : `), names what it tagged and made, and in which line of a Dockerfile
-    /// an error is: what dockerd 20.10 and 29.8 answer in all versions that they serve. Below 1.24 a build has the words of the
-    /// reference.
-    pub(crate) const fn builds_have_the_words_of_today(self) -> bool {
-        self.is_at_least(24)
+    /// Whose words a build has, and the changes of a commit or an import. Those of today count steps (`Step 1/3 : `), name what was
+    /// tagged and made and in which line of a Dockerfile an error is: what dockerd 20.10 and 29.8 answer in all versions that they
+    /// serve. Below 1.24 a build has the words of the reference.
+    pub(crate) const fn wording_of_builds(self) -> Wording {
+        if self.is_at_least(24) { Wording::Today } else { Wording::Reference }
     }
 
     /// Whether an image is saved as an OCI layout: since Docker 25, whose version is 1.44. Before, in the layout of 1.20.
@@ -111,6 +113,18 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
+    /// Whether an import that gives a name has a `tag` event with that name, and an `import` event with the id: what dockerd
+    /// 29.8 has. The reference has the latter alone, with the name.
+    pub(crate) const fn imports_tell_of_their_tag(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether a search needs a term, as the specification has required of the parameter: what is said of one without. To the
+    /// reference it is the name of a repository.
+    pub(crate) const fn searches_name_their_term(self) -> bool {
+        self.is_at_least(24)
+    }
+
     /// Whether an image whose configuration has no date shows none, and 0 in a list: "v1.44 API changes". Before, it shows the
     /// year 1.
     pub(crate) const fn images_without_a_date_show_none(self) -> bool {
@@ -126,6 +140,12 @@ impl ApiVersion {
     /// Whether a removal by force takes the name of an image that a running container uses: what dockerd 29.8 does. The
     /// reference refuses it.
     pub(crate) const fn forced_removals_take_names_in_use(self) -> bool {
+        self.is_at_least(24)
+    }
+
+    /// Whether the refusal of a removal says what could not be deleted, whether force would help, and why: what dockerd 29.8
+    /// answers in all versions that it serves.
+    pub(crate) const fn removals_have_the_words_of_today(self) -> bool {
         self.is_at_least(24)
     }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use crate::fixture::{Archive, Fixture, context};
-use crate::{BuildError, Intermediate};
+use crate::{BuildError, Intermediate, Wording};
 
 #[test]
 fn a_step_that_cannot_be_is_refused_when_it_is_reached() {
@@ -81,15 +81,20 @@ fn triggers_are_looked_at_when_they_run() {
 fn triggers_of_an_image_are_named_as_the_image_has_them() {
     let fixture = Fixture::new();
     let changes = ["ONBUILD anything at all".to_owned()];
-    let config = crate::apply_changes(images::document::Config::default(), &changes).unwrap();
+    let config =
+        crate::apply_changes(images::document::Config::default(), &changes, Wording::Reference).unwrap();
     assert_eq!(config.on_build.unwrap(), ["anything at all"]);
     for (change, want) in [
         ("ONBUILD", "ONBUILD requires at least one argument"),
         ("ONBUILD onbuild RUN x", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
         ("ONBUILD from x", "FROM isn't allowed as an ONBUILD trigger"),
     ] {
-        let error =
-            crate::apply_changes(images::document::Config::default(), &[change.to_owned()]).unwrap_err();
+        let error = crate::apply_changes(
+            images::document::Config::default(),
+            &[change.to_owned()],
+            Wording::Reference,
+        )
+        .unwrap_err();
         assert_eq!(error.to_string(), want);
     }
     for (trigger, want) in [
