@@ -164,7 +164,10 @@ fn a_command_gives_its_output_its_error_output_and_its_exit_code() {
         let late = cri.call::<_, ExecSyncResponse>("RuntimeService/ExecSync", asked).expect_err("too long");
         assert_eq!(late.code(), Code::DeadlineExceeded);
         assert!(begin.elapsed() < wait::TIMEOUT);
-        assert!(!exec(cri, &id, "ps").0.contains("sleep 987"), "it is killed with what it started");
+        // Its own end is waited for before the answer, that of the others is not.
+        wait::until("the end of it and of what it started", || {
+            (!exec(cri, &id, "ps").0.contains("sleep 987")).then_some(())
+        });
         let absent =
             ExecSyncRequest { container_id: id.clone(), cmd: vec!["/no/such".to_owned()], timeout: 0 };
         cri.call::<_, ExecSyncResponse>("RuntimeService/ExecSync", absent).expect_err("no such program");
