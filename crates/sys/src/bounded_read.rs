@@ -87,6 +87,20 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_file(&open(path)?, limit)
 }
 
+/// Reads a regular file from a directory in which root's own programs alone write: with half the calls of [`read`].
+///
+/// # Errors
+/// What open(2) and read(2) fail with, [`Refusal::NotRegular`] or [`Refusal::TooLong`].
+pub fn read_own(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    // A FIFO would keep whoever opens it waiting.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(openat(CWD, path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(Refusal::NotRegular.into());
+    }
+    read_file(&file, limit)
+}
+
 /// Reads a file that [`open_on_host`] opens.
 ///
 /// # Errors
@@ -219,6 +233,7 @@ mod tests {
         for name in ["fifo", "socket", "directory"] {
             assert_eq!(text(read_beneath(&root, Path::new(name), 9)), "not a regular file", "{name}");
             assert_eq!(text(read(&directory.0.join(name), 9)), "not a regular file", "{name}");
+            assert!(read_own(&directory.0.join(name), 9).is_err(), "{name}");
             assert_eq!(text(read_on_host(&directory.0.join(name), 9)), "not a regular file", "{name}");
         }
         assert_eq!(text(read_on_host(Path::new("/dev/zero"), 9)), "not a regular file");
@@ -241,6 +256,8 @@ mod tests {
         let path = directory.0.join("file");
         fs::write(&path, "12345").expect("a file");
         assert_eq!(read(&path, 5).expect("five bytes"), b"12345");
+        assert_eq!(read_own(&path, 5).expect("five bytes"), b"12345");
+        assert_eq!(text(read_own(&path, 4)), "longer than 4 bytes");
         assert_eq!(text(read(&path, 4)), "longer than 4 bytes");
         let file = fs::OpenOptions::new().write(true).open(&path).expect("the file");
         file.set_len(1 << 40).expect("a hole");

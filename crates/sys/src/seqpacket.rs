@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -84,6 +84,33 @@ pub fn listen(path: &Path) -> io::Result<OwnedFd> {
 /// `WouldBlock` when there is none on a non-blocking socket.
 pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
+}
+
+/// Number and descriptor of the process that listened where this socket is connected to, ended or not, unix(7). Whoever got its
+/// number since is not meant.
+///
+/// # Errors
+/// Those of getsockopt(2): before Linux 6.5 the kernel gives no descriptor, and some later ones none of a process that was reaped.
+pub fn listening_process(socket: impl AsFd) -> io::Result<(u32, OwnedFd)> {
+    let number = rustix::net::sockopt::socket_peercred(&socket)?.pid.as_raw_nonzero().get();
+    let mut descriptor: libc::c_int = -1;
+    let mut length: libc::socklen_t = 4;
+    // SAFETY: the option gives one number, for which there is room; both pointers are valid for the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERPIDFD,
+            (&raw mut descriptor).cast(),
+            &raw mut length,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made the descriptor for this process (and closes it at an execution), nobody else has it.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    Ok((u32::try_from(number).map_err(io::Error::other)?, descriptor))
 }
 
 /// Ends a connection for both sides, whoever else holds its descriptors.
@@ -168,6 +195,22 @@ mod tests {
         let _client = connect(&path).expect("a connection");
         accept(&listener).expect("the same connection");
         std::fs::remove_dir_all(&directory).expect("removed");
+    }
+
+    #[test]
+    fn the_process_that_listens_is_named_by_the_kernel() {
+        let path = std::env::temp_dir().join(format!("berth-listener-{}", std::process::id()));
+        let _listener = listen(&path).expect("a listener");
+        let client = connect_nonblocking(&path).expect("a connection");
+        std::fs::remove_file(&path).expect("removed");
+        match listening_process(&client) {
+            Ok((number, descriptor)) => {
+                assert_eq!(number, std::process::id());
+                assert!(!crate::process::has_ended(&descriptor));
+            }
+            // Before Linux 6.5.
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOPROTOOPT)),
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The shim that an earlier daemon started, looked for without the runtime: before the engine can take its container over.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use shim_protocol::{RunDirectory, ShimProcesses};
 use sys::bounded_read;
@@ -21,8 +21,10 @@ pub(crate) struct FoundShim {
 impl FoundShim {
     /// Looks for the shim that the run directory names, and connects to it; `None` when it has ended. Blocks shortly.
     pub(crate) fn look(directory: &RunDirectory) -> Option<Self> {
-        let process = Process::other(left_by(directory)?.shim)?;
-        Some(Self { process, socket: connect(directory).ok() })
+        let reference = left_by(directory)?.shim;
+        let socket = connect(directory).ok();
+        let listening = socket.as_ref().and_then(|socket| Process::listening(socket.as_fd(), reference));
+        Some(Self { process: listening.or_else(|| Process::other(reference))?, socket })
     }
 }
 
@@ -33,5 +35,5 @@ pub(super) fn connect(directory: &RunDirectory) -> io::Result<OwnedFd> {
 
 /// What a shim wrote about itself and its container.
 pub(crate) fn left_by(directory: &RunDirectory) -> Option<ShimProcesses> {
-    serde_json::from_slice(&bounded_read::read(&directory.processes(), RECORD_LIMIT).ok()?).ok()
+    serde_json::from_slice(&bounded_read::read_own(&directory.processes(), RECORD_LIMIT).ok()?).ok()
 }

@@ -1,6 +1,6 @@
 //! A shim's process: the only thing whose end is the end of its container.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,15 @@ impl Process {
     pub(super) fn child(pid: u32) -> Self {
         let start_time = sys::process::start_time(pid).unwrap_or_default();
         Self { reference: ProcessReference { pid, start_time }, is_child: true, opened: Mutex::default() }
+    }
+
+    /// One that an earlier daemon started and that listens where this socket is connected to; `None` when it has ended, is
+    /// another than the reference means, or the kernel does not say. The kernel knows better than the process's number and
+    /// start time who listens, and sooner.
+    pub(super) fn listening(socket: BorrowedFd<'_>, reference: ProcessReference) -> Option<Self> {
+        let (pid, descriptor) = sys::seqpacket::listening_process(socket).ok()?;
+        let is_it = pid == reference.pid && !sys::process::has_ended(&descriptor);
+        is_it.then(|| Self { reference, is_child: false, opened: Mutex::new(Some(descriptor)) })
     }
 
     /// One that an earlier daemon started; `None` when it has ended.
