@@ -11,6 +11,7 @@ pub mod clone;
 pub mod confined;
 pub mod device_program;
 pub mod epoll;
+mod executable;
 pub mod execute;
 pub mod file_owner;
 pub mod filesystem;

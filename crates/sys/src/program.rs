@@ -2,15 +2,57 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
+use crate::executable;
+
 /// Programs are kept above the numbers that children are given descriptors as.
 const FIRST_NUMBER: i32 = 16;
+
+/// The file of a program, open.
+#[derive(Debug)]
+pub struct ProgramFile {
+    file: File,
+    /// The bytes from its beginning on that the kernel reads to start it.
+    length: u64,
+}
+
+impl ProgramFile {
+    /// Opens a program's file.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let length = executable::loaded_length(&file)?;
+        Ok(Self { file, length })
+    }
+
+    /// Copies the program into memory and seals it, without the symbols behind what is loaded.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the kernel has no sealed memory files.
+    pub fn seal(&self) -> io::Result<SealedProgram> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memory = rustix::fs::memfd_create("berth-shim", flags)?;
+        let mut target = File::from(memory);
+        let mut source = &self.file;
+        source.rewind()?;
+        if io::copy(&mut source.take(self.length), &mut target)? < self.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // Its number must not be one that a child is given something as.
+        let memory = rustix::io::fcntl_dupfd_cloexec(&target, FIRST_NUMBER)?;
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        rustix::fs::fcntl_add_seals(&memory, seals)?;
+        Ok(SealedProgram(memory))
+    }
+}
 
 /// A program kept in a sealed memory file: whoever runs it can never change it,
 /// not even through `/proc/self/exe`.
@@ -18,22 +60,6 @@ const FIRST_NUMBER: i32 = 16;
 pub struct SealedProgram(OwnedFd);
 
 impl SealedProgram {
-    /// Copies a program file into memory and seals it.
-    ///
-    /// # Errors
-    /// When the file cannot be read or the kernel has no sealed memory files.
-    pub fn load(path: &Path) -> io::Result<Self> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let memory = rustix::fs::memfd_create("berth-shim", flags)?;
-        let mut target = File::from(memory);
-        io::copy(&mut File::open(path)?, &mut target)?;
-        // Its number must not be one that a child is given something as.
-        let memory = rustix::io::fcntl_dupfd_cloexec(&target, FIRST_NUMBER)?;
-        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-        rustix::fs::fcntl_add_seals(&memory, seals)?;
-        Ok(Self(memory))
-    }
-
     /// Starts the program with `arguments` (the first is its own name), an empty environment,
     /// and `given` as descriptors from number `first` on; other descriptors it gets are those not marked
     /// close-on-exec. Returns its process number; the caller must reap it.

@@ -13,6 +13,7 @@ mod channel;
 mod connection;
 mod found;
 mod process;
+mod program;
 mod request;
 mod source;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use self::channel::Channel;
 use self::connection::{Connection, Pending};
 pub(crate) use self::found::{FoundShim, RECORD_LIMIT, left_by};
 use self::process::Process;
+pub(crate) use self::program::ShimProgram;
 pub(crate) use self::request::RequestError;
 pub(crate) use self::source::{NewNetwork, ShimSource};
 use crate::error::Error;

@@ -19,11 +19,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shim_protocol::{CONTROL_DESCRIPTOR, PARKED, PARKED_WITH_NETWORK, RunDirectory};
-use sys::program::SealedProgram;
 use tokio::sync::Notify;
 
 use super::channel::Channel;
 use super::process::Process;
+use super::program::ShimProgram;
 
 /// How long after a start the next shim is parked: the container's program and the client's answer come first.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -43,7 +43,7 @@ const ID_LENGTH: usize = 64;
 
 /// The program of the shims, and the shim that is parked.
 pub(crate) struct ShimSource {
-    program: SealedProgram,
+    program: Arc<ShimProgram>,
     /// The length of a container's run directory.
     directory_length: usize,
     parked: Mutex<Option<Parked>>,
@@ -70,7 +70,7 @@ struct Parked {
 
 impl ShimSource {
     /// Starts shims of this program for containers whose run directories are in `runs`.
-    pub(crate) fn new(program: SealedProgram, runs: &Path) -> Arc<Self> {
+    pub(crate) fn new(program: Arc<ShimProgram>, runs: &Path) -> Arc<Self> {
         Arc::new(Self {
             program,
             directory_length: runs.as_os_str().len() + 1 + ID_LENGTH,
@@ -151,11 +151,12 @@ impl ShimSource {
     }
 
     fn spawn(&self, arguments: &[&OsStr], beside: &[BorrowedFd<'_>]) -> io::Result<(Process, Channel)> {
+        let program = self.program.in_memory()?;
         let (ours, theirs) = sys::seqpacket::pair()?;
         // Before there is a process, which somebody would have to reap.
         let channel = Channel::new(ours)?;
         let given: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(beside.iter().copied()).collect();
-        let pid = self.program.spawn(arguments, &given, CONTROL_DESCRIPTOR)?;
+        let pid = program.spawn(arguments, &given, CONTROL_DESCRIPTOR)?;
         Ok((Process::child(pid), channel))
     }
 

@@ -1,22 +1,20 @@
-//! Opens what the services stand on side by side: the network, the image store with the builder over it, the program
-//! of the shims, and the connections to those that run. None of them needs another, and each is mostly work of the kernel.
+//! Opens what the services stand on side by side: the network, the image store with the builder over it, and the
+//! connections to shims that run. None of them needs another, and each is mostly work of the kernel.
 //!
 //! ```text
-//! load_shim_program ────────────────────────────▶ ┐
-//!        the engine's database ─▶ network ───────▶ ├─ Foundations
-//!                              ├▶ store ─────────▶ │
-//!                              └▶ shims that run ─▶ ┘
+//! the engine's database ─▶ network ────────▶ ┐
+//!                       ├▶ store ──────────▶ ├─ Foundations
+//!                       └▶ shims that run ─▶ ┘
 //! ```
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::ContainerId;
-use sys::program::SealedProgram;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::container::{Phase, Record};
-use crate::error::{Error, file_error};
+use crate::error::Error;
 use crate::options::Options;
 use crate::outcome::joined;
 use crate::paths::Paths;
@@ -27,31 +25,18 @@ pub(super) struct Foundations {
     pub(super) network: network::Network,
     pub(super) store: images::Store,
     pub(super) builder: builder::Builder,
-    pub(super) shim_program: SealedProgram,
     pub(super) shims: FoundShims,
 }
 
 /// The shims that an earlier daemon left, by their containers.
 pub(super) type FoundShims = HashMap<ContainerId, FoundShim>;
 
-/// The program of the shims while it is loaded.
-pub(super) type ShimProgram = JoinHandle<Result<SealedProgram, Error>>;
-
-/// Begins to load the program of the shims, some megabytes.
-pub(super) fn load_shim_program(options: &Arc<Options>) -> ShimProgram {
-    let options = Arc::clone(options);
-    spawn_blocking(move || {
-        SealedProgram::load(&options.shim).map_err(file_error("load the shim", &options.shim))
-    })
-}
-
 /// Opens all of it, the network in the calling thread; whatever fails, the others are through with it when this returns.
 ///
 /// # Errors
-/// The first of network, shims' program and store that cannot be opened.
+/// The first of network and store that cannot be opened.
 pub(super) async fn open(
     (options, paths): (&Arc<Options>, &Arc<Paths>),
-    shim_program: ShimProgram,
     containers: &[Record],
     open_network: impl FnOnce() -> Result<network::Network, Error>,
 ) -> Result<Foundations, Error> {
@@ -59,10 +44,10 @@ pub(super) async fn open(
     let (options, paths) = (Arc::clone(options), Arc::clone(paths));
     let store = spawn_blocking(move || open_store(&options, &paths));
     let network = open_network();
-    let (store, shim_program, shims) = (joined(store.await), joined(shim_program.await), joined(shims.await));
-    let (network, shim_program, shims) = (network?, shim_program??, shims?);
+    let (store, shims) = (joined(store.await), joined(shims.await));
+    let (network, shims) = (network?, shims?);
     let (store, builder) = store??;
-    Ok(Foundations { network, store, builder, shim_program, shims })
+    Ok(Foundations { network, store, builder, shims })
 }
 
 /// Begins to look for the shims of the containers that ran.

@@ -34,7 +34,7 @@ use crate::options::{CgroupDriver, Options};
 use crate::paths::Paths;
 use crate::pods::{PodNetworks, Pods};
 use crate::realm::Realm;
-use crate::shim::ShimSource;
+use crate::shim::{ShimProgram, ShimSource};
 use crate::step_hosts::Remains;
 use crate::store::{Database, Row, Saved, VolumeRow};
 use crate::streams::Streams;
@@ -57,7 +57,7 @@ impl Engine {
         }
         let options = Arc::new(options);
         let paths = Arc::new(Paths::new(&options));
-        let shim_program = foundations::load_shim_program(&options);
+        let shim_program = Arc::new(ShimProgram::open(&options.shim)?);
         crate::roots::close(&options)?;
         let pod_networks = paths.pod_networks();
         std::fs::create_dir_all(&pod_networks).map_err(file_error("make", &pod_networks))?;
@@ -68,8 +68,8 @@ impl Engine {
         let identity = identity.unwrap_or_else(|| make_identity(&database));
         let endpoints = opening::saved_leases_of_default(&containers);
         let of_default = opening::default_options(&options, &networks)?;
-        let Foundations { network, store, builder, shim_program, shims: found } =
-            foundations::open((&options, &paths), shim_program, &containers, move || {
+        let Foundations { network, store, builder, shims: found } =
+            foundations::open((&options, &paths), &containers, move || {
                 let faults = crate::fault::of_network();
                 network::Network::open_with(&of_default, endpoints, faults).map_err(Error::Network)
             })
@@ -95,7 +95,7 @@ impl Engine {
             tracing::warn!("{warning}");
         }
         let of_builds = builder.leftover_containers().to_vec();
-        let shims = ShimSource::new(shim_program, &low.paths.runs());
+        let shims = ShimSource::new(Arc::clone(&shim_program), &low.paths.runs());
         tokio::spawn(Arc::clone(&shims).keep_parked());
         let engine = Arc::new(low.build(&shims, builder, volumes, identity));
         for realm in [&engine.docker, &engine.pods.realm] {
@@ -104,6 +104,7 @@ impl Engine {
         let left = reconcile::Left { containers, execs, of_builds, shims: found };
         reconcile::all(&engine.docker, &engine.pods.realm, left).await;
         crate::pods::settle(&engine.pods);
+        tokio::spawn(shim_program.copy_soon());
         Ok(engine)
     }
 }

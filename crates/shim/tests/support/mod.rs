@@ -22,7 +22,7 @@ use model::{
 use shim_protocol::{
     Answer, Attach, CONTROL_DESCRIPTOR, Envelope, Failure, MAXIMUM_PACKET, Notice, Request, RunDirectory,
 };
-use sys::program::SealedProgram;
+use sys::program::ProgramFile;
 use sys::seqpacket;
 
 /// How long anything may take before a test fails.
@@ -172,7 +172,7 @@ impl Daemon {
     }
 
     fn spawn_with(arguments: &[&OsStr]) -> Self {
-        let program = SealedProgram::load(Path::new(env!("CARGO_BIN_EXE_berth-shim"))).unwrap();
+        let program = ProgramFile::open(Path::new(env!("CARGO_BIN_EXE_berth-shim"))).unwrap().seal().unwrap();
         let (ours, theirs) = seqpacket::pair().unwrap();
         let shim = program.spawn(arguments, &[theirs.as_fd()], CONTROL_DESCRIPTOR).unwrap();
         Self { socket: ours, shim: Some(shim), next: 1, notices: VecDeque::new() }
