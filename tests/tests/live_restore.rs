@@ -37,6 +37,29 @@ fn containers_run_on_and_their_logs_have_no_gap() {
 }
 
 #[test]
+fn a_shim_whose_record_cannot_be_read_is_found_where_it_listens() {
+    let mut engine = Engine::start();
+    for damage in ["", "torn", "{}", "gone"] {
+        let id = engine.run(&sh("sleep 600"));
+        let pid = engine.pid(&id);
+        let record = engine.exec_root().join("containers").join(&id).join("processes.json");
+        assert!(record.exists(), "{}", record.display());
+        engine.kill_daemon();
+        if damage == "gone" {
+            std::fs::remove_file(&record).expect("the record is gone");
+        } else {
+            std::fs::write(&record, damage).expect("a damaged record");
+        }
+        engine.start_daemon();
+        assert_eq!(engine.pid(&id), pid, "{damage}");
+        assert_eq!(engine.exec(&id, &["echo", "here"]).stdout, "here\n", "{damage}");
+        // Its end does not depend on the record either.
+        engine.remove(&id);
+        wait::until("its end", || (!host::runs(pid)).then_some(()));
+    }
+}
+
+#[test]
 fn a_stopped_daemon_leaves_its_containers_running() {
     let mut engine = Engine::start();
     let id = engine.run(&sh(COUNT));

@@ -47,6 +47,39 @@ fn a_container_whose_row_cannot_be_read_has_ended_and_can_be_removed() {
 }
 
 #[test]
+fn a_volume_whose_name_is_a_path_is_no_volume() {
+    let mut engine = Engine::start();
+    let _ = engine.at("1.44").post_json("/volumes/create", &json!({ "Name": "kept" })).expect(201);
+    let outside = engine.data_root().parent().expect("a parent").join("outside");
+    std::fs::create_dir_all(outside.join("_data")).expect("a directory");
+    engine.stop_daemon();
+    for name in ["../../outside", "..", ".", "", "a/b", "kept/../../../outside"] {
+        let values = "driver, options, labels, 1, created FROM volumes WHERE name = 'kept'";
+        change(
+            &engine,
+            &format!(
+                "INSERT INTO volumes (name, driver, options, labels, anonymous, created) SELECT '{name}', {values}"
+            ),
+        );
+    }
+    for _ in 0..2 {
+        engine.start_daemon();
+        let names = engine.at("1.44").get("/volumes").expect(200).json()["Volumes"].clone();
+        let names: Vec<_> =
+            names.as_array().expect("a list").iter().map(|volume| volume["Name"].clone()).collect();
+        assert_eq!(names, [json!("kept")]);
+        let pruned = engine.at("1.44").post("/volumes/prune").expect(200).json();
+        assert_eq!(pruned["VolumesDeleted"], json!([]));
+        assert!(outside.join("_data").exists());
+        engine.stop_daemon();
+    }
+    // For whoever looks at what became of them.
+    change(&engine, "DELETE FROM unreadable WHERE origin = 'volumes'");
+    engine.start_daemon();
+    let _ = engine.at("1.44").delete("/volumes/kept").expect(204);
+}
+
+#[test]
 fn a_later_version_is_refused_in_clear_words() {
     let mut engine = Engine::start();
     let id = engine.create(&sh("true"));

@@ -52,8 +52,8 @@ pub(crate) fn take_down_shim(
     cgroups: Vec<PathBuf>,
     init: Option<ProcessReference>,
 ) -> Vec<PathBuf> {
-    if let Some(left) = crate::shim::left_by(directory) {
-        sys::process::kill_and_wait(left.shim.pid, left.shim.start_time, TIMEOUT);
+    if let Some(shim) = crate::shim::process_of(directory) {
+        sys::process::kill_and_wait(shim.pid, shim.start_time, TIMEOUT);
     }
     // What it wrote down until it was dead.
     let left = crate::shim::left_by(directory);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use images::registry::{Client, Platform, RegistrySettings};
-use images::{ListFilter, Pruned, Removal, RemoveOptions};
-use model::{Digest, ResourceKind};
+use images::{ListFilter, Pruned, Removal, RemoveOptions, TagPolicy};
+use model::{Digest, ImageReference, ResourceKind};
 
 use crate::error::Error;
 use crate::events::Events;
@@ -37,6 +37,25 @@ impl Images {
     /// When the image is not there any more.
     pub fn lower_directories(&self, record: &Record) -> Result<Vec<PathBuf>, Error> {
         self.store.lower_directories_of(&record.image).map_err(Error::Image)
+    }
+
+    /// Gives an image one more name, and publishes that.
+    ///
+    /// # Errors
+    /// As [`Store::tag_named`].
+    pub async fn tag(
+        self: &Arc<Self>,
+        image: &str,
+        name: ImageReference,
+        policy: TagPolicy,
+    ) -> Result<(), Error> {
+        let (images, image) = (Arc::clone(self), image.to_owned());
+        let work = tokio::task::spawn_blocking(move || {
+            let id = images.store.tag_named(&image, &name, policy).map_err(Error::Image)?;
+            images.emit("tag", &id, &name.to_string());
+            Ok(())
+        });
+        joined(work.await)?
     }
 
     /// Removes an image or a name of it, and publishes that.

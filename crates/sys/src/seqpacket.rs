@@ -66,6 +66,15 @@ fn connect_with(flags: SocketFlags, path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// The process that listens at the other end of a connection: the one that made the listening socket.
+///
+/// # Errors
+/// When the kernel does not say, as where that process is in a PID namespace that this one cannot see.
+pub fn listener(socket: impl AsFd) -> io::Result<u32> {
+    let peer = rustix::net::sockopt::socket_peercred(socket)?;
+    Ok(peer.pid.as_raw_pid().cast_unsigned())
+}
+
 /// Makes a socket at a path, however long, and listens; the path must not exist.
 ///
 /// # Errors

@@ -40,7 +40,7 @@ pub(crate) const ROUTES: &[Route] = &[
         .since(55),
     get("/images/{name}/history", handler!(call => history::history(&names::named(call)?))),
     post("/images/{name}/push", handler!(call => push::push(names::named(call)?).await)),
-    post("/images/{name}/tag", handler!(call => names::tag(&names::named(call)?))),
+    post("/images/{name}/tag", handler!(call => names::tag(&names::named(call)?).await)),
     get("/distribution/{name}/json", handler!(call => distribution::describe(names::named(call)?).await))
         .since(30),
     delete("/images/{name}", handler!(call => names::remove(&names::named(call)?).await)),

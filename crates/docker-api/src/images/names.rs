@@ -5,8 +5,8 @@ use http::StatusCode;
 use model::{ImageReference, split_tag};
 use serde::Serialize;
 
+use super::platform;
 use super::removal_words::removal_failure;
-use super::{failure, platform};
 use crate::version::ApiVersion;
 use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply};
@@ -28,7 +28,7 @@ pub(crate) fn check_end(name: &str, version: ApiVersion) -> Result<(), ApiError>
 }
 
 /// `POST /images/(name)/tag`
-pub(super) fn tag(call: &Call<'_>) -> Handled {
+pub(super) async fn tag(call: &Call<'_>) -> Handled {
     let Some(repository) = call.query.filled("repo") else {
         return Err(ApiError::bad_request("Repository name can't be empty"));
     };
@@ -40,11 +40,9 @@ pub(super) fn tag(call: &Call<'_>) -> Handled {
     };
     let reference =
         ImageReference::tagged(repository, tag).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let images = call.engine.images.store();
     let moves = call.version.tags_always_move() || call.query.is_true("force");
     let policy = if moves { TagPolicy::Move } else { TagPolicy::Keep };
-    let id = images.tag_named(&call.name, &reference, policy).map_err(failure)?;
-    call.engine.images.emit("tag", &id, &reference.to_string());
+    call.engine.images.tag(&call.name, reference, policy).await?;
     Ok(Reply::Whole(Response::text(StatusCode::CREATED, "")))
 }
 

@@ -22,7 +22,7 @@ use crate::error::{Error, file_error};
 use crate::events::Events;
 use crate::fault;
 use crate::networking::{Networking, relays};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, joined};
 use crate::paths::Paths;
 use crate::recorded_failure::RecordedFailure;
 use crate::shim::{Incoming, NewNetwork, Notices, RequestError, Shim, ShimSource};
@@ -324,22 +324,41 @@ impl Starter {
         }
         let text = serde_json::to_vec(&spec)
             .map_err(|source| Error::refused(format!("cannot write the specification as JSON: {source}")))?;
+        let written = {
+            let (starter, record, directory) = (Arc::clone(self), Arc::clone(record), directory.clone());
+            tokio::task::spawn_blocking(move || starter.write_files(&record, purpose, &directory, &text))
+        };
+        joined(written.await)??;
+        let is_new = spec.namespaces.network == Namespace::Own && spec.user_namespace.is_none();
+        let network = if is_new { NewNetwork::Made } else { NewNetwork::None };
+        Ok(Written { held, network })
+    }
+
+    /// Writes what a start needs on disk. Blocks: a disk that does not answer holds up this start alone.
+    fn write_files(
+        &self,
+        record: &Record,
+        purpose: Purpose,
+        directory: &RunDirectory,
+        specification: &[u8],
+    ) -> Result<(), Error> {
         remove_run_directory(directory);
         // Loss of power may have taken the directories of a container whose row survived.
         match purpose {
             Purpose::Step => self.creator.make_step_directories(record)?,
             Purpose::Client | Purpose::StepHost => self.creator.make_layer_directories(record)?,
         }
+        if record.settings.host.network_mode.joined().is_none() {
+            self.lookup.networking.write_resolver_files(record)?;
+        }
         sys::private::directory(directory.path())
             .map_err(file_error("make the directory", directory.path()))?;
-        let written = sys::private::create(&directory.spec()).and_then(|mut file| file.write_all(&text));
+        let written =
+            sys::private::create(&directory.spec()).and_then(|mut file| file.write_all(specification));
         written.map_err(|source| {
             remove_run_directory(directory);
             file_error("write", &directory.spec())(source)
-        })?;
-        let is_new = spec.namespaces.network == Namespace::Own && spec.user_namespace.is_none();
-        let network = if is_new { NewNetwork::Made } else { NewNetwork::None };
-        Ok(Written { held, network })
+        })
     }
 }
 

@@ -65,11 +65,12 @@ impl StartLookup {
             Some(other) => Some(self.directory.find(other.as_str())?.record()),
             None => None,
         };
-        let resolver_files = match &other {
-            Some(other) => self.networking.joined_resolver_files(other),
-            None => self.networking.write_resolver_files(record)?,
-        };
         let named = other.as_ref().unwrap_or(record);
+        let resolver_files = match &other {
+            Some(other) => self.networking.written_resolver_files(other),
+            // They are written with what else the start writes.
+            None => self.networking.resolver_files(record).to_vec(),
+        };
         let resolver_files = resolver_files
             .into_iter()
             .filter(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place))

@@ -142,7 +142,7 @@ impl Files {
 
     /// The resolver files that the container had when it ran, unless volumes take their places.
     fn name_file_places(&self, record: &Record) -> Vec<(PathBuf, &'static str)> {
-        let mut files = self.networking.joined_resolver_files(record);
+        let mut files = self.networking.written_resolver_files(record);
         files.retain(|(_, place)| !record.mounts.iter().any(|mount| mount.destination == *place));
         files
     }

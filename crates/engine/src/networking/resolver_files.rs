@@ -11,34 +11,27 @@ use crate::container::specification::full_hostname;
 use crate::error::Error;
 
 impl Networking {
-    /// Writes hosts, hostname and resolv.conf before the start; the own address follows later.
-    pub(crate) fn write_resolver_files(
-        &self,
-        record: &Record,
-    ) -> Result<Vec<(PathBuf, &'static str)>, Error> {
-        let directory = self.paths.container(&record.id);
-        let path = |name: &str| directory.join(name);
+    /// Writes hosts, hostname and resolv.conf before the start; the own address follows later. Blocks.
+    pub(crate) fn write_resolver_files(&self, record: &Record) -> Result<(), Error> {
         let hostname = network::names::hostname(&full_hostname(&record.settings));
-        network::names::write_in_place(&path("hostname"), &hostname).map_err(Error::Network)?;
+        let path = self.paths.container(&record.id).join("hostname");
+        network::names::write_in_place(&path, &hostname).map_err(Error::Network)?;
         self.write_hosts(record)?;
         let content = self.name_servers.resolv_conf(record)?;
-        network::names::write_in_place(&self.paths.resolv_conf(&record.id), &content)
-            .map_err(Error::Network)?;
-        Ok(vec![
-            (path("resolv.conf"), "/etc/resolv.conf"),
-            (path("hostname"), "/etc/hostname"),
-            (path("hosts"), "/etc/hosts"),
-        ])
+        network::names::write_in_place(&self.paths.resolv_conf(&record.id), &content).map_err(Error::Network)
     }
 
-    /// The resolver files of the container whose network another one joins.
-    pub(crate) fn joined_resolver_files(&self, other: &Record) -> Vec<(PathBuf, &'static str)> {
-        let directory = self.paths.container(&other.id);
+    /// The resolver files of a container, and where it and those that join its network have them.
+    pub(crate) fn resolver_files(&self, record: &Record) -> [(PathBuf, &'static str); 3] {
+        let directory = self.paths.container(&record.id);
         [("resolv.conf", "/etc/resolv.conf"), ("hostname", "/etc/hostname"), ("hosts", "/etc/hosts")]
             .map(|(name, destination)| (directory.join(name), destination))
-            .into_iter()
-            .filter(|(file, _)| file.exists())
-            .collect()
+    }
+
+    /// Those of a container's resolver files that are there: of one whose network another one joins, or that has run.
+    pub(crate) fn written_resolver_files(&self, record: &Record) -> Vec<(PathBuf, &'static str)> {
+        let files = self.resolver_files(record).into_iter();
+        files.filter(|(file, _)| file.exists()).collect()
     }
 
     pub(super) fn write_hosts(&self, record: &Record) -> Result<(), Error> {

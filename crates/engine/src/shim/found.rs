@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use model::ProcessReference;
 use shim_protocol::{RunDirectory, ShimProcesses};
 use sys::bounded_read;
 
@@ -21,11 +22,24 @@ pub(crate) struct FoundShim {
 impl FoundShim {
     /// Looks for the shim that the run directory names, and connects to it; `None` when it has ended. Blocks shortly.
     pub(crate) fn look(directory: &RunDirectory) -> Option<Self> {
-        let reference = left_by(directory)?.shim;
         let socket = connect(directory).ok();
+        let left = left_by(directory).map(|left| left.shim);
+        // Where what it wrote cannot be read, or it has not written it, it may listen all the same.
+        let reference = left.or_else(|| listener(socket.as_ref()?))?;
         let listening = socket.as_ref().and_then(|socket| Process::listening(socket.as_fd(), reference));
         Some(Self { process: listening.or_else(|| Process::other(reference))?, socket })
     }
+}
+
+/// The process that listens at the other end.
+fn listener(socket: &OwnedFd) -> Option<ProcessReference> {
+    let pid = sys::seqpacket::listener(socket).ok()?;
+    Some(ProcessReference { pid, start_time: sys::process::start_time(pid)? })
+}
+
+/// The shim's process, as it wrote it down or as it listens.
+pub(crate) fn process_of(directory: &RunDirectory) -> Option<ProcessReference> {
+    left_by(directory).map(|left| left.shim).or_else(|| listener(&connect(directory).ok()?))
 }
 
 /// Connects to a shim without waiting.

@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, watch};
 
 use self::channel::Channel;
 use self::connection::{Connection, Pending};
-pub(crate) use self::found::{FoundShim, RECORD_LIMIT, left_by};
+pub(crate) use self::found::{FoundShim, RECORD_LIMIT, left_by, process_of};
 use self::process::Process;
 pub(crate) use self::program::ShimProgram;
 pub(crate) use self::request::RequestError;

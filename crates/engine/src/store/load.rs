@@ -158,7 +158,21 @@ fn volumes(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Re
             volume.created = Timestamp::parse(&created)?;
             Ok(())
         };
-        if let Err(error) = fill() {
+        let filled = fill();
+        // It is the name of a directory.
+        if let Err(error) = model::check_volume_name(&volume.name) {
+            let content =
+                json!({ "driver": volume.driver, "options": options, "labels": labels, "created": created });
+            aside.push(Unreadable {
+                origin: "volumes",
+                key: volume.name,
+                content: content.to_string(),
+                reason: error.to_string(),
+                placeholder: None,
+            });
+            continue;
+        }
+        if let Err(error) = filled {
             aside.push(Unreadable {
                 origin: "volumes",
                 key: volume.name.clone(),
@@ -198,17 +212,28 @@ fn events(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Res
     let mut rows = statement.query([KEPT_EVENTS])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        let (number, content) = (row.get::<_, i64>(0)?.cast_unsigned(), text(row, 1)?);
-        match serde_json::from_str::<EventDocument>(&content) {
-            Ok(document) => events.push((number, document.event())),
-            Err(error) => {
-                let (key, reason) = (number.to_string(), error.to_string());
+        let (number, content) = (row.get::<_, i64>(0)?, text(row, 1)?);
+        let document = serde_json::from_str::<EventDocument>(&content).map_err(|error| error.to_string());
+        let read = document.and_then(|document| Ok((event_number(number)?, document.event())));
+        match read {
+            Ok(event) => events.push(event),
+            Err(reason) => {
+                let key = number.to_string();
                 aside.push(Unreadable { origin: "events", key, content, reason, placeholder: None });
             }
         }
     }
     events.reverse();
     Ok(events)
+}
+
+/// A number that an event can have had: later ones get greater numbers.
+fn event_number(number: i64) -> Result<u64, String> {
+    let greatest = i64::MAX / 2;
+    u64::try_from(number)
+        .ok()
+        .filter(|_| number <= greatest)
+        .ok_or_else(|| format!("the number is not one from 0 to {greatest}"))
 }
 
 fn identity(connection: &Connection) -> rusqlite::Result<Option<String>> {

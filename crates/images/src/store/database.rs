@@ -1,16 +1,11 @@
-//! The tables of `images.db`, and the index as they hold it.
+//! The tables of `images.db`.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use model::{Digest, Timestamp};
+use model::Digest;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row};
 
-use super::index::{Base, ImageRecord, Index, LayerRecord};
-use super::step_use::StepUse;
-use super::target::{Target, Targets, Variant};
 use crate::Error;
 
 /// The number of this layout, in `PRAGMA user_version`.
@@ -225,146 +220,13 @@ pub(super) fn durably<T>(
     result
 }
 
-/// Reads the whole index.
-pub(super) fn load(connection: &mut Connection) -> Result<Index, Error> {
-    load_rows(connection).map_err(Error::database("read the store"))
-}
-
-fn load_rows(connection: &Connection) -> rusqlite::Result<Index> {
-    let mut index = Index::default();
-    let mut statement = connection.prepare(
-        "SELECT key, diff_id, size, tar_size, boot IS NOT NULL,
-                coalesce((SELECT sum(kept_blobs.size) FROM kept_blobs WHERE layer = key), 0) FROM layers",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let key = Arc::from(row.get::<_, String>(0)?);
-        let record = LayerRecord {
-            diff_id: digest(row, 1)?,
-            size: unsigned(row, 2)?,
-            tar_size: unsigned(row, 3)?,
-            base: None,
-            kept: unsigned(row, 5)?,
-            references: 0,
-            leases: 0,
-            doomed: false,
-            unsettled: row.get(4)?,
-        };
-        index.layer_of.insert(record.diff_id, Arc::clone(&key));
-        index.layers.insert(key, record);
-    }
-    let mut statement = connection.prepare("SELECT layer, base, shared FROM layer_bases")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (key, base): (String, String) = (row.get(0)?, row.get(1)?);
-        let Some((base, _)) = index.layers.get_key_value(base.as_str()) else { continue };
-        let base = Base { key: Arc::clone(base), shared: unsigned(row, 2)? };
-        if let Some((key, mut layer)) = index.layers.remove_entry(key.as_str()) {
-            layer.base = Some(base);
-            index.insert_layer(key, layer);
-        }
-    }
-    let mut statement = connection.prepare(
-        "SELECT id, config, legacy, parent, created_seconds, created_nanoseconds, size, virtual_size, labels,
-                sequence FROM images",
-    )?;
-    let mut layers =
-        connection.prepare("SELECT layer FROM image_layers WHERE image = ? ORDER BY position")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let id = digest(row, 0)?;
-        let keys = layers.query_map([Stored(id)], |row| row.get::<_, String>(0))?;
-        let keys = keys.map(|key| {
-            let key = key?;
-            Ok(index
-                .layers
-                .get_key_value(key.as_str())
-                .map_or_else(|| key.into(), |(key, _)| Arc::clone(key)))
-        });
-        let keys = keys.collect::<rusqlite::Result<Box<[_]>>>()?;
-        let record = image(row, id, keys)?;
-        index.insert_image(record);
-    }
-    let mut statement = connection.prepare("SELECT image FROM foreign_images")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        index.foreign.insert(digest(row, 0)?);
-    }
-    let mut statement = connection.prepare("SELECT repository, tag, image, target FROM tags")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (repository, tag): (String, String) = (row.get(0)?, row.get(1)?);
-        if let Some(target) = row.get::<_, Option<Stored>>(3)? {
-            let targets = index.tag_targets.entry(repository.clone().into()).or_default();
-            targets.insert(tag.clone().into(), target.0);
-        }
-        index.tags.entry(repository.into()).or_default().insert(tag.into(), digest(row, 2)?);
-    }
-    let mut statement = connection.prepare("SELECT repository, digest, image FROM digests")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let names = index.digests.entry(row.get::<_, String>(0)?.into()).or_default();
-        names.insert(digest(row, 1)?, digest(row, 2)?);
-    }
-    let mut statement = connection.prepare("SELECT image FROM leaving")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        index.leaving.insert(digest(row, 0)?);
-    }
-    index.targets = load_targets(connection)?;
-    index.steps = load_steps(connection)?;
-    Ok(index)
-}
-
-fn image(row: &Row<'_>, id: Digest, layers: Box<[super::LayerKey]>) -> rusqlite::Result<ImageRecord> {
-    let nanoseconds = u32::try_from(row.get::<_, i64>(5)?).unwrap_or_default();
-    let labels: Option<String> = row.get(8)?;
-    Ok(ImageRecord {
-        id,
-        config: digest(row, 1)?,
-        legacy: row.get::<_, Option<Stored>>(2)?.map(|stored| stored.0),
-        parent: row.get::<_, Option<Stored>>(3)?.map(|stored| stored.0),
-        created: Timestamp::from_unix(row.get(4)?, nanoseconds).unwrap_or(Timestamp::NEVER),
-        size: unsigned(row, 6)?,
-        virtual_size: unsigned(row, 7)?,
-        labels: labels.and_then(|labels| serde_json::from_str(&labels).ok()).map(Arc::new),
-        layers,
-        sequence: unsigned(row, 9)?,
-    })
-}
-
-/// Reads all targets.
-fn load_targets(connection: &Connection) -> rusqlite::Result<Targets> {
-    let mut targets = Targets::default();
-    let mut statement = connection
-        .prepare("SELECT image, target, media_type, size, manifest FROM variants ORDER BY rowid")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let target = Target {
-            digest: row.get::<_, Stored>(1)?.0,
-            media_type: row.get(2)?,
-            size: u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
-            variants: Vec::new(),
-        };
-        let variant = Variant { image: row.get::<_, Stored>(0)?.0, manifest: row.get::<_, Stored>(4)?.0 };
-        targets.insert(&target, variant);
-    }
-    Ok(targets)
-}
-
-/// Reads all steps of builds.
-fn load_steps(connection: &Connection) -> rusqlite::Result<HashMap<Digest, StepUse>> {
-    let mut statement = connection.prepare("SELECT image, used_seconds, uses FROM build_steps")?;
-    let steps = statement
-        .query_map([], |row| Ok((digest(row, 0)?, StepUse { used: row.get(1)?, uses: unsigned(row, 2)? })))?;
-    steps.collect()
-}
-
-fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
+/// A digest in a column.
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
     row.get::<_, Stored>(column).map(|stored| stored.0)
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+/// A size in a column.
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or_default())
 }
 

@@ -30,7 +30,8 @@ impl Store {
     /// # Errors
     /// `Internal` when the database fails.
     pub fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
-        read(&self.shared.database(), digest)
+        let database = self.shared.reading()?;
+        read(&database, digest)
     }
 
     /// Reads a document that an image is made of.

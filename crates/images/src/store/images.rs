@@ -351,18 +351,21 @@ fn insert(transaction: &Transaction<'_>, image: &NewImage<'_>, record: &ImageRec
         documents::keep(transaction, legacy)?;
     }
     let labels = record.labels.as_ref().and_then(|labels| serde_json::to_string(&**labels).ok());
-    transaction.prepare_cached("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?.execute((
-        Stored(record.id),
-        Stored(record.config),
-        record.legacy.map(Stored),
-        record.parent.map(Stored),
-        record.created.unix_seconds(),
-        record.created.subsecond_nanoseconds(),
-        signed(record.size),
-        signed(record.virtual_size),
-        labels,
-        signed(record.sequence),
-    ))?;
+    // One that could not be read, and is not in the index, is replaced.
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .execute((
+            Stored(record.id),
+            Stored(record.config),
+            record.legacy.map(Stored),
+            record.parent.map(Stored),
+            record.created.unix_seconds(),
+            record.created.subsecond_nanoseconds(),
+            signed(record.size),
+            signed(record.virtual_size),
+            labels,
+            signed(record.sequence),
+        ))?;
     if matches!(image.origin, Origin::Elsewhere | Origin::ImportedCache) {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO foreign_images (image) VALUES (?)")?

@@ -87,6 +87,8 @@ pub(crate) struct Index {
     pub(crate) leaving: BTreeSet<Digest>,
     /// Images that are steps of builds and nothing else.
     pub(crate) steps: HashMap<Digest, StepUse>,
+    /// How many rows of the database could not be read: what these are about is not here, but must not be swept.
+    pub(crate) rows_left_out: usize,
 }
 
 impl LayerRecord {

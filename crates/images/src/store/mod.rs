@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Writers hold the database's lock from their first check to the change in memory; readers take
-//! the index alone and never wait for a disk. What makes changes survive a loss of power runs behind the answers, see
+//! the index, and for documents the database where nobody changes it, or else a connection of their own: they never wait for
+//! a disk that is written to. What makes changes survive a loss of power runs behind the answers, see
 //! `settle`; a removal alone waits for it, before any file goes. A layer stays as long as an image refers to it or
 //! someone holds a [`Layer`].
 
@@ -27,11 +28,13 @@ mod kept;
 mod layer_blobs;
 mod layer_rows;
 mod layers;
+mod load_index;
 mod log;
 mod name;
 mod named_targets;
 mod names;
 mod place;
+mod reading;
 mod recent_configs;
 mod settle;
 mod settler;
@@ -61,6 +64,7 @@ pub use images::{Image, NewImage, Origin, Published};
 pub(crate) use index::{ImageRecord, Index, LayerKey, LayerRecord, names_of};
 pub use layer_blobs::LayerBlob;
 pub use layers::Layer;
+use load_index::load_index;
 pub use log::{keep_log, release_pages};
 pub(crate) use name::{Name, NamedImage};
 pub use names::{Naming, TagPolicy};
@@ -81,8 +85,8 @@ impl Store {
             std::fs::create_dir_all(&directory).map_err(Error::file("make", &directory))?;
         }
         let descriptor = std::fs::File::open(&root).map_err(Error::file("open", &root))?;
-        let mut connection = database::open(&root.join("images.db"))?;
-        let index = database::load(&mut connection)?;
+        let connection = database::open(&root.join("images.db"))?;
+        let index = load_index(&connection)?;
         let shared = Shared {
             root_descriptor: descriptor.into(),
             database: Mutex::new(connection),

@@ -8,11 +8,17 @@ use crate::{Error, tree};
 
 impl Store {
     /// Empties `temporary/`, and takes away layers that are not recorded or that no image needs,
-    /// and records of layers that have no files.
+    /// and records of layers that have no files; where rows cannot be read, nothing but the first.
     pub(super) fn sweep(&self) -> Result<(), Error> {
         let temporary = self.shared.root.join("temporary");
         for name in names(&temporary)? {
             remove(&temporary.join(name))?;
+        }
+        if self.index().rows_left_out > 0 {
+            tracing::error!(
+                "layers that no image needs are kept: not all rows of the image store can be read"
+            );
+            return Ok(());
         }
         let database = self.shared.database();
         loop {
