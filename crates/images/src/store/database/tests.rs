@@ -1,6 +1,7 @@
 //! Databases of earlier releases keep all they hold.
 
 use super::super::Name;
+use super::super::load_index::load_index;
 use super::*;
 
 #[test]
@@ -141,7 +142,7 @@ fn tags_of_version_1_keep_what_they_led_to() {
     // Once more as what it has become.
     for _ in 0..2 {
         let mut connection = open(&path).expect("the database of the former version");
-        let index = load(&mut connection).expect("all of it");
+        let index = load_index(&connection).expect("all of it");
         let led = |repository: &str, tag: &str| {
             let name = Name::Tag(repository.to_owned(), tag.to_owned());
             (index.named(&name), index.target_of_name(&name).map(|target| target.digest))
@@ -180,7 +181,7 @@ fn the_first_tables_of_version_1_are_enough() {
     std::fs::create_dir_all(&directory).expect("a directory");
     let path = directory.join("images.db");
     drop(former(&path));
-    let index = load(&mut open(&path).expect("the database")).expect("all of it");
+    let index = load_index(&open(&path).expect("the database")).expect("all of it");
     assert_eq!((index.images.len(), index.tags["a"].len(), index.tag_targets.len()), (2, 2, 0));
     std::fs::remove_dir_all(&directory).expect("removed");
 }
@@ -204,7 +205,7 @@ fn blobs_that_an_earlier_release_kept_are_found_once() {
     drop(connection);
     for _ in 0..2 {
         let mut connection = open(&path).expect("the database");
-        let index = load(&mut connection).expect("all of it");
+        let index = load_index(&connection).expect("all of it");
         assert_eq!(index.layers["key"].kept, 77);
         // Later the record is believed.
         let _ = std::fs::remove_file(beside.join(blob_name(id(4))));
