@@ -141,7 +141,7 @@ fn tags_of_version_1_keep_what_they_led_to() {
     drop(connection);
     // Once more as what it has become.
     for _ in 0..2 {
-        let mut connection = open(&path).expect("the database of the former version");
+        let connection = open(&path).expect("the database of the former version");
         let index = load_index(&connection).expect("all of it");
         let led = |repository: &str, tag: &str| {
             let name = Name::Tag(repository.to_owned(), tag.to_owned());
@@ -204,7 +204,7 @@ fn blobs_that_an_earlier_release_kept_are_found_once() {
     std::fs::write(beside.join(blob_name(id(4))), [0; 77]).expect("a blob that is kept");
     drop(connection);
     for _ in 0..2 {
-        let mut connection = open(&path).expect("the database");
+        let connection = open(&path).expect("the database");
         let index = load_index(&connection).expect("all of it");
         assert_eq!(index.layers["key"].kept, 77);
         // Later the record is believed.
