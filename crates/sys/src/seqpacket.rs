@@ -66,15 +66,6 @@ fn connect_with(flags: SocketFlags, path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The process that listens at the other end of a connection: the one that made the listening socket.
-///
-/// # Errors
-/// When the kernel does not say, as where that process is in a PID namespace that this one cannot see.
-pub fn listener(socket: impl AsFd) -> io::Result<u32> {
-    let peer = rustix::net::sockopt::socket_peercred(socket)?;
-    Ok(peer.pid.as_raw_pid().cast_unsigned())
-}
-
 /// Makes a socket at a path, however long, and listens; the path must not exist.
 ///
 /// # Errors
@@ -95,13 +86,22 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
 }
 
+/// Number of the process that listened where this socket is connected to, ended or not, unix(7).
+///
+/// # Errors
+/// Those of getsockopt(2), and when that process is in a PID namespace that this one does not see.
+pub fn listener(socket: impl AsFd) -> io::Result<u32> {
+    let number = rustix::net::sockopt::socket_peercred(socket)?.pid.as_raw_nonzero().get();
+    u32::try_from(number).map_err(io::Error::other)
+}
+
 /// Number and descriptor of the process that listened where this socket is connected to, ended or not, unix(7). Whoever got its
 /// number since is not meant.
 ///
 /// # Errors
 /// Those of getsockopt(2): before Linux 6.5 the kernel gives no descriptor, and some later ones none of a process that was reaped.
 pub fn listening_process(socket: impl AsFd) -> io::Result<(u32, OwnedFd)> {
-    let number = rustix::net::sockopt::socket_peercred(&socket)?.pid.as_raw_nonzero().get();
+    let number = listener(&socket)?;
     let mut descriptor: libc::c_int = -1;
     let mut length: libc::socklen_t = 4;
     // SAFETY: the option gives one number, for which there is room; both pointers are valid for the call.
@@ -119,7 +119,7 @@ pub fn listening_process(socket: impl AsFd) -> io::Result<(u32, OwnedFd)> {
     }
     // SAFETY: the kernel has just made the descriptor for this process (and closes it at an execution), nobody else has it.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
-    Ok((u32::try_from(number).map_err(io::Error::other)?, descriptor))
+    Ok((number, descriptor))
 }
 
 /// Ends a connection for both sides, whoever else holds its descriptors.
