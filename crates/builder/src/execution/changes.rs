@@ -34,7 +34,8 @@ fn parse(line: &str, wording: Wording) -> Result<Command, BuildError> {
     let written = line.split_whitespace().next().unwrap_or_default();
     let name = written.to_ascii_lowercase();
     let is_of_today = wording == Wording::Today;
-    if !ALLOWED.contains(&&*name) && !(is_of_today && ALLOWED_TODAY.contains(&&*name)) {
+    let is_allowed = ALLOWED.contains(&&*name) || is_of_today && ALLOWED_TODAY.contains(&&*name);
+    if !is_allowed {
         return Err(BuildError::NotAChange(if is_of_today { written.to_owned() } else { name }));
     }
     Ok(parse_change(line)?)

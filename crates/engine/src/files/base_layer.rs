@@ -103,7 +103,7 @@ mod tests {
         assert!(!base.is_there());
         fs::remove_file(&path).expect("removed");
         assert!(base.is_there());
-        assert_eq!(base.below(Vec::new()), [path.clone()]);
+        assert_eq!(base.below(Vec::new()), std::slice::from_ref(&path));
         fs::remove_dir_all(&path).expect("removed");
     }
 }
