@@ -79,6 +79,26 @@ impl Cri {
 }
 
 impl Cri {
+    /// Makes a call and gives it up when `until` has returned.
+    ///
+    /// # Panics
+    /// When the call is answered before.
+    pub fn leave<Q, T>(&self, method: &str, request: Q, until: impl FnOnce() -> T) -> T
+    where
+        Q: Message + Default + Send + Sync + 'static,
+    {
+        let path = format!("/runtime.v1.{method}").parse().expect("a path");
+        let sender = self.sender.clone();
+        let call = self.runtime.spawn(async move {
+            let mut client = Grpc::new(Sender(sender));
+            client.unary(Request::new(request), path, ProstCodec::<Q, ()>::default()).await.map(drop)
+        });
+        let seen = until();
+        assert!(!call.is_finished(), "{method} was answered");
+        call.abort();
+        seen
+    }
+
     /// Makes a call that is answered with a stream; the answers come until the stream ends, its failure last.
     ///
     /// # Panics

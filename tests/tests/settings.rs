@@ -17,6 +17,10 @@ fn the_host_has_a_name_and_a_domain() {
     let id = engine.run(&merged(sh("echo $HOSTNAME; sleep 600"), named));
     berth_tests::wait::until("the name", || (engine.logs(&id).0 == "box.example.org\n").then_some(()));
     assert_eq!(engine.exec(&id, &["sh", "-c", "echo $HOSTNAME"]).stdout, "box.example.org\n");
+    // The name goes with the network, for further processes too.
+    let network = json!({ "NetworkMode": format!("container:{id}") });
+    let other = engine.run(&with_host("sleep 600", network));
+    assert_eq!(engine.exec(&other, &["sh", "-c", "echo $HOSTNAME"]).stdout, "box.example.org\n");
     let config = engine.inspect(&id)["Config"].clone();
     assert_eq!((&config["Hostname"], &config["Domainname"]), (&json!("box"), &json!("example.org")));
     let id = engine.run(&sh(script));

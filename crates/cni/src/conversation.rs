@@ -11,10 +11,23 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
 
+use crate::cancellation::Cancellation;
+
 /// Bytes of a result or a message that are read; what is longer is no result.
 const OUTPUT_LIMIT: usize = 1 << 20;
 /// Bytes that are read at once.
 const PIECE: usize = 32 << 10;
+
+/// How a conversation with a plugin ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The plugin has ended, and wrote this.
+    Written(Written),
+    /// It took longer than the limit.
+    TooLong,
+    /// Nobody wants its work any more.
+    Cancelled,
+}
 
 /// What a plugin wrote.
 #[derive(Debug)]
@@ -23,19 +36,23 @@ pub(crate) struct Written {
     pub(crate) stderr: Vec<u8>,
 }
 
-/// Gives a plugin its input and reads what it writes until the process has ended; nothing when it takes longer than the limit.
+/// Gives a plugin its input and reads what it writes until the process has ended, takes longer than the limit or is
+/// not wanted any more.
 pub(crate) fn converse(
     child: &mut Child,
     process: impl AsFd,
     input: &[u8],
-    limit: Duration,
-) -> io::Result<Option<Written>> {
+    (limit, cancellation): (Duration, Option<&Cancellation>),
+) -> io::Result<End> {
     let deadline = Instant::now() + limit;
     let mut input = Input::new(child.stdin.take(), input)?;
     let (mut stdout, mut stderr) = (Output::new(child.stdout.take())?, Output::new(child.stderr.take())?);
     loop {
-        let Some(left) = deadline.checked_duration_since(Instant::now()) else { return Ok(None) };
+        let Some(left) = deadline.checked_duration_since(Instant::now()) else { return Ok(End::TooLong) };
         let mut waiting = vec![PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
+        let cancelled = cancellation.map(|cancellation| PollFd::new(cancellation, PollFlags::IN));
+        let watched = cancelled.iter().len();
+        waiting.extend(cancelled);
         waiting.extend(input.pipe().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::OUT)));
         waiting.extend([stdout.pipe(), stderr.pipe()].into_iter().flatten().map(readable));
         let left = Timespec { tv_sec: seconds(left), tv_nsec: left.subsec_nanos().into() };
@@ -45,11 +62,15 @@ pub(crate) fn converse(
         }
         // Looked at before the pipes are read: what was written until the end is read then.
         let has_ended = waiting.first().is_some_and(|process| !process.revents().is_empty());
+        let is_cancelled = waiting.iter().skip(1).take(watched).any(|it| !it.revents().is_empty());
         input.send();
         stdout.take();
         stderr.take();
         if has_ended {
-            return Ok(Some(Written { stdout: stdout.bytes, stderr: stderr.bytes }));
+            return Ok(End::Written(Written { stdout: stdout.bytes, stderr: stderr.bytes }));
+        }
+        if is_cancelled {
+            return Ok(End::Cancelled);
         }
     }
 }

@@ -51,6 +51,14 @@ pub enum Error {
         /// How long it had.
         limit: Duration,
     },
+    /// Nobody wants any more what a plugin was to do: it was killed, or not run at all.
+    #[error("the CNI plugin {plugin:?} was broken off at {command}")]
+    Cancelled {
+        /// Its name.
+        plugin: String,
+        /// What it was to do.
+        command: &'static str,
+    },
     /// A plugin reported a failure.
     #[error("the CNI plugin {plugin:?} failed at {command}: {reason}")]
     Refused {

@@ -8,9 +8,10 @@
 //! Plugins::status, Plugins::collect_garbage          of a network
 //! ```
 //!
-//! Everything is synchronous; a plugin that does not end is killed.
+//! Everything is synchronous; a plugin that does not end is killed, and so is one whose addition is cancelled.
 
 mod attachment;
+mod cancellation;
 mod conversation;
 mod error;
 mod network;
@@ -21,6 +22,7 @@ mod result;
 mod version;
 
 pub use attachment::Attachment;
+pub use cancellation::Cancellation;
 pub use error::Error;
 pub use network::Network;
 pub use plugins::{Directories, Plugins};

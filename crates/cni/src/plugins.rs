@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde_json::{Value, json};
 
 use crate::attachment::{self, Attachment};
+use crate::cancellation::Cancellation;
 use crate::error::Error;
 use crate::network::{Network, plugin_name};
 use crate::program::{Programs, Question};
@@ -64,15 +65,23 @@ impl Plugins {
     /// Adds a prepared attachment, in the network namespace at a path. What fails is to be deleted.
     ///
     /// # Errors
-    /// A plugin's failure, or a result that cannot be saved.
-    pub fn add(&self, mut attachment: Attachment, namespace: &Path) -> Result<(), Error> {
+    /// A plugin's failure, a result that cannot be saved, or an addition that was cancelled.
+    pub fn add(
+        &self,
+        mut attachment: Attachment,
+        namespace: &Path,
+        cancellation: &Cancellation,
+    ) -> Result<(), Error> {
         let _valid = self.valid.read().unwrap_or_else(PoisonError::into_inner);
         let busy = self.lock_of(&attachment.container);
         let _busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
         let mut previous: Option<Value> = None;
         for plugin in &attachment.network.plugins {
-            let written =
-                self.ask(Command::Add, &attachment, plugin, (previous.as_ref(), Some(namespace)))?;
+            let question = Question {
+                cancellation: Some(cancellation),
+                ..of_attached(Command::Add, &attachment, plugin, (previous.as_ref(), Some(namespace)))
+            };
+            let written = self.programs.run(question)?;
             previous = Some(read_result(&written).map_err(|reason| no_result(plugin, reason))?);
         }
         attachment.result = previous;
@@ -111,7 +120,12 @@ impl Plugins {
         let result =
             result.map(|result| namespace.map_or_else(|| result.clone(), |path| in_namespace(result, path)));
         for plugin in attachment.network.plugins.iter().rev() {
-            let _ = self.ask(Command::Delete, &attachment, plugin, (result.as_ref(), namespace))?;
+            let _ = self.programs.run(of_attached(
+                Command::Delete,
+                &attachment,
+                plugin,
+                (result.as_ref(), namespace),
+            ))?;
         }
         attachment.forget(&self.directories.attachments)
     }
@@ -129,7 +143,12 @@ impl Plugins {
         }
         let result = attachment.result.as_ref().map(|result| in_namespace(result, namespace));
         for plugin in &attachment.network.plugins {
-            let _ = self.ask(Command::Check, &attachment, plugin, (result.as_ref(), Some(namespace)))?;
+            let _ = self.programs.run(of_attached(
+                Command::Check,
+                &attachment,
+                plugin,
+                (result.as_ref(), Some(namespace)),
+            ))?;
         }
         Ok(())
     }
@@ -144,7 +163,7 @@ impl Plugins {
         }
         for plugin in &network.plugins {
             let request = of_network(network, plugin);
-            let _ = self.run(Command::Status, plugin, request, Vec::new())?;
+            let _ = self.programs.run(question(Command::Status, plugin, request, Vec::new()))?;
         }
         Ok(())
     }
@@ -171,7 +190,9 @@ impl Plugins {
         for plugin in &network.plugins {
             let mut request = of_network(&network, plugin);
             request.insert("cni.dev/valid-attachments".to_owned(), Value::Array(valid.clone()));
-            failures.extend(self.run(Command::CollectGarbage, plugin, request, Vec::new()).err());
+            failures.extend(
+                self.programs.run(question(Command::CollectGarbage, plugin, request, Vec::new())).err(),
+            );
         }
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
@@ -200,32 +221,31 @@ impl Plugins {
         attachment::saved(&self.directories.attachments)
     }
 
-    fn ask(
-        &self,
-        command: Command,
-        attachment: &Attachment,
-        plugin: &serde_json::Map<String, Value>,
-        (previous, namespace): (Option<&Value>, Option<&Path>),
-    ) -> Result<Vec<u8>, Error> {
-        let request = of_attachment(attachment, plugin, previous);
-        self.run(command, plugin, request, variables(attachment, namespace))
-    }
-
-    fn run(
-        &self,
-        command: Command,
-        plugin: &serde_json::Map<String, Value>,
-        request: serde_json::Map<String, Value>,
-        variables: Vec<(&'static str, String)>,
-    ) -> Result<Vec<u8>, Error> {
-        let plugin = plugin_name(plugin).unwrap_or_default();
-        self.programs.run(Question { plugin, command, request, variables })
-    }
-
     fn lock_of(&self, container: &str) -> Arc<Mutex<()>> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(busy.entry(container.to_owned()).or_default())
     }
+}
+
+/// What a plugin is asked of a pod's attachment.
+fn of_attached<'p>(
+    command: Command,
+    attachment: &Attachment,
+    plugin: &'p serde_json::Map<String, Value>,
+    (previous, namespace): (Option<&Value>, Option<&Path>),
+) -> Question<'p> {
+    let request = of_attachment(attachment, plugin, previous);
+    question(command, plugin, request, variables(attachment, namespace))
+}
+
+fn question<'p>(
+    command: Command,
+    plugin: &'p serde_json::Map<String, Value>,
+    request: serde_json::Map<String, Value>,
+    variables: Vec<(&'static str, String)>,
+) -> Question<'p> {
+    let plugin = plugin_name(plugin).unwrap_or_default();
+    Question { plugin, command, request, variables, cancellation: None }
 }
 
 /// What a plugin returned is no result of `ADD`.

@@ -1,15 +1,16 @@
 //! Runs one plugin: its configuration on its standard input, its result on its standard output.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde_json::{Map, Value};
 
-use crate::conversation::{Written, converse};
+use crate::cancellation::Cancellation;
+use crate::conversation::{End, Written, converse};
 use crate::error::Error;
 use crate::request::Command;
 use crate::result::failure;
@@ -24,15 +25,21 @@ pub(crate) struct Question<'a> {
     pub(crate) command: Command,
     pub(crate) request: Map<String, Value>,
     pub(crate) variables: Vec<(&'static str, String)>,
+    /// Whether it is still wanted; one without goes on to its end.
+    pub(crate) cancellation: Option<&'a Cancellation>,
 }
 
 impl Programs {
     /// Runs a plugin; gives what it wrote.
     ///
     /// # Errors
-    /// No such plugin, one that cannot be run, does not end or reports a failure.
+    /// No such plugin, one that cannot be run, does not end, is cancelled or reports a failure.
     pub(crate) fn run(&self, question: Question<'_>) -> Result<Vec<u8>, Error> {
-        let Question { plugin, command, request, variables } = question;
+        let Question { plugin, command, request, variables, cancellation } = question;
+        let cancelled = || Error::Cancelled { plugin: plugin.to_owned(), command: command.name() };
+        if cancellation.is_some_and(Cancellation::is_cancelled) {
+            return Err(cancelled());
+        }
         let failed = |source| Error::Run { plugin: plugin.to_owned(), source };
         let program = self.find(plugin)?;
         let mut process = Process::new(program);
@@ -42,10 +49,16 @@ impl Programs {
         sys::parent_death::kill_with_thread(&mut process);
         let mut child = process.spawn().map_err(failed)?;
         let limit = command.time_limit();
-        match run_to_end(&mut child, Value::Object(request).to_string().as_bytes(), limit).map_err(failed)? {
-            None => Err(Error::TooLong { plugin: plugin.to_owned(), command: command.name(), limit }),
-            Some((status, Written { stdout, .. })) if status.success() => Ok(stdout),
-            Some((_, Written { stdout, stderr })) => Err(Error::Refused {
+        let input = Value::Object(request).to_string();
+        let (status, end) = run_to_end(&mut child, |child, process| {
+            converse(child, process, input.as_bytes(), (limit, cancellation))
+        })
+        .map_err(failed)?;
+        match end {
+            End::TooLong => Err(Error::TooLong { plugin: plugin.to_owned(), command: command.name(), limit }),
+            End::Cancelled => Err(cancelled()),
+            End::Written(Written { stdout, .. }) if status.success() => Ok(stdout),
+            End::Written(Written { stdout, stderr }) => Err(Error::Refused {
                 plugin: plugin.to_owned(),
                 command: command.name(),
                 reason: failure(&stdout, &stderr),
@@ -65,19 +78,22 @@ impl Programs {
     }
 }
 
-/// Converses with a plugin; nothing when it was killed for taking too long.
-fn run_to_end(child: &mut Child, input: &[u8], limit: Duration) -> io::Result<Option<(ExitStatus, Written)>> {
+/// Converses with a plugin; one that has not ended by then is killed.
+fn run_to_end(
+    child: &mut Child,
+    converse: impl FnOnce(&mut Child, OwnedFd) -> io::Result<End>,
+) -> io::Result<(ExitStatus, End)> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
     let conversation = pidfd_open(pid, PidfdFlags::empty())
         .map_err(io::Error::from)
-        .and_then(|process| converse(child, process, input, limit));
-    if !matches!(conversation, Ok(Some(_))) {
+        .and_then(|process| converse(child, process));
+    if !matches!(conversation, Ok(End::Written(_))) {
         // With all that it has started.
         let _ = kill_process_group(pid, Signal::KILL);
     }
     let status = child.wait()?;
-    Ok(conversation?.map(|written| (status, written)))
+    Ok((status, conversation?))
 }
 
 #[cfg(test)]
@@ -86,10 +102,15 @@ mod tests {
     use std::fs;
 
     fn run(name: &str, script: &str) -> Result<String, Error> {
-        run_with(name, script, Map::new())
+        run_with(name, script, Map::new(), None)
     }
 
-    fn run_with(name: &str, script: &str, more: Map<String, Value>) -> Result<String, Error> {
+    fn run_with(
+        name: &str,
+        script: &str,
+        more: Map<String, Value>,
+        cancellation: Option<&Cancellation>,
+    ) -> Result<String, Error> {
         let directory = std::env::temp_dir().join(format!("cni-program-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
         // Not written by this process: what another test starts meanwhile has its descriptor for a while, and a program
@@ -103,7 +124,7 @@ mod tests {
         let mut request = Map::from_iter([("name".to_owned(), Value::from("net"))]);
         request.extend(more);
         let variables = vec![("CNI_IFNAME", "eth0".to_owned())];
-        let question = Question { plugin: "plugin", command: Command::Add, request, variables };
+        let question = Question { plugin: "plugin", command: Command::Add, request, variables, cancellation };
         let written = programs.run(question).map(|bytes| String::from_utf8(bytes).expect("text"));
         fs::remove_dir_all(&directory).expect("removed");
         written
@@ -121,9 +142,9 @@ mod tests {
     #[test]
     fn input_and_output_may_be_longer_than_pipes_hold() {
         let long = || Map::from_iter([("long".to_owned(), Value::from("x".repeat(300_000)))]);
-        let written = run_with("echo", "cat", long()).expect("output");
+        let written = run_with("echo", "cat", long(), None).expect("output");
         assert!(written.len() > 300_000 && written.ends_with("\"}"), "{} bytes", written.len());
-        assert_eq!(run_with("deaf-to-much", "echo done", long()).expect("output"), "done\n");
+        assert_eq!(run_with("deaf-to-much", "echo done", long(), None).expect("output"), "done\n");
         // Output without an end is none.
         assert_eq!(run("endless", "head -c 3000000 /dev/zero; exit 0").expect("an end"), "");
     }
@@ -139,12 +160,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_wanted_any_more_is_killed_and_not_run_again() {
+        let cancellation = Cancellation::new().expect("a descriptor");
+        let begun = std::env::temp_dir().join(format!("cni-begun-{}", std::process::id()));
+        let script = format!("echo > {}; exec sleep 1000", begun.display());
+        let run = || run_with("cancelled", &script, Map::new(), Some(&cancellation));
+        std::thread::scope(|scope| {
+            let running = scope.spawn(run);
+            while !begun.exists() {
+                std::thread::yield_now();
+            }
+            assert!(!cancellation.is_cancelled());
+            cancellation.cancel();
+            let error = running.join().expect("a thread").expect_err("cancelled");
+            assert_eq!(error.to_string(), "the CNI plugin \"plugin\" was broken off at ADD");
+        });
+        fs::remove_file(&begun).expect("removed");
+        assert!(matches!(run(), Err(Error::Cancelled { .. })));
+        assert!(!begun.exists(), "it was run again");
+    }
+
+    #[test]
     fn a_failure_is_told_in_its_words() {
         let error = run("bad", "echo '{\"code\": 7, \"msg\": \"no\"}'; exit 1").expect_err("a failure");
         assert_eq!(error.to_string(), "the CNI plugin \"plugin\" failed at ADD: no");
         let none = Programs(Vec::new());
-        let question =
-            Question { plugin: "p", command: Command::Delete, request: Map::new(), variables: Vec::new() };
+        let question = Question {
+            plugin: "p",
+            command: Command::Delete,
+            request: Map::new(),
+            variables: Vec::new(),
+            cancellation: None,
+        };
         assert!(matches!(none.run(question), Err(Error::NoPlugin { .. })));
     }
 }

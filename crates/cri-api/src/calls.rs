@@ -135,21 +135,21 @@ impl Api {
         match method {
             "Exec" => {
                 let handler = |asked: ExecRequest| async move {
-                    service.check_container(&asked.container_id)?;
+                    service.check_exec(&asked)?;
                     Ok(ExecResponse { url: streaming.offer(Session::Exec(asked)).await? })
                 };
                 unary(request, handler).await
             }
             "Attach" => {
                 let handler = |asked: AttachRequest| async move {
-                    service.check_container(&asked.container_id)?;
+                    service.check_attach(&asked)?;
                     Ok(AttachResponse { url: streaming.offer(Session::Attach(asked)).await? })
                 };
                 unary(request, handler).await
             }
             _ => {
                 let handler = |asked: PortForwardRequest| async move {
-                    service.check_sandbox(&asked.pod_sandbox_id)?;
+                    service.check_ports(&asked)?;
                     Ok(PortForwardResponse { url: streaming.offer(Session::PortForward(asked)).await? })
                 };
                 unary(request, handler).await

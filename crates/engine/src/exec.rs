@@ -11,7 +11,7 @@ use crate::clients::{ClientNumbers, DETACH_KEYS};
 use crate::container::execs::Exec;
 use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::container::security::SecurityOptions;
-use crate::container::specification::{self, put_variable};
+use crate::container::specification;
 use crate::container::{
     Command, Container, Decision, Phase, Record, Refusal, capabilities, decide, resources,
 };
@@ -292,12 +292,12 @@ impl ExecStart {
             None => (None, None),
             Some(client) => (Some(client.socket), Some(self.attachment(client.early_input))),
         };
-        let links = execs.networking.link_environment(record);
+        let environment = execs.environment(record, config).await;
         let request = shim_protocol::Exec {
             id: exec.id.clone(),
             process: ProcessSpec {
                 terminal_size: self.options.console_size.or(config.console_size).unwrap_or_default(),
-                ..process(record, config, &execs.options.ulimits, &links)
+                ..process(record, config, &execs.options.ulimits, environment)
                     .map_err(|error| (error, CANNOT_RUN))?
             },
             privileged: config.privileged,
@@ -354,15 +354,10 @@ fn process(
     record: &Record,
     config: &ExecConfig,
     limits: &[Ulimit],
-    links: &[String],
+    environment: Vec<String>,
 ) -> Result<ProcessSpec, Error> {
     let host = &record.settings.host;
     let security = SecurityOptions::of(host)?;
-    let hostname = specification::full_hostname(&record.settings);
-    let mut environment = specification::environment(record, &hostname, config.tty, links);
-    for variable in &config.env {
-        put_variable(&mut environment, variable);
-    }
     let capabilities = if config.privileged { capabilities::all() } else { capabilities::of(host) };
     let own = |own: &String, container: &String| if own.is_empty() { container.clone() } else { own.clone() };
     Ok(ProcessSpec {

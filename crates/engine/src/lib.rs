@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod events;
 pub mod exec;
+mod exec_environment;
 mod fault;
 mod files;
 mod image;

@@ -7,8 +7,12 @@ use berth_tests::cri::Cri;
 use cri_messages::container::{CDIDevice, ContainerConfig, LinuxContainerConfig};
 use cri_messages::security::LinuxContainerResources;
 
-use crate::pod::{create, logs, output, pod, remove, run, shell, start};
+use crate::pod::{create, exec, logs, output, pod, remove, run, shell, start, started};
 use crate::{FLAG, engine};
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
 
 #[test]
 fn devices_that_files_of_the_host_describe_are_given_by_their_names() {
@@ -26,6 +30,10 @@ fn devices_that_files_of_the_host_describe_are_given_by_their_names() {
         ContainerConfig { cdi_devices, ..shell("device", "echo $BOARD; test -c /dev/board && echo there") }
     };
     assert_eq!(output(&cri, &sandbox, with("vendor.com/board=one")), "one\nthere");
+    let lasting = ContainerConfig { command: words(&["sleep", "1000"]), ..with("vendor.com/board=one") };
+    let id = started(&cri, &sandbox, lasting);
+    // A command has the variables of its container: those of devices, and the pod's name.
+    assert_eq!(exec(&cri, &id, "echo $BOARD $HOSTNAME").0, "one pod-host\n");
     let unknown = create(&cri, &sandbox, with("vendor.com/board=two"));
     assert!(unknown.and_then(|id| start(&cri, &id)).is_err());
     remove(&cri, &sandbox);

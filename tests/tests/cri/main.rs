@@ -10,6 +10,7 @@ mod metrics;
 mod plugins;
 mod pod;
 mod pods;
+mod refusals;
 mod runtime;
 mod streams;
 mod unified;

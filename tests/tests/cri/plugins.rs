@@ -8,15 +8,15 @@ use berth_tests::cri::Cri;
 use berth_tests::{Engine, wait};
 use cri_messages::runtime::{StatusRequest, StatusResponse};
 use cri_messages::sandbox::{
-    ListPodSandboxRequest, ListPodSandboxResponse, PodSandboxConfig, PortMapping, StopPodSandboxRequest,
-    StopPodSandboxResponse,
+    ListPodSandboxRequest, ListPodSandboxResponse, PodSandbox, PodSandboxConfig, PodSandboxState,
+    PortMapping, RunPodSandboxRequest, StopPodSandboxRequest, StopPodSandboxResponse,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::FLAG;
-use crate::pod::{exec, logs, pod, remove, run, shell, started, status, stop};
+use crate::pod::{create, exec, logs, pod, remove, run, shell, started, status, stop};
 
 /// It gives every pod the same address: tests have one pod at a time. Where a file says so it fails, or it waits.
 const PLUGIN: &str = r#"#!/bin/sh
@@ -112,10 +112,14 @@ impl Drop for Host {
     }
 }
 
-fn sandboxes(cri: &Cri) -> usize {
+fn items(cri: &Cri) -> Vec<PodSandbox> {
     let asked = ListPodSandboxRequest { filter: None };
     let answer: ListPodSandboxResponse = cri.call("RuntimeService/ListPodSandbox", asked).expect("a list");
-    answer.items.len()
+    answer.items
+}
+
+fn sandboxes(cri: &Cri) -> usize {
+    items(cri).len()
 }
 
 /// The condition of the network: whether it is well, and why not.
@@ -248,6 +252,57 @@ fn what_a_plugin_leaves_running_is_not_waited_for() {
     assert_eq!(status(&cri, &id).expect("a status").network.expect("a network").ip, "10.77.0.2");
     fs::remove_file(host.directory.join("plugins/leaves")).expect("removed");
     remove(&cri, &id);
+}
+
+#[test]
+fn a_sandbox_is_not_ready_before_its_network_is_there() {
+    let host = Host::new("hanging");
+    host.configure();
+    let engine = host.engine();
+    let cri = Cri::of(&engine);
+    host.let_it("waits", "ADD");
+    let asked = RunPodSandboxRequest { config: Some(pod(&engine, "pod")), runtime_handler: String::new() };
+    let (id, plugin) = cri.leave("RuntimeService/RunPodSandbox", asked, || {
+        let plugin = wait::until("the plugin", || host.waiting());
+        let other = Cri::of(&engine);
+        let list = items(&other);
+        let [sandbox] = &list[..] else { panic!("{list:?}") };
+        assert_eq!(sandbox.state(), PodSandboxState::Notready);
+        let shown = status(&other, &sandbox.id).expect("a status");
+        assert_eq!((shown.state(), shown.network), (PodSandboxState::Notready, None));
+        let refused = create(&other, &sandbox.id, shell("main", "true")).expect_err("it is not ready");
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        let refused = run(&other, pod(&engine, "pod")).expect_err("the same pod is being run");
+        assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+        (sandbox.id.clone(), plugin)
+    });
+    wait::until("the plugin's end", || (!berth_tests::host::runs(plugin)).then_some(()));
+    wait::until("the sandbox's end", || status(&cri, &id).is_err().then_some(()));
+    assert_eq!(host.commands(), ["ADD", "DEL"]);
+    host.let_it("waits", "");
+    let again = run(&cri, pod(&engine, "pod")).expect("a pod");
+    assert_eq!(items(&cri)[0].state(), PodSandboxState::Ready);
+    let refused = run(&cri, pod(&engine, "pod")).expect_err("the same pod is there");
+    assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+    remove(&cri, &again);
+}
+
+#[test]
+fn a_sandbox_that_is_being_connected_can_be_stopped() {
+    let host = Host::new("stopped");
+    host.configure();
+    let engine = host.engine();
+    let cri = Cri::of(&engine);
+    host.let_it("waits", "ADD");
+    let (config, connection) = (pod(&engine, "pod"), Cri::of(&engine));
+    let running = std::thread::spawn(move || run(&connection, config));
+    let plugin = wait::until("the plugin", || host.waiting());
+    let id = items(&cri)[0].id.clone();
+    stop(&cri, &id);
+    assert!(!berth_tests::host::runs(plugin), "the plugin runs on");
+    let _ = running.join().expect("a thread").expect_err("it was stopped");
+    assert_eq!(sandboxes(&cri), 0);
+    assert_eq!(host.commands(), ["ADD", "DEL"]);
 }
 
 #[test]

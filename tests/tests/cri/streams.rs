@@ -1,17 +1,23 @@
 //! Commands, attachments and ports over one-time URLs and SPDY/3.1.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use berth_tests::channels::Websocket;
 use berth_tests::cri::Cri;
+use berth_tests::registry::within_network;
 use berth_tests::spdy::{Spdy, upgrade};
 use berth_tests::{Engine, wait};
 use cri_messages::container::ContainerConfig;
 use cri_messages::session::{
-    AttachRequest, AttachResponse, ExecRequest, ExecResponse, PortForwardRequest, PortForwardResponse,
+    AttachRequest, AttachResponse, ExecRequest, ExecResponse, ExecSyncRequest, PortForwardRequest,
+    PortForwardResponse,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+use tonic::Code;
 
 use crate::engine;
-use crate::pod::{pod, remove, run, shell, started};
+use crate::pod::{exec, logs, pod, remove, run, shell, started};
 
 const COMMANDS: &str = "v4.channel.k8s.io";
 const PORTS: &str = "portforward.k8s.io";
@@ -161,6 +167,32 @@ fn an_attachment_is_joined_to_the_containers_own_streams() {
 }
 
 #[test]
+fn a_client_that_was_too_slow_for_an_attachment_learns_it() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    // More than all buffers on the way hold.
+    let script =
+        "read line; yes 0123456789012345678901234567890123456789 | head -n 1000000; : > /over; sleep 1000";
+    let id = started(&cri, &sandbox, ContainerConfig { stdin: true, ..shell("main", script) });
+    let container_id = id.clone();
+    let asked = AttachRequest { container_id, stdin: true, stdout: true, stderr: true, tty: false };
+    let answer: AttachResponse = cri.call("RuntimeService/Attach", asked).expect("a URL");
+    let mut connection = connect(&engine, &answer.url, COMMANDS);
+    let [error, stdin, stdout, _] =
+        ["error", "stdin", "stdout", "stderr"].map(|kind| open(&mut connection, kind));
+    connection.send(stdin, b"go\n");
+    // Neither the container nor its log waits for it.
+    wait::until("the end of the output", || (exec(&cri, &id, "test -e /over").2 == 0).then_some(()));
+    assert!(connection.all_of(stdout).len() < 41_000_000);
+    let status = status(&mut connection, error);
+    assert_eq!((&status["status"], &status["reason"]), (&json!("Failure"), &json!("InternalError")));
+    assert!(status["message"].as_str().expect("a message").contains("in the log"), "{status}");
+    remove(&cri, &sandbox);
+    let _ = std::fs::remove_dir_all(logs(&engine));
+}
+
+#[test]
 fn ports_of_a_pod_are_reached_and_closed_ones_are_named() {
     let engine = engine();
     let cri = Cri::of(&engine);
@@ -197,5 +229,81 @@ fn ports_of_a_pod_are_reached_and_closed_ones_are_named() {
     assert_eq!(connection.all_of(data), b"");
     let failure = String::from_utf8(connection.all_of(error)).expect("text");
     assert!(failure.contains("cannot reach port 7999 of the pod"), "{failure}");
+    remove(&cri, &sandbox);
+}
+
+#[test]
+fn streams_that_cannot_be_are_refused_before_there_is_a_url() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let container_id = started(&cri, &sandbox, shell("main", "sleep 1000"));
+    let good = ExecRequest {
+        container_id: container_id.clone(),
+        cmd: words(&["true"]),
+        stdout: true,
+        ..ExecRequest::default()
+    };
+    for bad in [
+        ExecRequest { stdout: false, ..good.clone() },
+        ExecRequest { stderr: true, tty: true, ..good.clone() },
+        ExecRequest { cmd: Vec::new(), ..good.clone() },
+    ] {
+        let answer = cri.call("RuntimeService/Exec", bad.clone()).map(|answer: ExecResponse| answer.url);
+        assert_eq!(answer.expect_err("a refusal").code(), Code::InvalidArgument, "{bad:?}");
+    }
+    let attach = AttachRequest { container_id, ..AttachRequest::default() };
+    for bad in [attach.clone(), AttachRequest { tty: true, stdout: true, stderr: true, ..attach }] {
+        let answer = cri.call("RuntimeService/Attach", bad.clone()).map(|answer: AttachResponse| answer.url);
+        assert_eq!(answer.expect_err("a refusal").code(), Code::InvalidArgument, "{bad:?}");
+    }
+    for port in [0, 65536, -1] {
+        let asked = PortForwardRequest { pod_sandbox_id: sandbox.clone(), port: vec![80, port] };
+        let answer = cri.call("RuntimeService/PortForward", asked);
+        let answer = answer.map(|answer: PortForwardResponse| answer.url);
+        assert_eq!(answer.expect_err("a refusal").code(), Code::InvalidArgument, "{port}");
+    }
+    // A request that is not served says why.
+    let url = exec_url(&cri, good);
+    let get = |url: &str| {
+        let (address, path) = url.trim_start_matches("http://").split_once('/').expect("a path");
+        let connect = || TcpStream::connect(address).expect("a connection");
+        let mut connection = within_network(&engine, connect);
+        write!(connection, "GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    let answer = get(&url);
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("no upgrade"), "{answer}");
+    let answer = get(&format!("{url}x"));
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("not known"), "{answer}");
+    // The server listens for as long as a URL is good.
+    assert_eq!(upgrade(&engine, &url.replace("/exec/", "/attach/"), COMMANDS).0, 404);
+    remove(&cri, &sandbox);
+}
+
+#[test]
+fn a_command_whose_client_leaves_is_killed() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let id = started(&cri, &sandbox, shell("main", "sleep 1000"));
+    let asked = ExecSyncRequest {
+        container_id: id.clone(),
+        cmd: words(&["sh", "-c", "echo $$ > /begun; exec sleep 1000"]),
+        timeout: 0,
+    };
+    let command = cri.leave("RuntimeService/ExecSync", asked, || {
+        let other = Cri::of(&engine);
+        wait::until("the command", || {
+            let (pid, ..) = exec(&other, &id, "cat /begun 2> /dev/null");
+            pid.trim().parse::<u32>().ok()
+        })
+    });
+    wait::until("the command's end", || {
+        let (_, _, code) = exec(&cri, &id, &format!("kill -0 {command}"));
+        (code != 0).then_some(())
+    });
     remove(&cri, &sandbox);
 }

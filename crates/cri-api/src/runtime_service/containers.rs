@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::{ContainerUpdate, PodPart, PodRole, StopOptions};
+use engine::{ContainerUpdate, PodPart, PodRole, Record, StopOptions};
 use model::ErrorKind;
 use tonic::Status;
 
@@ -14,13 +14,14 @@ use crate::description;
 use crate::settings::{Pod, of_container, of_resources};
 use crate::status::{invalid, of_engine};
 use crate::wire::container::{
-    ContainerStatusRequest, ContainerStatusResponse, CreateContainerRequest, CreateContainerResponse,
-    ListContainersRequest, ListContainersResponse, RemoveContainerRequest, RemoveContainerResponse,
-    ReopenContainerLogRequest, ReopenContainerLogResponse, StartContainerRequest, StartContainerResponse,
-    StopContainerRequest, StopContainerResponse, UpdateContainerResourcesRequest,
+    ContainerConfig, ContainerStatusRequest, ContainerStatusResponse, CreateContainerRequest,
+    CreateContainerResponse, ListContainersRequest, ListContainersResponse, RemoveContainerRequest,
+    RemoveContainerResponse, ReopenContainerLogRequest, ReopenContainerLogResponse, StartContainerRequest,
+    StartContainerResponse, StopContainerRequest, StopContainerResponse, UpdateContainerResourcesRequest,
     UpdateContainerResourcesResponse,
 };
 use crate::wire::sandbox::PodSandboxConfig;
+use crate::wire::security::NamespaceMode;
 
 impl RuntimeService {
     /// `CreateContainer`
@@ -30,10 +31,11 @@ impl RuntimeService {
     ) -> Result<CreateContainerResponse, Status> {
         let pods = &self.engine.pods;
         let sandbox = pods.sandbox(&asked.pod_sandbox_id).map_err(|error| of_engine(&error))?;
-        if !sandbox.is_running() {
+        if !pods.unfinished.is_ready(&sandbox) {
             return Err(Status::failed_precondition(format!("the sandbox {} is not ready", sandbox.id)));
         }
         let config = asked.config.ok_or_else(|| invalid("the container has no configuration"))?;
+        self.check_target(&config, &sandbox)?;
         let user_namespace = sandbox.pod.as_ref().and_then(|pod| pod.user_namespace.clone());
         let settings = {
             let (config, sandbox, user_namespace) =
@@ -56,6 +58,25 @@ impl RuntimeService {
         let role = PodRole { part, user_namespace, description: description::write(&config) };
         let id = pods.create(settings, role).await.map_err(|error| of_engine(&error))?;
         Ok(CreateContainerResponse { container_id: id.to_string() })
+    }
+
+    /// Checks that the container whose processes a new one is to see is in the same pod.
+    fn check_target(&self, config: &ContainerConfig, sandbox: &Record) -> Result<(), Status> {
+        let context = config.linux.as_ref().and_then(|linux| linux.security_context.as_ref());
+        let Some(options) = context.and_then(|context| context.namespace_options.as_ref()) else {
+            return Ok(());
+        };
+        if options.pid() != NamespaceMode::Target || options.target_id.is_empty() {
+            return Ok(());
+        }
+        let target = self.engine.pods.container(&options.target_id).map_err(|error| of_engine(&error))?;
+        if target.pod.as_ref().and_then(|pod| pod.sandbox()) == Some(&sandbox.id) {
+            return Ok(());
+        }
+        Err(invalid(format!(
+            "the container {}, whose processes are to be seen, is in another pod",
+            target.id
+        )))
     }
 
     /// `StartContainer`
@@ -123,7 +144,12 @@ impl RuntimeService {
         self: Arc<Self>,
         asked: UpdateContainerResourcesRequest,
     ) -> Result<UpdateContainerResourcesResponse, Status> {
-        let resources = of_resources(&asked.linux.unwrap_or_default())?;
+        let record = self.engine.pods.container(&asked.container_id).map_err(|error| of_engine(&error))?;
+        let linux = asked.linux.unwrap_or_default();
+        if linux.oom_score_adj != 0 && linux.oom_score_adj != record.settings.host.oom_score_adjustment {
+            return Err(invalid("oom_score_adj cannot be changed after a container was made"));
+        }
+        let resources = of_resources(&linux)?;
         let update = ContainerUpdate { resources, ..ContainerUpdate::default() };
         let updated = self.engine.pods.update(&asked.container_id, update).await;
         updated.map_err(|error| of_engine(&error))?;

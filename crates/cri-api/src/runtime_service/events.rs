@@ -15,7 +15,6 @@ use crate::time::nanoseconds;
 use crate::wire::container::ContainerStatus;
 use crate::wire::event::{ContainerEventResponse, ContainerEventType};
 use crate::wire::pod_status::PodSandboxStatusResponse;
-use crate::wire::sandbox::PodSandboxStatus;
 
 /// A listener's place.
 struct Listening {
@@ -46,15 +45,11 @@ impl RuntimeService {
             status_of_container::status(&record, self.engine.pods.identity(&record))
         };
         PodSandboxStatusResponse {
-            status: Some(self.status_of_sandbox(sandbox)),
+            status: Some(sandboxes::status(sandbox, &self.engine.pods)),
             containers_statuses: containers.into_iter().map(status).collect(),
             timestamp: nanoseconds(Timestamp::now()),
             ..PodSandboxStatusResponse::default()
         }
-    }
-
-    fn status_of_sandbox(&self, sandbox: &Record) -> PodSandboxStatus {
-        sandboxes::status(sandbox, &self.engine.pods.addresses(sandbox))
     }
 }
 

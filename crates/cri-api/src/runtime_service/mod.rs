@@ -1,5 +1,6 @@
 //! `RuntimeService`: pods, their containers, and what the runtime says of itself.
 
+mod being_run;
 mod command;
 mod containers;
 mod events;
@@ -30,11 +31,12 @@ const INTERFACE: &str = "v1";
 /// Pods, their containers, and the runtime itself.
 pub(crate) struct RuntimeService {
     engine: Arc<Engine>,
+    being_run: being_run::BeingRun,
 }
 
 impl RuntimeService {
     pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        Self { engine: Arc::clone(engine) }
+        Self { engine: Arc::clone(engine), being_run: being_run::BeingRun::default() }
     }
 
     /// `Version`

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use engine::{NewSandbox, Phase, Record};
+use engine::{NewSandbox, Pods, Record};
 use model::{ErrorKind, IpcMode, NetworkMode, PidMode};
 use tonic::Status;
 
+use super::status_of_container::phase_word;
 use super::{RuntimeService, has_labels};
 use crate::blocking::apart;
 use crate::description;
@@ -25,7 +26,7 @@ use crate::wire::sandbox::{
 use crate::wire::security::{LinuxContainerResources, NamespaceMode, NamespaceOption};
 
 impl RuntimeService {
-    /// `RunPodSandbox`
+    /// `RunPodSandbox`: undone when the client leaves before the answer.
     pub(crate) async fn run_sandbox(
         self: Arc<Self>,
         asked: RunPodSandboxRequest,
@@ -38,6 +39,8 @@ impl RuntimeService {
         let Sandbox { settings, user_namespace } =
             of_sandbox(&config, self.engine.options().pod_cgroup_driver)?;
         let network = of_pod_network(&config)?;
+        let reserved = config.metadata.clone().map(|own| self.being_run.reserve(own, &self.engine.pods));
+        let _reserved = reserved.transpose()?;
         let description = description::write(&config);
         let new = NewSandbox { settings, network, user_namespace, description };
         let run = self.engine.pods.run_sandbox(new).await;
@@ -101,26 +104,20 @@ impl RuntimeService {
     /// `ListPodSandbox`
     pub(crate) fn list_sandboxes(&self, asked: &ListPodSandboxRequest) -> ListPodSandboxResponse {
         let filter = asked.filter.clone().unwrap_or_default();
-        let sandboxes = self.engine.pods.sandboxes().into_iter().map(|record| item(&record));
+        let sandboxes =
+            self.engine.pods.sandboxes().into_iter().map(|record| item(&record, &self.engine.pods));
         ListPodSandboxResponse { items: sandboxes.filter(|sandbox| is_wanted(sandbox, &filter)).collect() }
     }
 }
 
-fn state(record: &Record) -> PodSandboxState {
-    match record.phase {
-        Phase::Running(_) | Phase::Paused(_) => PodSandboxState::Ready,
-        Phase::Created | Phase::Starting | Phase::Restarting | Phase::Exited | Phase::Removing => {
-            PodSandboxState::Notready
-        }
-    }
-}
-
-fn item(record: &Record) -> PodSandbox {
+fn item(record: &Record, pods: &Pods) -> PodSandbox {
+    let state =
+        if pods.unfinished.is_ready(record) { PodSandboxState::Ready } else { PodSandboxState::Notready };
     let config: PodSandboxConfig = description::read(record);
     PodSandbox {
         id: record.id.to_string(),
         metadata: config.metadata,
-        state: state(record).into(),
+        state: state.into(),
         created_at: nanoseconds(record.created),
         labels: config.labels,
         annotations: config.annotations,
@@ -134,9 +131,10 @@ fn is_wanted(sandbox: &PodSandbox, filter: &PodSandboxFilter) -> bool {
         && has_labels(&sandbox.labels, &filter.label_selector)
 }
 
-/// A sandbox with these addresses, as the interface shows it.
-pub(super) fn status(record: &Record, addresses: &[IpAddr]) -> PodSandboxStatus {
-    let PodSandbox { id, metadata, state, created_at, labels, annotations, runtime_handler } = item(record);
+/// A sandbox as the interface shows it.
+pub(super) fn status(record: &Record, pods: &Pods) -> PodSandboxStatus {
+    let PodSandbox { id, metadata, state, created_at, labels, annotations, runtime_handler } =
+        item(record, pods);
     let options = NamespaceOption {
         network: mode(record.settings.host.network_mode == NetworkMode::Host),
         pid: asked_pid(record),
@@ -149,7 +147,7 @@ pub(super) fn status(record: &Record, addresses: &[IpAddr]) -> PodSandboxStatus 
         metadata,
         state,
         created_at,
-        network: network(addresses),
+        network: network(&pods.addresses(record)),
         linux: Some(LinuxPodSandboxStatus { namespaces: Some(Namespace { options: Some(options) }) }),
         labels,
         annotations,
@@ -190,7 +188,7 @@ fn info(record: &Record) -> BTreeMap<String, String> {
     let linux = config.linux.unwrap_or_default();
     let info = serde_json::json!({
         "pid": record.pid(),
-        "processStatus": format!("{:?}", record.phase),
+        "processStatus": phase_word(record.phase),
         "overhead": linux.overhead.as_ref().map(limits),
         "resources": linux.resources.as_ref().map(limits),
     });

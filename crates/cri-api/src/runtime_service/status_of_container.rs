@@ -148,12 +148,25 @@ fn huge_page_limit((page_size, limit): (&String, &u64)) -> HugepageLimit {
     HugepageLimit { page_size: page_size.clone(), limit: *limit }
 }
 
+/// Where a sandbox or a container is in its life, in a word.
+pub(super) const fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Created => "created",
+        Phase::Starting => "starting",
+        Phase::Running(_) => "running",
+        Phase::Paused(_) => "paused",
+        Phase::Restarting => "restarting",
+        Phase::Exited => "exited",
+        Phase::Removing => "removing",
+    }
+}
+
 /// What the status says more when it is asked to be verbose.
 pub(super) fn info(record: &Record) -> BTreeMap<String, String> {
     let info = serde_json::json!({
         "sandboxID": sandbox(record),
         "pid": record.pid(),
-        "processStatus": format!("{:?}", record.phase),
+        "processStatus": phase_word(record.phase),
     });
     BTreeMap::from([("info".to_owned(), info.to_string())])
 }

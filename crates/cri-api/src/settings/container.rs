@@ -16,6 +16,7 @@ use super::security::{self, Pod};
 use crate::signals;
 use crate::status::invalid;
 use crate::wire::container::ContainerConfig;
+use crate::wire::signal::Signal as Name;
 
 /// The settings of a container in a pod.
 pub(crate) fn of_container(config: &ContainerConfig, pod: &Pod<'_>) -> Result<ContainerSettings, Status> {
@@ -41,6 +42,8 @@ pub(crate) fn of_container(config: &ContainerConfig, pod: &Pod<'_>) -> Result<Co
     if image.is_empty() {
         return Err(invalid("the container names no image"));
     }
+    let stop_signal = Name::try_from(config.stop_signal)
+        .map_err(|_| invalid(format!("stop_signal: {} is no signal of the interface", config.stop_signal)))?;
     Ok(ContainerSettings {
         image,
         user: security::user(&context)?,
@@ -52,8 +55,7 @@ pub(crate) fn of_container(config: &ContainerConfig, pod: &Pod<'_>) -> Result<Co
         terminal: config.tty,
         open_stdin: config.stdin,
         stdin_once: config.stdin_once,
-        stop_signal: signals::asked(config.stop_signal())
-            .map(|signal| Spelled::from(StopSignal::Signal(signal))),
+        stop_signal: signals::asked(stop_signal).map(|signal| Spelled::from(StopSignal::Signal(signal))),
         host,
         ..ContainerSettings::default()
     })

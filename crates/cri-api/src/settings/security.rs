@@ -32,7 +32,8 @@ pub(crate) struct Pod<'a> {
 pub(super) fn user(context: &LinuxContainerSecurityContext) -> Result<String, Status> {
     let group = context.run_as_group.as_ref().map(|group| group.value);
     let user = match (&context.run_as_user, context.run_as_username.as_str()) {
-        (Some(uid), _) => uid.value.to_string(),
+        (Some(uid), "") => uid.value.to_string(),
+        (Some(_), _) => return Err(invalid("run_as_user and run_as_username cannot be given both")),
         (None, name) => name.to_owned(),
     };
     match group {

@@ -1,11 +1,21 @@
 //! Commands in containers, and attachments to containers, over a client's streams.
 
+use std::time::Duration;
+
 use engine::{AttachRequest, ExecConfig};
+use model::ProcessReference;
 use serde_json::json;
 
 use super::exchange::{Resized, Streams, Wanted};
 use super::stream::Accepted;
 use crate::wire::session;
+
+/// Why the output of a container that runs on has ended.
+const TOO_SLOW: &str = "the client took no output for seconds, and the container and its log do not wait for it: \
+                        what was written since then is in the log";
+/// How often and with which pauses it is looked whether a container has ended.
+const END_LOOKS: u32 = 20;
+const END_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs a command and carries its streams.
 pub(super) async fn exec(engine: &engine::Engine, asked: session::ExecRequest, mut accepted: Accepted) {
@@ -48,20 +58,36 @@ pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachReques
         stream: true,
         ..AttachRequest::default()
     };
+    let process = engine.pods.container(&asked.container_id).ok().and_then(|record| record.phase.process());
     let opened = engine.pods.open_attachment(&asked.container_id, request).await;
+    // Whoever types at a terminal can leave by keys, while the container runs on.
+    let can_detach = asked.tty && asked.stdin;
     let join = async {
         let resized = Resized::Container(asked.container_id);
         streams.carry(&engine.pods, opened?, wanted, &resized).await;
-        Ok::<(), engine::Error>(())
+        Ok::<bool, engine::Error>(can_detach || has_ended(process).await)
     };
     let status = match while_there(&mut accepted, join).await {
-        Some(Ok(())) => success(),
+        Some(Ok(true)) => success(),
+        Some(Ok(false)) => internal_error(TOO_SLOW),
         Some(Err(error)) => failure(&error),
         None => return,
     };
     streams.report(&status).await;
     drop(streams);
     until_left(&mut accepted).await;
+}
+
+/// Whether a container's first process has ended, or ends within a moment; its output ends with it.
+async fn has_ended(process: Option<ProcessReference>) -> bool {
+    let Some(ProcessReference { pid, start_time, .. }) = process else { return true };
+    for _ in 0..END_LOOKS {
+        if !engine::sys::process::is_alive(pid, start_time) {
+            return true;
+        }
+        tokio::time::sleep(END_PAUSE).await;
+    }
+    false
 }
 
 /// What comes of work for a client; nothing when the client leaves before.
@@ -83,7 +109,10 @@ fn success() -> serde_json::Value {
 }
 
 fn failure(error: &engine::Error) -> serde_json::Value {
-    let message = model::with_causes(error);
+    internal_error(&model::with_causes(error))
+}
+
+fn internal_error(message: &str) -> serde_json::Value {
     json!({ "metadata": {}, "status": "Failure", "reason": "InternalError", "message": message, "code": 500 })
 }
 

@@ -60,6 +60,12 @@ impl Offers {
         Some(token)
     }
 
+    /// Whether an offer waits at the path of a URL.
+    pub(super) fn has(&self, path: &str) -> bool {
+        let token = path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(_, token)| token);
+        token.is_some_and(|token| self.waiting().contains_key(token))
+    }
+
     /// Takes an offer by the path of its URL, `/exec/TOKEN`: it is good once.
     pub(super) fn take(&self, path: &str) -> Option<Session> {
         let (kind, token) = path.strip_prefix('/')?.split_once('/')?;
@@ -96,6 +102,7 @@ mod tests {
         let session = || Session::Exec(ExecRequest::default());
         let token = offers.add(session()).expect("a token");
         assert_eq!(token.len(), LENGTH);
+        assert!(offers.has(&format!("/exec/{token}")) && !offers.has("/exec/") && !offers.has("exec"));
         assert_eq!(offers.take(&format!("/exec/{token}")), Some(session()));
         assert_eq!(offers.take(&format!("/exec/{token}")), None);
         let other = offers.add(session()).expect("a token");

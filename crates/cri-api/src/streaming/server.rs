@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Engine;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -113,12 +113,16 @@ fn answer(
     engine: &Arc<Engine>,
     offers: &Offers,
 ) -> Response<Body> {
+    let unknown = || refusal(StatusCode::NOT_FOUND, "the URL is not known, was used already or is too old");
+    if !offers.has(request.uri().path()) {
+        return unknown();
+    }
     let (carrier, response) = match upgrade::agree(&request) {
         Ok(agreed) => agreed,
-        Err(status) => return empty(status),
+        Err(status) => return refusal(status, upgrade::reason(status)),
     };
     // Only now: a request that cannot be served does not use the offer up.
-    let Some(session) = offers.take(request.uri().path()) else { return empty(StatusCode::NOT_FOUND) };
+    let Some(session) = offers.take(request.uri().path()) else { return unknown() };
     let (upgraded, engine) = (hyper::upgrade::on(&mut request), Arc::clone(engine));
     let gone = watch.clone().gone();
     tokio::spawn(async move {
@@ -155,9 +159,12 @@ async fn run(session: Session, engine: Arc<Engine>, streams: Accepted) {
     }
 }
 
-/// An answer without a body.
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+/// An answer to a request that is not served, with the reason.
+fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
+    let mut response = Response::new(Body::new(format!("{reason}\n")));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     *response.status_mut() = status;
     response
 }

@@ -38,6 +38,15 @@ pub(super) fn agree<B>(request: &Request<B>) -> Result<(Carrier, Response<()>), 
     }
 }
 
+/// Why a request is refused with a status, in words.
+pub(super) fn reason(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => "streams are opened with GET, over SPDY/3.1 also with POST",
+        StatusCode::FORBIDDEN => "the client names no protocol of streams that is spoken here",
+        _ => "the request asks for no upgrade to SPDY/3.1 or to a websocket",
+    }
+}
+
 fn are_ports<B>(request: &Request<B>) -> bool {
     request.uri().path().starts_with("/portforward/")
 }

@@ -12,6 +12,7 @@ pub(crate) mod health;
 mod joining;
 mod kill;
 mod lifecycle;
+mod limit_files;
 pub(crate) mod modes;
 pub(crate) mod mounts;
 pub(crate) mod own_tree;

@@ -11,8 +11,9 @@ use model::{
 };
 use shim_protocol::Request;
 
+use crate::container::limit_files::{self as files, files_of};
 use crate::container::resources::{self, of_cgroup};
-use crate::container::{Container, Phase, scope};
+use crate::container::{Container, Phase, Record, scope};
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::events::Events;
@@ -69,7 +70,7 @@ impl Updater {
         update.resources.oom_kill_disable = update.oom_kill_disable == Some(true);
         let warnings = crate::warnings::discard_unsupported(&mut update.resources);
         update.oom_kill_disable = update.oom_kill_disable.map(|_| update.resources.oom_kill_disable);
-        check_contradictions(&before.settings.host, &update)?;
+        check_contradictions(&before, &update)?;
         let host = merged(&before.settings.host, update);
         resources::check(&host)?;
         if before.is_running()
@@ -105,9 +106,15 @@ impl Updater {
 }
 
 /// Refuses what cannot be changed by itself.
-fn check_contradictions(host: &HostSettings, update: &ContainerUpdate) -> Result<(), Error> {
+fn check_contradictions(record: &Record, update: &ContainerUpdate) -> Result<(), Error> {
+    let host = &record.settings.host;
     let (held, asked) = (&host.resources, &update.resources);
-    let swap = if held.memory_swap == 0 { held.memory.saturating_mul(2) } else { held.memory_swap };
+    let swap = match held.memory_swap {
+        // Kubelets leave it out and mean no limit of their own: it follows the memory.
+        0 if record.pod.is_some() => 0,
+        0 => held.memory.saturating_mul(2),
+        swap => swap,
+    };
     if asked.memory_swap == 0 && swap > 0 && asked.memory > swap {
         return Err(Error::conflict(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
@@ -194,38 +201,6 @@ fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
     host
 }
 
-/// The files of cgroup version 2 that limits are written to.
-mod files {
-    pub(super) const MEMORY: &[&str] = &["memory.max"];
-    pub(super) const MEMORY_SWAP: &[&str] = &["memory.swap.max"];
-    pub(super) const MEMORY_RESERVATION: &[&str] = &["memory.low"];
-    pub(super) const CPU_SHARES: &[&str] = &["cpu.weight", "cpu.weight.nice", "cpu.idle"];
-    pub(super) const CPU_QUOTA: &[&str] = &["cpu.max"];
-    pub(super) const CPUS: &[&str] = &["cpuset.cpus"];
-    pub(super) const MEMORY_NODES: &[&str] = &["cpuset.mems"];
-    pub(super) const PIDS: &[&str] = &["pids.max"];
-    pub(super) const BLOCK_WEIGHT: &[&str] = &["io.weight", "io.bfq.weight"];
-}
-
-/// The files that these limits are written to. What was written to them by their names earlier counts
-/// no more.
-fn files_of(asked: &ResourceSettings) -> Vec<&'static str> {
-    let limits = of_cgroup(asked);
-    let of_limits: [(bool, &[&'static str]); 9] = [
-        (limits.memory.is_some(), files::MEMORY),
-        (limits.memory_swap.is_some(), files::MEMORY_SWAP),
-        (limits.memory_reservation.is_some(), files::MEMORY_RESERVATION),
-        (limits.cpu_shares.is_some(), files::CPU_SHARES),
-        (limits.cpu_period.is_some() || limits.cpu_quota.is_some(), files::CPU_QUOTA),
-        (limits.cpuset_cpus.is_some(), files::CPUS),
-        (limits.cpuset_mems.is_some(), files::MEMORY_NODES),
-        (asked.pids_limit.is_some(), files::PIDS),
-        (limits.blkio_weight.is_some(), files::BLOCK_WEIGHT),
-    ];
-    let given = of_limits.into_iter().filter(|(is_given, _)| *is_given);
-    given.flat_map(|(_, files)| files.iter().copied()).collect()
-}
-
 /// Limits with the words for no limit where others have one.
 fn or_none(limits: Resources, others: &Resources) -> Resources {
     let no_memory_limit = i64::MAX.unsigned_abs();
@@ -260,7 +235,11 @@ fn difference(before: &Resources, after: Resources) -> Resources {
     let pids_limit = other(pids_differ);
     let huge_pages = after.huge_pages.into_iter();
     let huge_pages = huge_pages.filter(|(size, bytes)| before.huge_pages.get(size) != Some(bytes));
-    let unified = after.unified.into_iter().filter(|(name, value)| before.unified.get(name) != Some(value));
+    // Memory that is set anew sets its swap too, and what was said of that by name holds.
+    let is_overwritten = |name: &str| memory_differs && files::MEMORY_SWAP.contains(&name);
+    let unified = after.unified.into_iter();
+    let unified =
+        unified.filter(|(name, value)| is_overwritten(name) || before.unified.get(name) != Some(value));
     let blocks = before.block_device_limits != after.block_device_limits;
     let is_limited = |old: &BlockDeviceLimit| {
         after.block_device_limits.iter().any(|new| (new.kind, &new.path) == (old.kind, &old.path))
@@ -296,6 +275,7 @@ fn difference(before: &Resources, after: Resources) -> Resources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pod_role::PodRole;
 
     fn limits(memory: i64, nano_cpus: i64, pids_limit: Option<i64>) -> ResourceSettings {
         ResourceSettings { memory, nano_cpus, pids_limit, ..ResourceSettings::default() }
@@ -303,6 +283,14 @@ mod tests {
 
     fn host(resources: ResourceSettings) -> HostSettings {
         HostSettings { resources, ..HostSettings::default() }
+    }
+
+    fn record(resources: ResourceSettings) -> Record {
+        let digest = || model::Digest::parse(&format!("sha256:{}", "0".repeat(64))).expect("a digest");
+        let id = model::ContainerId::from_random([7; 32]);
+        let mut record = Record::new(id, "held".to_owned(), digest(), model::Timestamp::NEVER);
+        record.settings.host.resources = resources;
+        record
     }
 
     #[test]
@@ -344,12 +332,27 @@ mod tests {
             let after = merged(&held, ContainerUpdate { resources, ..ContainerUpdate::default() });
             after.resources.unified.into_keys().collect::<Vec<_>>()
         };
-        assert_eq!(left(limits(64 << 20, 0, None)), ["cpu.max", "cpu.weight", "memory.high", "pids.max"]);
+        assert_eq!(
+            left(limits(64 << 20, 0, None)),
+            ["cpu.max", "cpu.weight", "memory.high", "memory.swap.max", "pids.max"]
+        );
+        let both = ResourceSettings { memory_swap: 128 << 20, ..limits(64 << 20, 0, None) };
+        assert_eq!(left(both), ["cpu.max", "cpu.weight", "memory.high", "pids.max"]);
         assert_eq!(left(limits(0, 1_000_000_000, Some(-1))).len(), files.len() - 2);
         let unified = [("memory.max".to_owned(), "2".to_owned())].into();
         let both = ResourceSettings { unified, ..limits(64 << 20, 0, None) };
         assert!(left(both).contains(&"memory.max".to_owned()), "what is said now by its name stays");
         assert_eq!(left(ResourceSettings::default()).len(), files.len());
+    }
+
+    #[test]
+    fn swap_that_is_limited_by_name_stays_so_when_memory_grows() {
+        let unified = [("memory.swap.max".to_owned(), "0".to_owned())].into();
+        let held = host(ResourceSettings { unified, ..limits(64 << 20, 0, None) });
+        let update = ContainerUpdate { resources: limits(256 << 20, 0, None), ..ContainerUpdate::default() };
+        let changed = difference(&of_cgroup(&held.resources), of_cgroup(&merged(&held, update).resources));
+        assert_eq!(changed.memory, Some(256 << 20));
+        assert_eq!(changed.unified["memory.swap.max"], "0");
     }
 
     #[test]
@@ -368,13 +371,18 @@ mod tests {
     fn contradictions_are_conflicts() {
         let update = |resources| ContainerUpdate { resources, ..ContainerUpdate::default() };
         let conflicts = |held: ResourceSettings, asked: ResourceSettings| {
-            check_contradictions(&host(held), &update(asked)).is_err()
+            check_contradictions(&record(held), &update(asked)).is_err()
         };
         assert!(
             conflicts(limits(64 << 20, 0, None), limits(200 << 20, 0, None)),
             "more than memory and swap"
         );
         assert!(!conflicts(limits(64 << 20, 0, None), limits(96 << 20, 0, None)));
+        let of_pod = |held| Record { pod: Some(Arc::new(PodRole::unreadable())), ..record(held) };
+        let more = update(limits(200 << 20, 0, None));
+        assert!(check_contradictions(&of_pod(limits(64 << 20, 0, None)), &more).is_ok(), "swap follows");
+        let swap = ResourceSettings { memory_swap: 128 << 20, ..limits(64 << 20, 0, None) };
+        assert!(check_contradictions(&of_pod(swap), &more).is_err(), "swap was limited");
         let quota = ResourceSettings { cpu_quota: 20_000, ..ResourceSettings::default() };
         assert!(conflicts(limits(0, 5, None), quota.clone()) && conflicts(quota, limits(0, 5, None)));
     }

@@ -1,11 +1,13 @@
 //! Runs a command in a container of a pod to its end, with what it writes.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use shim_protocol::log::Stream;
 use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
 
 use super::connect::OpenCommand;
 use super::service::Pods;
@@ -40,34 +42,44 @@ pub struct CommandOutput {
 }
 
 impl Pods {
-    /// Runs a command in a container; one that takes longer than `timeout` is killed.
+    /// Runs a command in a container; one that takes longer than `timeout` is killed, and so is one whose caller stops
+    /// waiting for it.
     ///
     /// # Errors
     /// Unknown container, one that does not run, or a program that cannot be run.
     pub async fn run_command(
-        &self,
+        self: &Arc<Self>,
         reference: &str,
         command: Vec<String>,
         timeout: Option<Duration>,
     ) -> Result<CommandEnd, Error> {
-        let config =
-            ExecConfig { cmd: command, attach_stdout: true, attach_stderr: true, ..ExecConfig::default() };
-        let OpenCommand { id, socket } = self.open_command(reference, config).await?;
-        let failed = |source| Error::Shim { act: "read from", source };
-        let mut output = CommandOutput::default();
-        let reading = read_frames(socket, &mut output);
-        match timeout {
-            None => reading.await.map_err(failed)?,
-            Some(timeout) => match tokio::time::timeout(timeout, reading).await {
-                Ok(read) => read.map_err(failed)?,
-                Err(_) => {
-                    self.kill_command(id.as_str()).await?;
-                    return Ok(CommandEnd::TimedOut);
-                }
-            },
-        }
-        output.exit_code = self.exit_code_of(id.as_str()).await?;
-        Ok(CommandEnd::Ended(output))
+        let (pods, reference) = (Arc::clone(self), reference.to_owned());
+        // Dropped with the caller.
+        let (_caller, left) = oneshot::channel::<()>();
+        crate::outcome::finish(async move {
+            let config = ExecConfig {
+                cmd: command,
+                attach_stdout: true,
+                attach_stderr: true,
+                ..ExecConfig::default()
+            };
+            let OpenCommand { id, socket } = pods.open_command(&reference, config).await?;
+            let end = async {
+                let mut output = CommandOutput::default();
+                let read = read_frames(socket, &mut output).await;
+                read.map_err(|source| Error::Shim { act: "read from", source })?;
+                output.exit_code = pods.exit_code_of(id.as_str()).await?;
+                Ok(output)
+            };
+            tokio::select! {
+                end = end => return end.map(CommandEnd::Ended),
+                () = after(timeout) => {}
+                _ = left => {}
+            }
+            pods.kill_command(id.as_str()).await?;
+            Ok(CommandEnd::TimedOut)
+        })
+        .await
     }
 
     /// Kills a command with all that is in its session, and waits until it is gone.
@@ -83,6 +95,14 @@ impl Pods {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits for a time that may have no end.
+async fn after(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::Timestamp;
 
-use super::service::Pods;
+use super::service::{Pods, READY};
 use crate::container::Record;
 use crate::events::Live;
 
@@ -30,7 +30,7 @@ impl PodChange {
     fn of(action: &str) -> Option<Self> {
         match action {
             "create" => Some(Self::Created),
-            "start" => Some(Self::Started),
+            "start" | READY => Some(Self::Started),
             "die" => Some(Self::Stopped),
             "destroy" => Some(Self::Deleted),
             _ => None,
@@ -79,6 +79,10 @@ impl PodEvents {
             let event = self.live.recv().await.map_err(|_| EventsMissed)?;
             let Some(change) = PodChange::of(&event.action) else { continue };
             if let Some(part) = self.part(&event.actor.id, change).await {
+                // It has started when it can be used.
+                if part.is_sandbox() && event.action == "start" {
+                    continue;
+                }
                 return Ok(PodEvent { change, part, time: event.time });
             }
         }

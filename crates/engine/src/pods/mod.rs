@@ -10,6 +10,7 @@ mod networks;
 mod processes;
 mod service;
 mod settle;
+mod unfinished;
 mod user_namespaces;
 
 pub use command::{CommandEnd, CommandOutput};

@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cni::{Attachment, Network, Plugins};
+use cni::{Attachment, Cancellation, Network, Plugins};
 use model::ContainerId;
 use serde_json::{Map, Value};
 
@@ -86,9 +86,14 @@ impl PodNetworks {
     }
 
     /// Connects a running sandbox.
-    pub(super) async fn add(&self, id: &ContainerId, attachment: Attachment) -> Result<(), Error> {
+    pub(super) async fn add(
+        &self,
+        id: &ContainerId,
+        attachment: Attachment,
+        cancellation: Cancellation,
+    ) -> Result<(), Error> {
         let namespace = self.namespace(id)?.ok_or_else(|| Error::NotRunning(id.to_string()))?;
-        self.apart(move |plugins| plugins.add(attachment, &namespace.path())).await
+        self.apart(move |plugins| plugins.add(attachment, &namespace.path(), &cancellation)).await
     }
 
     /// Disconnects a sandbox, running or not; one that is in no network of plugins needs nothing.

@@ -3,17 +3,19 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use cni::Cancellation;
 use images::TreeSize;
 use model::{ContainerId, ContainerSettings, ErrorKind, IdMapping, NetworkMode};
 use shim_protocol::Request;
 
 use super::networks::{PodNetwork, PodNetworks};
+use super::unfinished::{CancelOnDrop, Run, Unfinished};
 use crate::container::create::{Created, NewContainer};
 use crate::container::remove::Removal;
 use crate::container::samples::{Reading, Samples};
 use crate::container::stop::StopOptions;
 use crate::container::update::ContainerUpdate;
-use crate::container::{Container, Record};
+use crate::container::{Container, Phase, Record, RemovalState};
 use crate::error::Error;
 use crate::layer_size;
 use crate::outcome::Outcome;
@@ -27,6 +29,9 @@ const SANDBOX_GRACE: i64 = 2;
 /// What goes of a part of a pod: everything.
 const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
 
+/// The event of a sandbox that can be used: its start comes before its network.
+pub(super) const READY: &str = "ready";
+
 /// A sandbox that is asked for.
 pub struct NewSandbox {
     /// Its settings.
@@ -39,11 +44,14 @@ pub struct NewSandbox {
     pub description: String,
 }
 
-/// All pods of the engine. The verbs run to their end even when their caller stops waiting.
+/// All pods of the engine. The verbs run to their end even when their caller stops waiting, but for the run of a sandbox,
+/// which is undone then.
 pub struct Pods {
     pub(crate) realm: Arc<Realm>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) networks: PodNetworks,
+    /// Which sandboxes are not ready.
+    pub unfinished: Arc<Unfinished>,
 }
 
 impl Pods {
@@ -79,7 +87,8 @@ impl Pods {
     /// engine's own.
     ///
     /// # Errors
-    /// Refused settings, or namespaces and a network that cannot be had. Nothing is left then.
+    /// Refused settings, namespaces and a network that cannot be had, or a sandbox that was stopped meanwhile. Nothing is
+    /// left then.
     pub async fn run_sandbox(&self, new: NewSandbox) -> Result<ContainerId, Error> {
         let NewSandbox { mut settings, network: asked, user_namespace, description } = new;
         let network = match settings.host.network_mode {
@@ -91,28 +100,52 @@ impl Pods {
             settings.host.port_bindings = None;
         }
         let (containers, networks) = (Arc::clone(&self.realm.containers), self.networks.clone());
+        let (events, unfinished) = (Arc::clone(&self.realm.events), Arc::clone(&self.unfinished));
+        let cancellation = Cancellation::new().map_err(|error| {
+            Error::refused(format!("cannot make a descriptor for the run of a sandbox: {error}"))
+        })?;
+        let _cancel = CancelOnDrop(cancellation.clone());
         crate::outcome::finish(async move {
             let role = PodRole { part: PodPart::Sandbox, user_namespace, description };
             let id = containers.creator.create_sandbox(settings, role).await?;
+            let run = Run::new(cancellation);
+            unfinished.begin(&id, &run);
             let started = async {
                 let attachment = match network {
                     Some(network) => Some(networks.prepare(&id, network, asked).await?),
                     None => None,
                 };
                 let _ = containers.start(id.as_str(), None).await?;
-                match attachment {
-                    Some(attachment) => networks.add(&id, attachment).await,
-                    None => Ok(()),
+                if let Some(attachment) = attachment {
+                    networks.add(&id, attachment, run.cancellation.clone()).await?;
+                }
+                if unfinished.finish(&id) {
+                    Ok(())
+                } else {
+                    Err(Error::conflict(format!("the sandbox {id} was stopped before it was ready")))
                 }
             };
             match started.await {
-                Ok(()) => Ok(id),
+                Ok(()) => {
+                    if let Ok(sandbox) = containers.find(id.as_str()) {
+                        events.emit_container(&sandbox.record(), READY, &[]);
+                    }
+                    Ok(id)
+                }
                 Err(error) => {
-                    for left in [networks.delete(&id).await, containers.remove(id.as_str(), REMOVAL).await] {
-                        if let Err(left) = left {
+                    unfinished.leave(&id);
+                    if let Err(left) = networks.delete(&id).await {
+                        let left = model::with_causes(&left);
+                        tracing::warn!(
+                            "the network of the sandbox {id} that could not be started is left: {left}"
+                        );
+                    }
+                    match containers.remove(id.as_str(), REMOVAL).await {
+                        Err(left) if left.kind() != ErrorKind::NotFound => {
                             let left = model::with_causes(&left);
                             tracing::warn!("the sandbox {id} that could not be started is left: {left}");
                         }
+                        Ok(()) | Err(_) => unfinished.forget(&id),
                     }
                     Err(error)
                 }
@@ -132,7 +165,7 @@ impl Pods {
     /// The addresses of a running sandbox, those of IPv4 first; none on the host's network.
     #[must_use]
     pub fn addresses(&self, sandbox: &Record) -> Vec<IpAddr> {
-        if !sandbox.is_running() {
+        if !self.unfinished.is_ready(sandbox) {
             return Vec::new();
         }
         let mut addresses: Vec<IpAddr> = match sandbox.main_lease() {
@@ -143,12 +176,13 @@ impl Pods {
         addresses
     }
 
-    /// Kills the containers of a pod, and lets go of its namespaces and its network.
+    /// Kills the containers of a pod, and lets go of its namespaces and its network. One that is being run is undone.
     ///
     /// # Errors
     /// Unknown sandbox, or processes that do not end.
     pub async fn stop_sandbox(&self, reference: &str) -> Result<(), Error> {
         let sandbox = self.sandbox(reference)?;
+        self.unfinished.break_off(&sandbox.id).await;
         for container in self.containers_of(&sandbox.id) {
             let options = StopOptions { grace: Some(0), signal: None };
             unless_gone(self.realm.containers.stop(container.id.as_str(), options).await.map(drop))?;
@@ -164,11 +198,14 @@ impl Pods {
     /// Unknown sandbox, or what cannot be removed.
     pub async fn remove_sandbox(&self, reference: &str) -> Result<(), Error> {
         let sandbox = self.sandbox(reference)?;
+        self.unfinished.break_off(&sandbox.id).await;
         for container in self.containers_of(&sandbox.id) {
             unless_gone(self.realm.containers.remove(container.id.as_str(), REMOVAL).await)?;
         }
         self.networks.delete(&sandbox.id).await?;
-        unless_gone(self.realm.containers.remove(sandbox.id.as_str(), REMOVAL).await)
+        unless_gone(self.realm.containers.remove(sandbox.id.as_str(), REMOVAL).await)?;
+        self.unfinished.forget(&sandbox.id);
+        Ok(())
     }
 
     /// Makes a container in a pod.
@@ -207,8 +244,21 @@ impl Pods {
     /// # Errors
     /// Unknown container, or one that cannot be removed.
     pub async fn remove(&self, reference: &str) -> Result<(), Error> {
-        let record = self.container(reference)?;
-        self.realm.containers.remove(record.id.as_str(), REMOVAL).await
+        let container = self.find(reference, |record| !record.is_sandbox())?;
+        let mut removal = container.removal.subscribe();
+        let removed = self.realm.containers.remove(container.id().as_str(), REMOVAL).await;
+        if removed.is_ok() || !matches!(container.record().phase, Phase::Removing) {
+            return removed;
+        }
+        // Somebody else removes it: it goes once.
+        if *removal.borrow() != RemovalState::Done {
+            let _ = removal.changed().await;
+        }
+        let state = removal.borrow().clone();
+        match state {
+            RemovalState::Failed(reason) => Err(Error::refused(reason)),
+            RemovalState::Pending | RemovalState::Done => Ok(()),
+        }
     }
 
     /// Changes the limits of a container of a pod.

@@ -10,13 +10,17 @@ use super::service::Pods;
 pub(crate) fn settle(pods: &Arc<Pods>) {
     // Looked at before anything new can be made.
     let (left, pods) = (pods.networks.left(), Arc::clone(pods));
+    for id in &left.half_made {
+        pods.unfinished.leave(id);
+    }
     tokio::spawn(async move {
         for id in left.half_made {
             // No client has its id: it goes as a whole.
-            if let Err(error) = pods.remove_sandbox(id.as_str()).await
-                && error.kind() != ErrorKind::NotFound
-            {
-                tracing::warn!("a sandbox that was being connected: {}", model::with_causes(&error));
+            match pods.remove_sandbox(id.as_str()).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    tracing::warn!("a sandbox that was being connected: {}", model::with_causes(&error));
+                }
+                Ok(()) | Err(_) => pods.unfinished.forget(&id),
             }
             disconnect(&pods, &id).await;
         }

@@ -196,7 +196,12 @@ impl Low {
         let logs = Arc::new(low.logs());
         let streams = Arc::new(low.streams(clients, &logs));
         let networks = PodNetworks::new(&self.options, &self.paths, &low.directory);
-        Pods { realm: Arc::new(low.realm(shims, Vec::new(), clients)), streams, networks }
+        Pods {
+            realm: Arc::new(low.realm(shims, Vec::new(), clients)),
+            streams,
+            networks,
+            unfinished: Arc::default(),
+        }
     }
 
     fn logs(&self) -> Logs {
