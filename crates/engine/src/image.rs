@@ -42,7 +42,7 @@ impl Images {
     /// Gives an image one more name, and publishes that.
     ///
     /// # Errors
-    /// As [`Store::tag_named`].
+    /// As [`images::Store::tag_named`].
     pub async fn tag(
         self: &Arc<Self>,
         image: &str,

@@ -48,6 +48,11 @@ fn a_row_that_cannot_be_read_hides_what_it_is_about_and_nothing_else() {
             true,
         ),
         (
+            "UPDATE layers SET size = 'x' WHERE key IN (SELECT layer FROM image_layers, tags
+                WHERE tags.image = image_layers.image AND repository = 'first')",
+            true,
+        ),
+        (
             "UPDATE image_layers SET layer = x'00' WHERE image IN
                 (SELECT image FROM tags WHERE repository = 'first')",
             true,

@@ -176,7 +176,7 @@ fn the_end_of_the_daemon_waits_until_the_hosts_of_builds_are_gone() {
     let mut engine = Engine::start();
     let _ = built(&engine, "FROM busybox\nRUN echo one > /f\n");
     engine.stop_daemon();
-    assert!(engine.shims().is_empty());
+    berth_tests::wait::until("the end of the shims", || engine.shims().is_empty().then_some(()));
     assert_eq!(engine.builds_with_files(), 0);
     engine.start_daemon();
     assert_eq!(listed(&engine), 0);

@@ -76,17 +76,22 @@ fn a_step_finds_nothing_that_an_earlier_one_did_to_its_hosts_file() {
     let engine = Engine::start();
     // Each shows that its changes took place: where they do not, nothing is told by their absence in the next one.
     let show = "stat -c '%n %a %u:%g' /etc/hosts /etc/resolv.conf /etc/hostname";
-    let changing = format!(
-        "RUN echo 192.0.2.7 elsewhere >> /etc/hosts && chmod 600 /etc/hosts && chown 7:8 /etc/resolv.conf && \
+    // Without a network the kernel sends nothing by itself, after which a host of steps would not be used again.
+    for network in ["default", "none"] {
+        let changing = format!(
+            "RUN --network={network} echo 192.0.2.7 elsewhere >> /etc/hosts && chmod 600 /etc/hosts && chown 7:8 /etc/resolv.conf && \
          grep -c elsewhere /etc/hosts && {show}\n"
-    );
-    let looking = format!("RUN grep -c localhost /etc/hosts; grep -c elsewhere /etc/hosts; {show}\n");
-    // The texts differ, so that each runs.
-    let steps: String = (0..4).map(|step| format!("ENV step={step}\n{changing}{looking}")).collect();
-    let built = run(order(&format!("FROM busybox\n{steps}")).run(engine.socket()));
-    built.result.as_ref().expect("a build");
-    let changed = "1\n/etc/hosts 600 0:0\n/etc/resolv.conf 644 7:8\n/etc/hostname 644 0:0\n";
-    let plain = "2\n0\n/etc/hosts 644 0:0\n/etc/resolv.conf 644 0:0\n/etc/hostname 644 0:0\n";
-    assert_eq!(built.output(), format!("{changed}{plain}").repeat(4));
+        );
+        let looking = format!(
+            "RUN --network={network} grep -c localhost /etc/hosts; grep -c elsewhere /etc/hosts; {show}\n"
+        );
+        // The texts differ, so that each runs.
+        let steps: String = (0..4).map(|step| format!("ENV step={step}\n{changing}{looking}")).collect();
+        let built = run(order(&format!("FROM busybox\n{steps}")).run(engine.socket()));
+        built.result.as_ref().expect("a build");
+        let changed = "1\n/etc/hosts 600 0:0\n/etc/resolv.conf 644 7:8\n/etc/hostname 644 0:0\n";
+        let plain = "2\n0\n/etc/hosts 644 0:0\n/etc/resolv.conf 644 0:0\n/etc/hostname 644 0:0\n";
+        assert_eq!(built.output(), format!("{changed}{plain}").repeat(4));
+    }
     engine.forget_builds();
 }

@@ -167,6 +167,25 @@ fn an_attachment_is_joined_to_the_containers_own_streams() {
 }
 
 #[test]
+fn a_client_leaves_with_the_end_of_its_input() {
+    let engine = engine();
+    let cri = Cri::of(&engine);
+    let sandbox = run(&cri, pod(&engine, "pod")).expect("a pod");
+    let script = "read line; echo \"read $line\"; sleep 1000";
+    let id = started(&cri, &sandbox, ContainerConfig { stdin: true, ..shell("main", script) });
+    let asked = AttachRequest { container_id: id, stdin: true, stdout: true, stderr: true, tty: false };
+    let answer: AttachResponse = cri.call("RuntimeService/Attach", asked).expect("a URL");
+    let mut connection = connect(&engine, &answer.url, COMMANDS);
+    let [error, stdin, stdout, _] =
+        ["error", "stdin", "stdout", "stderr"].map(|kind| open(&mut connection, kind));
+    connection.send(stdin, b"one\n");
+    assert_eq!(connection.until(stdout, "read one\n"), "read one\n");
+    connection.finish(stdin);
+    assert_eq!(status(&mut connection, error)["status"], "Success");
+    remove(&cri, &sandbox);
+}
+
+#[test]
 fn a_client_that_was_too_slow_for_an_attachment_learns_it() {
     let engine = engine();
     let cri = Cri::of(&engine);

@@ -146,8 +146,14 @@ impl RuntimeService {
     ) -> Result<UpdateContainerResourcesResponse, Status> {
         let record = self.engine.pods.container(&asked.container_id).map_err(|error| of_engine(&error))?;
         let linux = asked.linux.unwrap_or_default();
-        if linux.oom_score_adj != 0 && linux.oom_score_adj != record.settings.host.oom_score_adjustment {
-            return Err(invalid("oom_score_adj cannot be changed after a container was made"));
+        let score = record.settings.host.oom_score_adjustment;
+        // Kubelets send with every change of resources what it would be now.
+        if linux.oom_score_adj != 0 && linux.oom_score_adj != score {
+            tracing::warn!(
+                "container {} keeps the oom_score_adj {score} that it was made with: {} has no effect",
+                record.id,
+                linux.oom_score_adj
+            );
         }
         let resources = of_resources(&linux)?;
         let update = ContainerUpdate { resources, ..ContainerUpdate::default() };

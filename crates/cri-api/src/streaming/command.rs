@@ -33,7 +33,7 @@ pub(super) async fn exec(engine: &engine::Engine, asked: session::ExecRequest, m
     let run = async {
         let command = opened?;
         let id = command.id.to_string();
-        streams.carry(&engine.pods, command.socket, wanted, &Resized::Command(id.clone())).await;
+        let _ = streams.carry(&engine.pods, command.socket, wanted, &Resized::Command(id.clone())).await;
         engine.pods.exit_code_of(&id).await
     };
     let status = match while_there(&mut accepted, run).await {
@@ -64,8 +64,9 @@ pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachReques
     let can_detach = asked.tty && asked.stdin;
     let join = async {
         let resized = Resized::Container(asked.container_id);
-        streams.carry(&engine.pods, opened?, wanted, &resized).await;
-        Ok::<bool, engine::Error>(can_detach || has_ended(process).await)
+        // Without more input a client is let go that has taken all output until then.
+        let has_left = streams.carry(&engine.pods, opened?, wanted, &resized).await || can_detach;
+        Ok::<bool, engine::Error>(has_left || has_ended(process).await)
     };
     let status = match while_there(&mut accepted, join).await {
         Some(Ok(true)) => success(),

@@ -1,6 +1,8 @@
 //! The streams of one command or attachment, and what is carried between them and the container's shim.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::{Frames, OutputStream, Pods};
@@ -112,13 +114,21 @@ impl Streams {
         *place = Some(stream);
     }
 
-    /// Carries everything between the client and a shim's connection until the output ends.
-    pub(super) async fn carry(&mut self, pods: &Pods, socket: UnixStream, wanted: Wanted, resized: &Resized) {
+    /// Carries everything between the client and a shim's connection until the output ends. Whether the client has ended its
+    /// input.
+    pub(super) async fn carry(
+        &mut self,
+        pods: &Pods,
+        socket: UnixStream,
+        wanted: Wanted,
+        resized: &Resized,
+    ) -> bool {
+        let input_ended = Arc::new(AtomicBool::new(false));
         let (read, write) = socket.into_split();
         // Without input its half stays open to the end: closed, it would be the end of the client.
         let mut kept = None;
         match self.stdin.take() {
-            Some(stdin) => drop(tokio::spawn(send_input(stdin, write))),
+            Some(stdin) => drop(tokio::spawn(send_input(stdin, write, Arc::clone(&input_ended)))),
             None => kept = Some(write),
         }
         let resizes = self.resize.take().map(|resize| resize.split().0);
@@ -135,6 +145,7 @@ impl Streams {
         for stream in [&self.stdout, &self.stderr].into_iter().flatten() {
             let _ = stream.finish().await;
         }
+        input_ended.load(Ordering::Acquire)
     }
 
     async fn send_output(&self, mut output: OwnedReadHalf, wanted: Wanted) -> io::Result<()> {
@@ -177,7 +188,7 @@ async fn send(stream: Option<&Stream>, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Passes a client's input on; its end ends the input. What is not taken soon after the client has left is thrown away.
-async fn send_input(stdin: Stream, mut socket: OwnedWriteHalf) {
+async fn send_input(stdin: Stream, mut socket: OwnedWriteHalf, ended: Arc<AtomicBool>) {
     let departure = stdin.departure();
     let (mut pieces, _) = stdin.split();
     let passing = async {
@@ -186,6 +197,7 @@ async fn send_input(stdin: Stream, mut socket: OwnedWriteHalf) {
                 return;
             }
         }
+        ended.store(true, Ordering::Release);
         let _ = socket.shutdown().await;
     };
     tokio::select! {

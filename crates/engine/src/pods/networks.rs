@@ -7,13 +7,14 @@
 //! start  of what is saved: delete where the sandbox has ended or was not added, check the rest, collect garbage
 //! ```
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use cni::{Attachment, Cancellation, Network, Plugins};
-use model::ContainerId;
+use model::{ContainerId, NetworkMode};
 use serde_json::{Map, Value};
 
 use crate::directory::Directory;
@@ -21,6 +22,7 @@ use crate::error::Error;
 use crate::network_namespace;
 use crate::options::Options;
 use crate::paths::Paths;
+use crate::record::Record;
 
 /// What a pod gives to plugins.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -132,17 +134,26 @@ impl PodNetworks {
             tracing::error!("the pods in networks of plugins: {}", model::with_causes(&error));
             Vec::new()
         });
+        let mut known = HashSet::new();
         for name in saved {
             let Ok(id) = ContainerId::parse(&name) else { continue };
             let is_added =
                 plugins.attachment(&name).is_ok_and(|found| found.is_some_and(|it| it.result.is_some()));
             let runs = self.directory.find(&name).is_ok_and(|found| found.record().is_running());
+            known.insert(id.clone());
             match (is_added, runs) {
                 (true, true) => left.connected.push(id),
                 (true, false) => left.ended.push(id),
                 (false, _) => left.half_made.push(id),
             }
         }
+        // Those whose network was deleted already when the daemon died over taking them back.
+        let sandboxes = self.directory.all().into_iter().map(|container| container.record());
+        let is_left = |record: &Record| {
+            let is_of_plugins = record.settings.host.network_mode == NetworkMode::None;
+            record.is_sandbox() && record.is_running() && is_of_plugins && !known.contains(&record.id)
+        };
+        left.half_made.extend(sandboxes.filter(|record| is_left(record)).map(|record| record.id.clone()));
         left
     }
 

@@ -168,6 +168,10 @@ fn commit(connection: &mut Connection, departure: &Departure, free: &[LayerKey])
     }
     for image in &departure.images {
         left.extend(targets::documents_of(&transaction, image.id)?);
+        // Names that could not be read, too.
+        for names in ["DELETE FROM tags WHERE image = ?", "DELETE FROM digests WHERE image = ?"] {
+            transaction.prepare_cached(names)?.execute([Stored(image.id)])?;
+        }
         transaction.prepare_cached("DELETE FROM images WHERE id = ?")?.execute([Stored(image.id)])?;
         unneeded.push(image.config);
         unneeded.extend(image.legacy);

@@ -30,8 +30,12 @@ impl Store {
     /// # Errors
     /// `Internal` when the database fails.
     pub fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
-        let database = self.shared.reading()?;
-        read(&database, digest)
+        let found = read(&self.shared.reading(), digest)?;
+        if found.is_none() {
+            // Whoever takes it away has committed that, and not yet changed what is in memory.
+            drop(self.shared.database());
+        }
+        Ok(found)
     }
 
     /// Reads a document that an image is made of.

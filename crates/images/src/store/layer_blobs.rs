@@ -27,7 +27,7 @@ impl Store {
     /// `Internal` when the database fails.
     pub fn layer_blobs(&self, diff_id: &Digest) -> Result<Vec<LayerBlob>, Error> {
         let failed = || Error::database("read a layer's blobs");
-        let database = self.shared.reading()?;
+        let database = self.shared.reading();
         let mut statement = database
             .prepare_cached("SELECT digest, size, media_type, repository FROM layer_blobs WHERE diff_id = ?")
             .map_err(failed())?;
@@ -64,7 +64,7 @@ impl Store {
         let query = "SELECT diff_id FROM layer_blobs JOIN layers USING (diff_id) WHERE digest = ? LIMIT 1";
         let found = self
             .shared
-            .reading()?
+            .reading()
             .query_row(query, [Stored(*blob)], |row| row.get::<_, Stored>(0))
             .optional()
             .map_err(Error::database("look for a blob"))?;

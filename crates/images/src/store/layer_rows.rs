@@ -14,6 +14,10 @@ pub(super) fn insert_layer(
 ) -> rusqlite::Result<()> {
     let values = (key, Stored(layer.diff_id), signed(layer.size), signed(layer.tar_size), boot);
     const INSERT: &str = "INSERT INTO layers (key, diff_id, size, tar_size, boot) VALUES (?, ?, ?, ?, ?)";
+    // One that could not be read, and is not in the index, makes room for it.
+    connection
+        .prepare_cached("UPDATE layers SET diff_id = 'left out ' || key WHERE diff_id = ?")?
+        .execute([Stored(layer.diff_id)])?;
     let Some(base) = &layer.base else {
         return connection.prepare_cached(INSERT)?.execute(values).map(drop);
     };

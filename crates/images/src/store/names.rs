@@ -182,7 +182,7 @@ impl Store {
     /// `Internal` when the database fails.
     pub fn last_tagged(&self, image: &Digest) -> Result<Option<Timestamp>, Error> {
         let failed = || Error::database("read when an image was tagged");
-        let database = self.shared.reading()?;
+        let database = self.shared.reading();
         let mut query = database
             .prepare_cached("SELECT milliseconds FROM last_tagged WHERE image = ?")
             .map_err(failed())?;

@@ -6,7 +6,6 @@ use std::sync::{MutexGuard, PoisonError, TryLockError};
 use rusqlite::{Connection, OpenFlags};
 
 use super::handle::Shared;
-use crate::Error;
 
 /// The store's connection, or one for this read alone while that one changes something.
 pub(super) enum Reading<'a> {
@@ -15,18 +14,15 @@ pub(super) enum Reading<'a> {
 }
 
 impl Shared {
-    /// Gives a connection that reads what was committed until now.
-    ///
-    /// # Errors
-    /// `Internal` when a second connection is needed and cannot be opened.
-    pub(super) fn reading(&self) -> Result<Reading<'_>, Error> {
+    /// Gives a connection that reads what was committed until now. It waits where there is no descriptor for one more.
+    pub(super) fn reading(&self) -> Reading<'_> {
         match self.database.try_lock() {
-            Ok(connection) => Ok(Reading::Shared(connection)),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(Reading::Shared(PoisonError::into_inner(poisoned))),
+            Ok(connection) => Reading::Shared(connection),
+            Err(TryLockError::Poisoned(poisoned)) => Reading::Shared(PoisonError::into_inner(poisoned)),
             Err(TryLockError::WouldBlock) => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let connection = Connection::open_with_flags(self.root.join("images.db"), flags);
-                connection.map(Reading::Own).map_err(Error::database("open the store to read it"))
+                connection.map_or_else(|_| Reading::Shared(self.database()), Reading::Own)
             }
         }
     }

@@ -91,6 +91,11 @@ impl Store {
                 damaged.map(|image| image.id).collect()
             };
             self.remove_damaged(&images)?;
+            let mut index = self.index_mut();
+            // What is not swept must not be taken for a whole one either.
+            if index.rows_left_out > 0 {
+                index.remove_layer(&key);
+            }
         }
         Ok(())
     }
