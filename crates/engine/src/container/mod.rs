@@ -33,6 +33,7 @@ pub(crate) mod security;
 pub(crate) mod settings;
 pub(crate) mod specification;
 pub(crate) mod start;
+mod start_files;
 pub(crate) mod start_inputs;
 pub(crate) mod statistics;
 pub(crate) mod stop;

@@ -1,6 +1,5 @@
 //! Starts a container: steps that each have their undo.
 
-use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::container::{
 };
 use crate::directory::Directory;
 use crate::disposal::remove_run_directory;
-use crate::error::{Error, file_error};
+use crate::error::Error;
 use crate::events::Events;
 use crate::fault;
 use crate::networking::{Networking, relays};
@@ -332,33 +331,6 @@ impl Starter {
         let is_new = spec.namespaces.network == Namespace::Own && spec.user_namespace.is_none();
         let network = if is_new { NewNetwork::Made } else { NewNetwork::None };
         Ok(Written { held, network })
-    }
-
-    /// Writes what a start needs on disk. Blocks: a disk that does not answer holds up this start alone.
-    fn write_files(
-        &self,
-        record: &Record,
-        purpose: Purpose,
-        directory: &RunDirectory,
-        specification: &[u8],
-    ) -> Result<(), Error> {
-        remove_run_directory(directory);
-        // Loss of power may have taken the directories of a container whose row survived.
-        match purpose {
-            Purpose::Step => self.creator.make_step_directories(record)?,
-            Purpose::Client | Purpose::StepHost => self.creator.make_layer_directories(record)?,
-        }
-        if record.settings.host.network_mode.joined().is_none() {
-            self.lookup.networking.write_resolver_files(record)?;
-        }
-        sys::private::directory(directory.path())
-            .map_err(file_error("make the directory", directory.path()))?;
-        let written =
-            sys::private::create(&directory.spec()).and_then(|mut file| file.write_all(specification));
-        written.map_err(|source| {
-            remove_run_directory(directory);
-            file_error("write", &directory.spec())(source)
-        })
     }
 }
 

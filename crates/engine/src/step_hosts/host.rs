@@ -186,10 +186,7 @@ impl StepHost {
         let record = containers.creator.make_next_step(&self.container, new)?;
         let directory = services.paths.container(self.id());
         remove_changed_files(&directory).map_err(file_error("check the files of", &directory))?;
-        containers.creator.make_step_directories(&record)?;
-        if record.settings.host.network_mode.joined().is_none() {
-            containers.starter.lookup.networking.write_resolver_files(&record)?;
-        }
+        containers.starter.write_own_files(&record, Purpose::Step)?;
         let (mut inputs, _) =
             services.runtime.block_on(containers.starter.lookup.gather(&record, Purpose::Step))?;
         inputs.namespaces.network = Namespace::Process(process);

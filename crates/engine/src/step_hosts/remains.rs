@@ -11,7 +11,7 @@ use crate::container::Container;
 use crate::container::remove::Remover;
 
 /// How long the daemon's end waits: what is left then, the next daemon removes.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is removed behind the answers of builds: read by each removal as long as it takes.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ impl Remains {
 
     /// Waits until all removals are over.
     pub(crate) async fn until_gone(&self) {
-        if tokio::time::timeout(PATIENCE, self.0.write()).await.is_err() {
+        if tokio::time::timeout(TIMEOUT, self.0.write()).await.is_err() {
             tracing::warn!("what is left of builds is not removed yet: the next start removes it");
         }
     }
