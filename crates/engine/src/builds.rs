@@ -36,7 +36,7 @@ use crate::step_output::{self, OutputEnd};
 use crate::store::Durability;
 use crate::streams::{AttachRequest, Streams};
 
-/// Who a build is to the registries that it pulls from.
+/// The identity with which a build pulls from registries.
 pub trait CredentialSource: Sync {
     /// The credentials for a registry's host. May block.
     fn credentials(&self, host: &str) -> Option<Credentials>;
@@ -166,7 +166,8 @@ impl StepRunner for Steps {
         let settings = config.into_settings().map_err(|error| failed(Error::refused(error.to_string())))?;
         let mut host = step.host.clone();
         if step.kind == StepKind::Sandbox {
-            // Its output goes to the client of the build, who is shown no container that it could be read from later.
+            // Its output goes to the client of the build, and no client sees the container to read a log from it
+            // later.
             host.log = LogConfig { driver: Some(LogDriver::None), ..LogConfig::default() };
         }
         let warnings = crate::warnings::discard_unsupported(&mut host.resources);

@@ -81,7 +81,7 @@ fn kill(cgroups: &[PathBuf], init: Option<ProcessReference>) {
     }
 }
 
-/// The one word of a file of the kernel's, with what stands around it; its size need not be asked for.
+/// Reads a kernel file of one word and trims white space; it needs no stat(2) for the size.
 fn word_in(path: &Path) -> Option<Vec<u8>> {
     let mut word = vec![0; 16];
     let length = fs::File::open(path).ok()?.read(&mut word).ok()?;
@@ -89,7 +89,7 @@ fn word_in(path: &Path) -> Option<Vec<u8>> {
     Some(word)
 }
 
-/// Whether processes in a container's cgroups are frozen, or are about to be, as far as the kernel says.
+/// Whether the kernel reports processes in a container's cgroups as frozen or freezing.
 pub(crate) fn may_be_frozen(cgroups: &[PathBuf]) -> bool {
     // Of the hierarchies of version 1 one alone has the file, and that mostly has its name.
     let has_name = |directory: &&PathBuf| directory.iter().any(|part| part == "freezer");

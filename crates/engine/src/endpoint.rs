@@ -15,7 +15,7 @@ pub(crate) const NONE: &str = "none";
 /// A container's place in one network, also while it does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// What the container asks of the network.
+    /// The container's requested settings in the network.
     pub attachment: Attachment,
     /// The network, from the first time on that the container was in it.
     pub network: Option<NetworkId>,
@@ -30,7 +30,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A place that was asked for.
+    /// An endpoint that was requested and has no address yet.
     pub(crate) fn asked(attachment: Attachment) -> Self {
         let name = match attachment.network.is_default() {
             true => BRIDGE.to_owned(),

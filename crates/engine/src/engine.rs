@@ -56,7 +56,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Ends gracefully; containers run on unless the options say otherwise.
+    /// Shuts down gracefully; containers keep running unless the options end them.
     pub async fn close(&self) {
         if self.options.stop_containers_on_exit {
             let running =
@@ -80,7 +80,7 @@ impl Engine {
         }
     }
 
-    /// Lets go of what the databases hold in memory of what was read and changed. Blocks.
+    /// Releases the databases' page caches. Blocks.
     pub fn release_pages(&self) {
         self.database.release_pages();
         if let Err(error) = self.images.store().release_pages() {

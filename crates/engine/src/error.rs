@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use model::{ContainerId, ErrorKind};
 use shim_protocol::{Failure, FailureKind};
 
-/// Why the engine could not do what was asked.
+/// Why the engine could not do what was requested.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say what each variant is")]
 pub enum Error {
@@ -126,12 +126,12 @@ impl Error {
         Self::System { kind: ErrorKind::Invalid, message: message.into() }
     }
 
-    /// Says that something named does not exist.
+    /// A named object does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::Refused { kind: ErrorKind::NotFound, message: message.into() }
     }
 
-    /// Says that settings contradict each other or what is there.
+    /// Settings contradict each other or the current state.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::Refused { kind: ErrorKind::Conflict, message: message.into() }
     }

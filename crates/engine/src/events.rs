@@ -73,8 +73,8 @@ impl Events {
         self.keep(&mut lock(&self.history), event);
     }
 
-    /// Makes a change of a container and records the event that tells of it, and delivers that: whoever sees the change finds
-    /// the event among those of the past, and whoever receives the event sees the change.
+    /// Makes a change of a container, records its event and delivers it: a client that sees the change finds the event in the
+    /// history, and a listener that receives the event sees the change.
     pub(crate) fn emit_change(
         &self,
         change: impl FnOnce() -> Arc<Record>,

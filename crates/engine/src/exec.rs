@@ -34,10 +34,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The exit code of shells for what cannot be executed.
 const CANNOT_RUN: i32 = 126;
 
-/// 128 + SIGKILL: the exit code of an exec whose end nobody saw.
+/// 128 + SIGKILL: the exit code of an exec whose end was not observed.
 const LOST: i32 = 137;
 
-/// How long an exec that has ended can be inspected: clients ask for its exit code when its stream has ended.
+/// How long an exec can be inspected after its end: clients read its exit code when its stream has ended.
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
 /// How often it is looked for execs that have ended long ago.
@@ -49,7 +49,7 @@ pub struct ExecSession {
     start: Option<ExecStart>,
 }
 
-/// An exec that is taken and must be started now: nobody else can.
+/// An exec that is claimed for its only start.
 struct ExecStart {
     execs: Arc<Execs>,
     exec: Arc<Exec>,
@@ -102,7 +102,7 @@ impl Execs {
         let action = format!("exec_create: {}", exec.command_line());
         container.execs.insert(exec);
         self.directory.insert_exec(id.clone(), container_id);
-        // Whoever recorded the container's end meanwhile may not have seen it.
+        // The code that recorded the container's end meanwhile may not have seen it.
         let now = container.record();
         if now.exits != record.exits || matches!(now.phase, Phase::Removing) {
             container.execs.forget(&id);
@@ -133,8 +133,8 @@ impl Execs {
 
     /// Finds an exec and its container's record.
     ///
-    /// A client whose stream has ended asks for the exit code at once, perhaps before the shim's
-    /// notice of the end was read: an exec whose process is gone is waited for.
+    /// A client whose stream has ended requests the exit code at once, perhaps before the shim's notice of
+    /// the end was read: if the process of the exec is gone, this waits for the notice.
     ///
     /// # Errors
     /// Unknown exec, or one whose container ended.

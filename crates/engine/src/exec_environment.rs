@@ -1,4 +1,4 @@
-//! The variables of a further process in a container: those of the container's own, then those that it was asked for with.
+//! The variables of a further process in a container: the container's own, then the requested ones.
 
 use crate::cdi;
 use crate::container::Record;
@@ -7,7 +7,7 @@ use crate::container::specification::{self, full_hostname, put_variable};
 use crate::exec::Execs;
 
 impl Execs {
-    /// The variables of a process that is asked for so.
+    /// The environment of a process with this configuration.
     pub(crate) async fn environment(&self, record: &Record, config: &ExecConfig) -> Vec<String> {
         let links = self.networking.link_environment(record);
         let joined = record.settings.host.network_mode.joined();

@@ -128,7 +128,7 @@ impl Images {
                 images.emit_removals(removals, Some(id), labels);
             });
             let mut pruned = pruned.map_err(Error::Image)?;
-            // What no image has yet has neither age nor labels that a filter could look at.
+            // Intermediate images have neither age nor labels to filter by.
             if filter == (ListFilter { dangling: filter.dangling, ..ListFilter::default() }) {
                 pruned.reclaimed += images.registry().clear_downloads(&images.store);
             }

@@ -39,7 +39,7 @@ pub struct Options {
     pub stop_containers_on_exit: bool,
     /// Where specifications of devices (CDI) are; the last wins.
     pub cdi_directories: Vec<PathBuf>,
-    /// Whom the users and groups of containers are on the host; `None` for themselves.
+    /// How users and groups of containers map to the host's; `None` for the same ids.
     pub user_mapping: Option<IdMapping>,
     /// Where networks of pods and their plugins are; `None` where no pods are served: then the plugins of the host are
     /// left alone.
@@ -50,7 +50,7 @@ pub struct Options {
     pub pod_cgroup_driver: CgroupDriver,
 }
 
-/// Who makes and removes the cgroups of pods; the kubelet must have the same driver.
+/// Which program creates and removes the cgroups of pods; the kubelet must have the same driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CgroupDriver {
     /// berth: they are directories.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct PodRole {
     /// Which part of the pod it is.
     pub part: PodPart,
-    /// Whom the users of the pod are on the host; `None` for themselves. All parts of a pod have the same.
+    /// How the users of the pod map to the host's; `None` for the same ids. All containers of a pod have the
+    /// same mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_namespace: Option<IdMapping>,
     /// What the front end wrote of it, to show it again; nothing here reads it.

@@ -1,4 +1,4 @@
-//! All that is known of one container, as it is stored and as readers see it.
+//! The complete record of one container, as it is stored and as readers see it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ pub struct Record {
     pub path: String,
     /// The program's arguments.
     pub arguments: Vec<String>,
-    /// What it was asked to be, merged with what the image says.
+    /// Its requested settings, merged with the image's configuration.
     pub settings: ContainerSettings,
     /// What it is in a pod; `None` for containers of Docker's clients.
     pub pod: Option<Arc<PodRole>>,
@@ -196,7 +196,7 @@ impl Record {
         self.exits > 0 || self.has_run()
     }
 
-    /// Whether nobody has started, ended or stopped the container since this record.
+    /// Whether the container was neither started, stopped nor ended since this record.
     #[must_use]
     pub fn stands_as(&self, later: &Self) -> bool {
         (self.phase, self.exits, self.stopped_by_client)

@@ -1,11 +1,12 @@
 //! Closes the engine's directories to the host's other users at every start, whatever modes they had before.
 //!
-//! What lies in a directory is closed before the directory is: one that is found closed needs no look at its entries,
+//! The entries of a directory are closed before the directory itself: one that is found closed needs no check of its
+//! entries,
 //! of which a host may have thousands.
 //!
-//! A container's files keep the modes that the container gave them, set-user-ID programs among them: what keeps a
-//! user of the host from running these (CVE-2021-41091) is that no directory above them lets him through. The
-//! containers themselves do not pass these directories: what they see of them was mounted by root.
+//! A container's files keep the modes that the container gave them, set-user-ID programs among them: a user
+//! of the host cannot run these (CVE-2021-41091) because the directories above them do not let him through.
+//! The containers themselves do not pass these directories: root mounted what they see of them.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ fn close_data_root(root: &Path, sockets: &[PathBuf]) -> Result<(), Error> {
         }
     }
     let containers = root.join("containers");
-    // Before the directory that tells whether they are closed.
+    // Before the directory whose mode marks them as closed.
     if !is_closed(&containers)? {
         close_logs(&containers)?;
     }
@@ -86,7 +87,8 @@ fn close_directory(path: &Path) -> Result<(), Error> {
     private::directory(path).map_err(file_error("close", path))
 }
 
-/// Closes what lies in a directory, then the directory: a start that dies in between is made up for by the next one.
+/// Closes the entries of a directory, then the directory: if the daemon dies in between, the next start does the
+/// rest.
 fn close_with_entries(directory: &Path) -> Result<(), Error> {
     if !is_closed(directory)? {
         close_entries(directory)?;

@@ -11,7 +11,7 @@ use sys::project_quota;
 use crate::error::Error;
 use crate::random;
 
-/// How often a number is drawn for a project until it is nobody's.
+/// How often a project number is drawn until a free one is found.
 const DRAWS: usize = 64;
 
 /// A number of bytes, or of `k`, `m`, `g`, `t` or `p` in steps of 1024, with `b` or `ib` behind them if one likes.
@@ -69,10 +69,10 @@ pub(crate) fn share(limited: &Path, directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes the limit of a directory away, if there is one: the number of its project can be another's then.
+/// Removes the limit of a directory, if there is one: its project number can be reused then.
 ///
 /// # Errors
-/// Those of the file system; a directory that is not there is none.
+/// Those of the file system; a missing directory is not an error.
 pub(crate) fn release(directory: &Path) -> io::Result<()> {
     let released = File::open(directory).and_then(|opened| match project_quota::project_of(&opened)? {
         0 => Ok(()),
@@ -89,7 +89,7 @@ pub(crate) fn is_supported(directory: &Path) -> bool {
     File::open(directory).is_ok_and(|directory| project_quota::is_free(&directory, u32::MAX - 1).is_ok())
 }
 
-/// Whether an error says that the file system has no quotas of projects.
+/// Whether an error means that the file system has no project quotas.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

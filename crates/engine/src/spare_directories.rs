@@ -5,9 +5,9 @@
 //! containers/<one step> ─ over, its layer taken ─▶ trash/<one step> ─▶ containers/<another step>
 //! ```
 //!
-//! Of what a step could reach only the files of its resolver stay, and those only with the attributes that they were made with;
-//! they are written anew for whoever gets them. What is in the trash goes with the build, and with the next start of the daemon
-//! where a build had no end.
+//! Of what a step could reach only the resolver files stay, and those only with the attributes that they were made with; their
+//! content is rewritten for the next step. The trash is deleted with the build, and at the daemon's next start where a build
+//! did not finish.
 
 use std::fs;
 use std::io;
@@ -41,7 +41,7 @@ impl SpareDirectories {
         Self { paths: Arc::clone(paths), ready: Mutex::default() }
     }
 
-    /// Takes the directory of a step that is over and about to be removed, unless somebody reads its files.
+    /// Takes the directory of a finished step that is about to be removed, unless its files are being read.
     pub(crate) async fn take(&self, container: &Container) {
         // Its end takes down what it had, under the same lock.
         let _order = container.transition.lock().await;
@@ -54,7 +54,7 @@ impl SpareDirectories {
         let shares_files = host.mounts.iter().flatten().next().is_some()
             || host.binds.iter().flatten().next().is_some()
             || host.network_mode == NetworkMode::Host;
-        // It may have handed a descriptor of its files to somebody in the same directory or network.
+        // It may have passed a descriptor of its files to a process in the same directory or network.
         if shares_files {
             return;
         }

@@ -10,7 +10,7 @@ use shim_protocol::log::Stream;
 
 use crate::streams::Frames;
 
-/// How often a step that says nothing looks whether its client is still there.
+/// How often a step without output checks that its client is still connected.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The bytes that are read at once.
@@ -21,7 +21,7 @@ const PIECE: usize = 32 * 1024;
 pub(crate) enum OutputEnd {
     /// There is no more.
     Over,
-    /// Nobody waits for it: what runs is to be killed.
+    /// No client waits for it: the step is to be killed.
     Cancelled,
 }
 

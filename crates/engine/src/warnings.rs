@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use model::{ResourceSettings, Spelled};
 
-/// What the host's cgroups offer; looked at once.
+/// The limits that the host's cgroups support; read once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// `Memory`.
@@ -100,7 +100,7 @@ fn is_kernel_before(version: (u32, u32)) -> bool {
     matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) < version)
 }
 
-/// Leaves off what the kernel lacks and says so, in the reference's words.
+/// Drops limits that the kernel lacks and returns the reference's warnings for them.
 pub(crate) fn discard_unsupported(host: &mut ResourceSettings) -> Vec<String> {
     discard(host, Limits::of_host())
 }

@@ -1,4 +1,4 @@
-//! What a container gets of the devices that it asked for.
+//! The changes to a container's specification for the devices that it requests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Devices by the Container Device Interface (CDI, <https://github.com/cncf-tags/container-device-interface>): files of
-//! the host say what a container needs to use a device that it names.
+//! Devices by the Container Device Interface (CDI, <https://github.com/cncf-tags/container-device-interface>): files on
+//! the host describe what a container needs to use a device that it names.
 
 mod catalog;
 mod document;
@@ -21,7 +21,7 @@ const DRIVER: &str = "cdi";
 /// The kind of the devices that requests for the capability `gpu` mean.
 const GPU_KIND: &str = "nvidia.com/gpu";
 
-/// Where specifications are looked for unless the daemon is asked for others; the last wins.
+/// The default directories of specifications; in a conflict the last wins.
 #[must_use]
 pub fn default_directories() -> Vec<PathBuf> {
     vec!["/etc/cdi".into(), "/var/run/cdi".into()]
@@ -38,10 +38,10 @@ pub async fn discovered(directories: &[PathBuf]) -> Result<Vec<String>, Error> {
     joined(tokio::task::spawn_blocking(read).await)
 }
 
-/// Checks what needs no look at the host.
+/// Checks what does not depend on the host.
 ///
 /// # Errors
-/// A text that says what is wrong.
+/// A text that describes the fault.
 pub(crate) fn check(requests: &[DriverDeviceRequest]) -> Result<(), String> {
     for request in requests {
         if request.count != 0 && !request.device_ids.is_empty() {
@@ -59,10 +59,11 @@ pub(crate) fn check(requests: &[DriverDeviceRequest]) -> Result<(), String> {
     Ok(())
 }
 
-/// What a container gets of its requests. Reads the specifications, and may wait for file systems which do not answer.
+/// What a container gets for its requests. Reads the specifications, and may block on file systems which do not
+/// answer.
 ///
 /// # Errors
-/// A text that says which device is not there, or why it cannot be used.
+/// A text that names the missing device, or why it cannot be used.
 pub(crate) fn resolve(
     requests: &[DriverDeviceRequest],
     directories: &[PathBuf],

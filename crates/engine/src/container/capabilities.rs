@@ -2,7 +2,7 @@
 
 use model::{Capability, CapabilityChoice, HostSettings, Spelled};
 
-/// What a container has when nothing is asked for; Docker's documented default.
+/// A container's default capabilities, as Docker documents them.
 const DEFAULT: [Capability; 14] = [
     Capability::ChangeOwner,
     Capability::DacOverride,

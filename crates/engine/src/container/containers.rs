@@ -83,7 +83,7 @@ impl Containers {
     /// Checks a log's driver and its options before a container is made with them; its start checks them again.
     ///
     /// # Errors
-    /// Refused where there is no such driver, or option.
+    /// `Invalid` for an unknown driver or option.
     pub fn check_log(&self, log: &LogConfig) -> Result<(), Error> {
         if log.driver.is_none() {
             return Ok(());

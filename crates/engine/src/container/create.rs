@@ -24,12 +24,12 @@ use crate::store::{Database, Durability, Row, VolumeRow};
 use crate::volumes::{Volumes, show_saved};
 use crate::{names, random};
 
-/// What a client asks to be made.
+/// A client's request to create a container.
 #[derive(Debug, Clone, Default)]
 pub struct NewContainer {
     /// Its name as given; generated when `None`.
     pub name: Option<String>,
-    /// What it is asked to be.
+    /// Its requested settings.
     pub settings: ContainerSettings,
     /// What it is in a pod; `None` for containers of Docker's clients.
     pub pod: Option<PodRole>,
@@ -46,7 +46,7 @@ pub struct NewContainer {
 pub struct Created {
     /// Its id.
     pub id: ContainerId,
-    /// What the host cannot do of what was asked.
+    /// Requested settings that the host does not support.
     pub warnings: Vec<String>,
     /// What its image is for.
     pub platform: Platform,
@@ -102,11 +102,11 @@ impl Creator {
         Ok(Created { id, warnings, platform })
     }
 
-    /// Makes a container that hosts the steps of a build the next one's: its image, its program and all else that it is asked to
-    /// be, but for its place in the network.
+    /// Makes a container that hosts the steps of a build the next step's container: with its image, its
+    /// program and all its other settings, except for its place in the network.
     ///
     /// # Errors
-    /// Refused settings, an unknown image. It is the last step's then.
+    /// Refused settings, an unknown image. It still is the last step's container then.
     pub(crate) fn make_next_step(&self, host: &Container, new: NewContainer) -> Result<Arc<Record>, Error> {
         let Draft { record: step, claim, .. } = self.draft(new)?;
         let record = host.publish(|record| {
@@ -117,7 +117,7 @@ impl Creator {
         Ok(record)
     }
 
-    /// Checks what is asked for and gives the record of it, which has no name yet.
+    /// Validates the request and returns its record, which has no name yet.
     fn draft(&self, new: NewContainer) -> Result<Draft<'_>, Error> {
         let mut settings = new.settings;
         settings::check(&settings)?;
@@ -231,7 +231,7 @@ impl Creator {
         Ok(record.id)
     }
 
-    /// Shows a container to everyone once it is saved, behind its volumes: whoever sees it may start or remove it.
+    /// Publishes a container and its volumes once they are saved: from then on clients may start or remove it.
     fn showing(
         &self,
         container: Arc<Container>,
@@ -302,7 +302,7 @@ impl Creator {
         }
     }
 
-    /// Whom the users of a container of Docker's clients are on the host; pods say it themselves.
+    /// How users of a container of Docker's clients map to the host's; pods bring their own mapping.
     fn user_mapping(&self, is_pod: bool) -> Option<&IdMapping> {
         self.options.user_mapping.as_ref().filter(|_| !is_pod)
     }
@@ -322,7 +322,7 @@ impl Creator {
         host: HostSettings,
     ) -> Result<(), Error> {
         let _order = container.transition.lock().await;
-        // Somebody may have started or removed it since the caller looked: these settings are for no one then.
+        // It may have been started or removed meanwhile: then these settings are not applied.
         let record = container.record();
         if decide(record.phase, Command::Start) != Decision::Run || record.is_restarting() {
             return Ok(());

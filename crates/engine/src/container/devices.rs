@@ -9,7 +9,7 @@ use model::{Device, DevicePermissions, DeviceRequest, HostSettings, kernel_words
 use crate::container::mounts;
 use crate::error::Error;
 
-/// Checks what needs no look at the host.
+/// Checks what does not depend on the host.
 ///
 /// # Errors
 /// Refused when a path in the container is relative, or a request for devices contradicts itself.

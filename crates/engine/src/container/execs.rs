@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::container::saved_exec::{self, ExecConfig, ExecState};
 use crate::store::{Database, ExecRow, Row, Written};
 
-/// How long those who look at an exec wait for what came of its start.
+/// How long an inspect of an exec waits for the outcome of its start.
 const START_ANSWER: Duration = Duration::from_secs(1);
 
 /// One exec. It lives until its container ends, or some minutes longer than its process.
@@ -64,7 +64,7 @@ impl Exec {
         matches!(self.state(), ExecState::Exited(_))
     }
 
-    /// Takes it for its one start; false when somebody has started it already.
+    /// Claims it for its only start; false when it was started already.
     pub(crate) fn take(&self) -> bool {
         self.state.send_if_modified(|state| {
             let is_new = *state == ExecState::Created;
@@ -75,7 +75,7 @@ impl Exec {
         })
     }
 
-    /// Notes its process, unless its end is known already.
+    /// Records its process, unless its end is recorded already.
     pub(crate) fn note_start(&self, pid: u32) {
         self.state.send_if_modified(|state| {
             let is_running = matches!(state, ExecState::Running(_));
@@ -86,7 +86,7 @@ impl Exec {
         });
     }
 
-    /// Notes its end; false when that is known already, as a shim reports it again to each daemon.
+    /// Records its end; false when that is recorded already, as a shim reports it again to each daemon.
     pub(crate) fn note_end(&self, code: i32) -> bool {
         let _ = self.ended_at.set(Instant::now());
         self.state.send_replace(ExecState::Exited(code)) != ExecState::Exited(code)
@@ -98,8 +98,8 @@ impl Exec {
         let _ = state.wait_for(|state| matches!(state, ExecState::Exited(_))).await;
     }
 
-    /// Saves how far it has come. Nobody waits for that: the shim tells the next daemon which execs run and how the last
-    /// ones ended.
+    /// Saves its progress without waiting for the disk: the shim reports to the next daemon which execs run
+    /// and how the last ones ended.
     fn save_progress(&self, database: &Database) {
         database.keep_soon(vec![self.row()]);
     }
@@ -109,7 +109,7 @@ impl Exec {
         Row::Exec(saved_exec::row(id, container, self.config.clone(), self.state()))
     }
 
-    /// Waits while it is known that it was started but not yet what came of it.
+    /// Waits while it is starting and the outcome is unknown.
     pub(crate) async fn settled(&self) {
         if self.state() == ExecState::Running(0) {
             let mut state = self.state.subscribe();
@@ -184,13 +184,13 @@ impl ContainerExecs {
         execs.extract_if(|_, exec| has_ended(exec)).map(|(id, _)| id).collect()
     }
 
-    /// Those that have not ended, as far as is known.
+    /// Those whose end is not recorded.
     pub(crate) fn open(&self) -> Vec<Arc<Exec>> {
         let execs = self.lock();
         execs.values().filter(|exec| !exec.has_ended()).cloned().collect()
     }
 
-    /// Whether any has not ended, as far as is known.
+    /// Whether the end of any is not recorded.
     pub(crate) fn has_open(&self) -> bool {
         self.lock().values().any(|exec| !exec.has_ended())
     }

@@ -25,7 +25,7 @@ const KILLED: i32 = 137;
 /// What is recorded of it.
 const SHIM_DIED: &str = "the container's shim died, so the container was killed";
 
-/// How a run ended, and what the engine itself has to say about it.
+/// How a run ended, with the engine's own error message.
 pub(crate) struct End {
     exit: Exit,
     failure: Option<RecordedFailure>,
@@ -191,7 +191,7 @@ impl Supervisor {
         }
     }
 
-    /// Notes for those who follow the log where it ends, before anybody can start the container again.
+    /// Records where the run's log ends, for its followers, before the container can be started again.
     async fn end_log(&self, container: &Arc<Container>) {
         if container.log_followers.is_empty() {
             return;
@@ -229,14 +229,14 @@ impl Supervisor {
             record.clear_endpoints();
             record.cgroups = Vec::new();
         });
-        // When it is not written, on a full disk say, the shim's record stays for the next daemon.
+        // If it is not written, on a full disk for example, the shim's record stays for the next daemon.
         if written.wait().await.is_ok() {
             remove_run_directory(&self.paths.run(container.id()));
         }
     }
 }
 
-/// Shows how many lines a log has lost, and says so when the first ones are.
+/// Publishes how many lines a log has lost, and logs a warning for the first ones.
 fn note_dropped_lines(container: &Container, lines: u64) {
     if container.record().log_lines_dropped == 0 {
         tracing::warn!(

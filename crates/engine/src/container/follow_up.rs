@@ -1,4 +1,5 @@
-//! What follows a container's end: who records the end asks for it, and the verbs above carry it out.
+//! Follow-ups of a container's end, restart and removal: requested where the end is recorded, carried out by
+//! the verbs above.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +34,14 @@ impl FollowUps {
         (Self(sender), receiver)
     }
 
-    /// Asks for a restart after the delay that the policy has now.
+    /// Requests a restart after the policy's current delay.
     pub(crate) fn restart(&self, container: &Arc<Container>) {
         let delay = restart_policy::next_delay(container);
         let exits = container.record().exits;
         self.send(FollowUp::Restart { container: Arc::clone(container), delay, exits });
     }
 
-    /// Asks for a removal.
+    /// Requests a removal.
     pub(crate) fn remove(&self, id: &ContainerId) {
         self.send(FollowUp::Remove(id.clone()));
     }

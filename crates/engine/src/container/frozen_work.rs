@@ -14,7 +14,7 @@ struct Count {
     works: usize,
 }
 
-/// One piece of work, which needs one freeze: what froze the container later is none of its business.
+/// One operation that needs the container frozen once: it does not thaw what froze the container later.
 #[derive(Debug)]
 #[must_use = "it must be ended, or the container stays frozen"]
 pub(crate) struct Work {

@@ -1,7 +1,7 @@
 //! What a container's health is at each turn of its life; its shim checks it.
 //!
-//! The shim's results are those of one run. The record keeps the last ones over restarts, and says that a container
-//! which is stopped, or paused by a client, is not healthy.
+//! The shim's results are those of one run. The record keeps the last ones over restarts, and a container
+//! that is stopped, or paused by a client, is not healthy.
 
 use std::sync::Arc;
 

@@ -34,7 +34,7 @@ impl Stopper {
                 }
                 stopper.freezer.thaw_to_end(&container).await;
             } else if record.is_restarting() {
-                // Nobody is there to take it, and it ends no policy.
+                // There is no process to receive it, and it does not end the restart policy.
                 return Err(Error::NotRunning(record.id.to_string()).on("kill", reference));
             }
             let sent = if signal == Signal::KILL {
@@ -55,7 +55,7 @@ impl Stopper {
     }
 }
 
-/// Whether a signal asks its process to end: no restart policy undoes that.
+/// Whether a signal requests the process's end: no restart policy undoes that.
 fn asks_to_end(signal: Signal, stop_signal: Option<Signal>) -> bool {
     let usual = [Signal::KILL, Signal::TERM, Signal::INT, Signal::QUIT];
     usual.contains(&signal) || stop_signal == Some(signal)

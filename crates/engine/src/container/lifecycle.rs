@@ -7,7 +7,7 @@ use crate::container::Phase;
 pub enum Command {
     /// Run its program.
     Start,
-    /// Ask it to end, then make it.
+    /// Request its end, then kill it.
     Stop,
     /// Send a signal.
     Kill,
@@ -17,7 +17,7 @@ pub enum Command {
     Unpause,
     /// Run a further process in it.
     Exec,
-    /// Make it and all of it go; the flag says whether also when it runs.
+    /// Remove it with its content; the flag allows that while it runs.
     Remove {
         /// Kill it first when it runs.
         force: bool,

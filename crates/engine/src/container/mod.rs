@@ -1,4 +1,4 @@
-//! Containers: what is known of each, and the verbs that change it, one a file.
+//! Containers: their records, and the verbs that change them, one a file.
 
 pub(crate) mod capabilities;
 pub(crate) mod containers;
@@ -67,8 +67,7 @@ use waiting::WaitingClients;
 
 /// One container of the engine.
 ///
-/// Whoever changes it holds its `transition` lock; readers take the published
-/// [`Record`] and never wait.
+/// Changes are made under its `transition` lock; readers take the published [`Record`] and never wait.
 pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
@@ -92,15 +91,15 @@ pub struct Container {
     /// Held shared by a stop and a restart until they are done: what removes the container after its end by itself
     /// waits for them.
     pub(crate) ending: tokio::sync::RwLock<()>,
-    /// Those who follow its log.
+    /// Followers of its log.
     pub(crate) log_followers: LogFollowers,
-    /// Tells those who wait for its removal what came of it.
+    /// Reports the outcome of a removal to its waiters.
     pub(crate) removal: watch::Sender<RemovalState>,
     /// Wakes a restart that waits out its delay, because a client took over.
     pub(crate) restart_cancelled: tokio::sync::Notify,
-    /// Gives the counters to those who follow them, while there are some.
+    /// Sends the counters to its followers, while there are some.
     pub(crate) sampler: Mutex<Option<watch::Sender<Option<Arc<samples::Samples>>>>>,
-    /// The counters that anybody asked for last.
+    /// The last counters that were read for a client.
     pub(crate) last_sample: Mutex<Option<samples::Sample>>,
     /// How often clients wrote files into it.
     writes: AtomicU64,
@@ -110,7 +109,7 @@ pub struct Container {
     pub(crate) purpose: Purpose,
 }
 
-/// What a container was made for. Nobody remembers it across a restart of the daemon: by then the build of a step is
+/// What a container was made for. This is not saved: after a restart of the daemon the build of a step is
 /// over, and the step is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Purpose {
@@ -123,7 +122,7 @@ pub enum Purpose {
     StepHost,
 }
 
-/// What came of a container's removal.
+/// The outcome of a container's removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RemovalState {
     /// Nothing yet.
@@ -196,7 +195,7 @@ impl Container {
         Ok(order)
     }
 
-    /// All that is known of it now.
+    /// Its current record.
     #[must_use]
     pub fn record(&self) -> Arc<Record> {
         Arc::clone(&self.record.borrow())
@@ -217,21 +216,21 @@ impl Container {
         matches!(self.record().phase, Phase::Removing)
     }
 
-    /// Follows what is known of it.
+    /// Follows changes of its record.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Record>> {
         self.record.subscribe()
     }
 
-    /// Changes the record: shows it to everyone, and has its row written soon, however often that has to be
-    /// tried. One change at a time, whoever makes it.
+    /// Changes the record: publishes it, and has its row written soon, with retries until that succeeds.
+    /// Changes are made one at a time.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Record)) -> Arc<Record> {
         let (record, written) = self.update_saved(change);
         written.forget();
         record
     }
 
-    /// Changes the record as [`Self::update`] does, for those who wait until its row is written.
+    /// Changes the record as [`Self::update`] does, for callers that wait until its row is written.
     pub(crate) fn update_saved(&self, change: impl FnOnce(&mut Record)) -> (Arc<Record>, Written) {
         let state = self.row_state();
         let record = self.change(change);
@@ -245,8 +244,8 @@ impl Container {
         self.database.keep(state.rows(&self.record()))
     }
 
-    /// Changes the record, and in the same step other rows. This is tried once: who asks for it takes it back
-    /// by another change when it fails.
+    /// Changes the record, and other rows in the same transaction. This is tried once: on failure the caller
+    /// reverts it by another change.
     pub(crate) fn update_with(
         &self,
         mut rows: Vec<Row>,
@@ -305,8 +304,8 @@ impl Container {
         self.shim.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The connection to the shim of the run that an exec was made in; nothing once that is over. The execs of a run are
-    /// forgotten before its shim, so one that is known is not of an earlier run.
+    /// The connection to the shim of the run that an exec was made in; `None` once that is over. The execs of a run are
+    /// removed before its shim, so a listed one is not of an earlier run.
     pub(crate) fn shim_of(&self, exec: &ExecId) -> Option<Arc<Shim>> {
         let shim = self.shim();
         shim.filter(|_| self.execs.find(exec).is_some())

@@ -1,4 +1,4 @@
-//! A container's directory, which is deleted only when nobody reads it any more.
+//! A container's directory, which is deleted only when it has no readers left.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -30,10 +30,11 @@ impl OwnTree {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Moves the directory elsewhere, unless somebody holds its files; whether it did. Nobody can hold them any more then.
+    /// Moves the directory elsewhere, unless its files are held; returns whether it did. Nothing can hold them any more
+    /// then.
     ///
     /// # Errors
-    /// Those of rename(2); the container has its directory still.
+    /// Those of rename(2); the container still has its directory.
     pub(crate) fn take_over(&self, directory: &Path, target: &Path) -> std::io::Result<bool> {
         let mut hold = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Holds are given out under the same lock.
@@ -45,7 +46,8 @@ impl OwnTree {
         Ok(true)
     }
 
-    /// Moves the directory to the trash, where it is deleted in the background as soon as nobody holds its files.
+    /// Moves the directory to the trash, where it is deleted in the background as soon as its files are not held
+    /// any more.
     pub(crate) fn throw_away(&self, directory: &Path, trash: PathBuf) {
         let Some(TreeHold(disposal)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
@@ -62,7 +64,7 @@ impl Drop for Disposal {
     fn drop(&mut self) {
         let Some(trash) = self.0.take() else { return };
         let delete = move || delete_tree(&trash);
-        // Nobody waits for it, neither the removal nor the last reader. The next daemon sweeps what is left.
+        // Neither the removal nor the last reader waits for it. The next daemon deletes what is left.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(delete)),
             Err(_) => delete(),

@@ -66,7 +66,7 @@ impl Freezer {
         Ok(())
     }
 
-    /// Freezes or thaws a container and records it. The caller holds its lock and has looked at its phase.
+    /// Freezes or thaws a container and records it. The caller holds its lock and has checked its phase.
     async fn switch(&self, container: &Container, command: Command) -> Result<Arc<Record>, Error> {
         let shim = container.shim().ok_or_else(|| Error::NotRunning(container.id().to_string()))?;
         let (request, next): (_, fn(ProcessReference) -> Phase) = if command == Command::Pause {
@@ -89,7 +89,7 @@ impl Freezer {
                 }
             }
         });
-        // The next daemon freezes or thaws it as its row says.
+        // The next daemon freezes or thaws it according to its row.
         let _ = written.wait().await;
         Ok(record)
     }
@@ -122,7 +122,7 @@ impl Freezer {
         }
     }
 
-    /// Thaws a container that is asked to end: frozen, it would take no notice of that.
+    /// Thaws a container that is to end: a frozen one does not act on signals.
     pub(crate) async fn thaw_to_end(&self, container: &Container) {
         let _order = container.transition.lock().await;
         let is_clients = container.record().is_paused_by_client();
@@ -132,8 +132,8 @@ impl Freezer {
         }
     }
 
-    /// Ends work, and thaws the container when no other work needs it frozen; says whether it did. What a client has
-    /// frozen since stays frozen.
+    /// Ends the operation, and thaws the container when no other operation needs it frozen; returns whether
+    /// it did. A container that a client has frozen since stays frozen.
     pub(crate) async fn thaw(&self, container: &Container, work: Work) -> bool {
         let _order = container.transition.lock().await;
         let is_last = container.frozen_work.end(&work);
@@ -156,8 +156,8 @@ impl Freezer {
         record.frozen_for_work || record.is_paused() || cgroup::may_be_frozen(&record.cgroups)
     }
 
-    /// Makes a container that is taken over what its record says: the last daemon may have died between
-    /// freezing or thawing it and recording that, or over work that had frozen it.
+    /// Freezes or thaws a container that is taken over as its record has it: the last daemon may have died
+    /// between freezing or thawing it and recording that, or during an operation that had frozen it.
     pub(crate) async fn settle_freezer(&self, container: &Container) {
         let _order = container.transition.lock().await;
         let record = container.record();

@@ -1,4 +1,4 @@
-//! Whether the host has the processors and memory nodes that a container asks for.
+//! Whether the host has the processors and memory nodes that a container requests.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 const PROCESSORS: &str = "/sys/devices/system/cpu/online";
 const MEMORY_NODES: &str = "/sys/devices/system/node/online";
 
-/// The processors that the daemon may use; looked at once.
+/// The processors that the daemon may use; read once.
 static COUNT: LazyLock<i64> = LazyLock::new(|| {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     i64::try_from(count).unwrap_or(i64::MAX)
@@ -22,7 +22,7 @@ const PROCESSOR: i64 = 1_000_000_000;
 /// Checks both lists, and the share of all processors.
 ///
 /// # Errors
-/// Refused when one asks for what the host does not have.
+/// Refused when one names what the host does not have.
 pub(crate) fn check(host: &ResourceSettings) -> Result<(), Error> {
     if host.nano_cpus > COUNT.saturating_mul(PROCESSOR) {
         return Err(Error::refused(format!(

@@ -73,7 +73,7 @@ impl Remover {
         async move {
             let removal = Removal { volumes: true, force: true, link: false };
             match remover.destroy(&container, removal).await {
-                // Somebody else removes it, or has.
+                // Another caller is removing it, or has.
                 Err(Error::AlreadyRemoving) => Ok(()),
                 Err(error) => {
                     remover.directory.insert(container);

@@ -1,5 +1,5 @@
-//! What a container asks of the machine's memory, processors, block devices and process limits:
-//! checked when it comes, put into the runtime's terms for a start.
+//! A container's requested limits of memory, processors, block devices and processes: checked on create and
+//! update, converted into the runtime's types for a start.
 
 use std::path::PathBuf;
 

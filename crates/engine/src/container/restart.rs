@@ -1,4 +1,4 @@
-//! Starts a container again: asked by a client, or by its own policy after an exit.
+//! Starts a container again: for a client, or by its own policy after an exit.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl Restarter {
         }
     }
 
-    /// Starts a container because its policy says so; a start that fails is tried again like an exit.
+    /// Starts a container as its policy demands; a start that fails is retried like an exit.
     pub(crate) async fn start_by_policy(&self, container: &Arc<Container>, decided_on: &Record) {
         if let Err(error) = self.starter.launch(container, Some(decided_on)).await {
             tracing::warn!("cannot start container {} again: {error}", container.id());

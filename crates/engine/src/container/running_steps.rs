@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use model::ExecId;
 use tokio::sync::oneshot;
 
-/// Those who wait for the ends of steps.
+/// Waiters for the ends of steps.
 #[derive(Default)]
 pub(crate) struct RunningSteps(Mutex<HashMap<ExecId, oneshot::Sender<i32>>>);
 

@@ -72,10 +72,11 @@ impl Samples {
         Self { present, previous, lines: Default::default() }
     }
 
-    /// What is sent in this of the [`STATISTICS_FORMS`]; `write` makes it for the first follower that wants it.
+    /// The bytes of this sample in one of the [`STATISTICS_FORMS`]; `write` makes them for the first follower
+    /// that needs them.
     ///
     /// # Panics
-    /// When there is no such form.
+    /// When `form` is out of range.
     pub fn line(&self, form: usize, write: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
         self.lines[form].get_or_init(|| write(self).into_boxed_slice())
     }

@@ -4,7 +4,7 @@ use model::{ContainerId, ExecId};
 
 use crate::store::{ExecConfigDocument, ExecDocument, ExecRow, ExecStateDocument};
 
-/// What a client asks to run.
+/// A client's request to run a further process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the specification's")]
 pub struct ExecConfig {
@@ -28,7 +28,7 @@ pub struct ExecConfig {
 pub enum ExecState {
     /// Made, not started.
     Created,
-    /// Its process runs; the host's number of it, 0 until it is known.
+    /// Its process runs; with its process id on the host, 0 until that is reported.
     Running(u32),
     /// It ended with this code.
     Exited(i32),

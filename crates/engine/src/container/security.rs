@@ -6,7 +6,7 @@ use model::{HostSettings, LabelOption, SeccompPolicy, SecurityOption};
 
 use crate::error::Error;
 
-/// What a container's security options ask for together.
+/// A container's security options, merged.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecurityOptions {
     /// The filter, where one is named.
@@ -22,10 +22,10 @@ pub(crate) struct SecurityOptions {
 }
 
 impl SecurityOptions {
-    /// Puts all options together.
+    /// Merges all options.
     ///
     /// # Errors
-    /// Refused when one asks for what this host lacks.
+    /// Refused when one requires what this host lacks.
     pub(crate) fn of(host: &HostSettings) -> Result<Self, Error> {
         let mut options = Self::default();
         let mut label = Vec::new();
@@ -52,7 +52,7 @@ fn apparmor(profile: Option<&String>) -> Result<Option<String>, Error> {
     }
 }
 
-/// What is said of labels that nothing enforces.
+/// The warning for labels that nothing enforces.
 pub(crate) fn label_warning(host: &HostSettings) -> Option<String> {
     let options = host.security_options.iter().flatten();
     let label: Vec<&LabelOption> = options

@@ -24,7 +24,7 @@ const LAST_GROUP: u32 = i32::MAX as u32;
 pub(crate) struct StartInputs {
     /// The image's layers, topmost first.
     pub(crate) lower: Vec<PathBuf>,
-    /// What is made of its own layer goes to disk by itself: nobody waits for it.
+    /// Changes to its own layer are written to disk by the kernel in its own time: nothing waits for them.
     pub(crate) volatile: bool,
     /// The volumes that are mounts, in the order in which the shim gets their namespaces.
     pub(crate) held_volumes: Vec<(String, Owners)>,
@@ -50,7 +50,7 @@ pub(crate) struct StartInputs {
     pub(crate) devices: Vec<model::Device>,
     /// What the devices that drivers choose bring.
     pub(crate) device_edits: DeviceEdits,
-    /// Whom its users are on the host.
+    /// How its users map to the host's.
     pub(crate) user_namespace: Option<IdMapping>,
     /// The directories whose files belong to the containers that have them mounted.
     pub(crate) own_directories: [PathBuf; 4],
@@ -113,8 +113,8 @@ pub(crate) fn build(record: &Record, around: StartInputs) -> Result<ContainerSpe
     })
 }
 
-/// Makes a specification that of a container which only holds what others share: its first process has no program, and sees
-/// of the container's files nothing but the lowest layer, which has mount points alone.
+/// Turns a specification into that of a container which only holds what others share: its first process has
+/// no program, and of the container's files it sees only the lowest layer, which has mount points alone.
 ///
 /// # Errors
 /// Refused when there is no such layer.

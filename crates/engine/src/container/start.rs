@@ -57,7 +57,7 @@ impl From<Error> for StartFailure {
 }
 
 impl StartFailure {
-    /// A shim that has given up refuses what it is asked: its own report says why.
+    /// A shim that has given up refuses requests: its own report has the reason.
     fn or_reported(self, notices: &mut Notices) -> Self {
         if matches!(self.error, Error::System { kind: ErrorKind::Conflict, .. }) {
             while let Ok(incoming) = notices.try_recv() {

@@ -108,8 +108,8 @@ impl StartLookup {
         Ok((inputs, on_host.held))
     }
 
-    /// Looks at what the container names on the host, in a thread that may wait for file systems which do not answer.
-    /// Most containers name nothing, and wait for nothing here.
+    /// Looks up what the container names on the host, on a thread that may block on file systems which do not answer.
+    /// Most containers name nothing, and do not wait here.
     async fn look_at_host(&self, record: &Arc<Record>) -> Result<OnHost, Error> {
         let host = &record.settings.host;
         let names_no_device = host.devices.as_ref().is_none_or(Vec::is_empty)
@@ -219,8 +219,8 @@ struct OnHost {
     held: Vec<HeldVolume>,
 }
 
-/// Makes directories of the host that binds name and that do not exist, as the reference does, and volumes that somebody
-/// took away. Blocks.
+/// Makes directories of the host that binds name and that do not exist, as the reference does, and volumes
+/// whose content was removed behind the engine's back. Blocks.
 fn make_sources(volumes: &Volumes, record: &Record) -> Result<(), Error> {
     for mount in record.mounts.iter().filter(|mount| mount.name.is_empty()) {
         let source = Path::new(&mount.source);

@@ -1,4 +1,4 @@
-//! Counters of running containers, sampled once a second for all who follow one.
+//! Counters of running containers, sampled once a second for all followers of one.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -92,7 +92,7 @@ async fn sample_until_unwatched(container: Arc<Container>, sender: watch::Sender
     }
 }
 
-/// Reads the counters; the sample before is the last one that anybody asked for in this run of the
+/// Reads the counters; the previous sample is the last one that was read for any client in this run of the
 /// container, at first its start.
 async fn sample(container: &Container) -> Result<Option<Samples>, Error> {
     let Some(present) = read(container).await? else { return Ok(None) };

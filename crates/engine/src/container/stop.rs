@@ -15,18 +15,18 @@ use crate::networking::Networking;
 use crate::outcome::Outcome;
 use crate::store::Written;
 
-/// Seconds of grace when neither client nor container say otherwise.
+/// Seconds of grace when neither client nor container set them.
 const DEFAULT_GRACE: i64 = 10;
 
 /// How long SIGKILL may take before the engine reports that the process does not end.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a container is asked to end; what says nothing is the container's own.
+/// How a container is stopped; `None` stands for the container's own setting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StopOptions {
     /// Seconds until it is killed; less than zero waits for ever.
     pub grace: Option<i64>,
-    /// The signal that asks it to end.
+    /// The signal that requests the process's end.
     pub signal: Option<Signal>,
 }
 
@@ -139,13 +139,13 @@ impl Stopper {
         Some(container.update_saved(|record| record.stopped_by_client = true).1)
     }
 
-    /// Ends a container's wait for its restart; says whether it was waiting.
+    /// Ends a container's wait for its restart; returns whether it was waiting.
     pub(crate) async fn cancel_restart(&self, container: &Arc<Container>) -> bool {
         let _order = container.transition.lock().await;
         self.cancel_restart_in_order(container).await
     }
 
-    /// The same for who holds the container's lock.
+    /// As [`Self::cancel_restart`], for callers that hold the container's lock.
     async fn cancel_restart_in_order(&self, container: &Arc<Container>) -> bool {
         if !container.record().is_restarting() {
             return false;
@@ -155,7 +155,7 @@ impl Stopper {
             record.phase = Phase::Exited;
             record.stopped_by_client = true;
         });
-        // A failure is retried: it holds nobody up.
+        // A failure is retried in the background.
         let _ = written.wait().await;
         true
     }
@@ -179,12 +179,12 @@ impl Stopper {
 
     /// Sends a signal to init and publishes that; a container that has just ended is no error.
     pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
-        // What comes of the signal is published after it.
+        // The effects of the signal are published after it.
         let _order = container.transition.lock().await;
         self.signal_in_order(container, signal).await
     }
 
-    /// The same for who holds the container's lock.
+    /// As [`Self::signal`], for callers that hold the container's lock.
     async fn signal_in_order(&self, container: &Arc<Container>, signal: Signal) -> Result<(), Error> {
         let Some(shim) = container.shim() else { return Ok(()) };
         match shim.request(Request::Signal(signal), None).await {

@@ -1,4 +1,4 @@
-//! The file systems in memory that a container asks for.
+//! The file systems in memory that a container requests.
 
 use model::{HostSettings, Mount, MountAccess, MountKind, MountSource, Propagation, Submounts};
 
@@ -8,10 +8,10 @@ use crate::error::Error;
 /// Mount options of a tmpfs for which none are given.
 const DEFAULT_OPTIONS: &str = "noexec,nosuid,nodev";
 
-/// All tmpfs mounts that are asked for.
+/// All requested tmpfs mounts.
 ///
 /// # Errors
-/// Refused when one would hide the root, or its place is not an absolute path.
+/// Refused when one would hide the root, or its path is not absolute.
 pub(crate) fn mounts(host: &HostSettings) -> Result<Vec<Mount>, Error> {
     let mut all = Vec::new();
     for (destination, options) in host.tmpfs.iter().flatten() {

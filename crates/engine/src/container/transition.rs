@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard};
 
-/// Held by whoever starts, ends, pauses, renames, removes or writes into a container.
+/// The lock under which a container is started, ended, paused, renamed, removed or written into.
 #[derive(Default)]
 pub(crate) struct Transition {
     order: Arc<Mutex<()>>,

@@ -19,13 +19,13 @@ use crate::error::Error;
 use crate::events::Events;
 use crate::shim::RequestError;
 
-/// What is changed; what says nothing stays as it is.
+/// What is changed; `None` leaves a setting as it is.
 #[derive(Debug, Clone, Default)]
 pub struct ContainerUpdate {
-    /// Limits. Numbers that are 0 and lists that are empty say nothing, but for the limit of processes.
+    /// Limits. Numbers that are 0 and lists that are empty change nothing, except for the limit of processes.
     pub resources: ResourceSettings,
-    /// Whether the kernel spares the processes when memory runs out, in place of the word in `resources`, which cannot
-    /// say nothing.
+    /// Whether the kernel spares the processes when memory runs out, in place of the flag in `resources`,
+    /// which cannot be left out.
     pub oom_kill_disable: Option<bool>,
     /// The restart policy.
     pub restart_policy: Option<WrittenRestartPolicy>,
@@ -143,7 +143,7 @@ fn check_contradictions(record: &Record, update: &ContainerUpdate) -> Result<(),
     Ok(())
 }
 
-/// The settings with what an update says.
+/// The settings with an update applied.
 fn merged(host: &HostSettings, update: ContainerUpdate) -> HostSettings {
     let mut host = host.clone();
     let ContainerUpdate { resources: asked, oom_kill_disable, restart_policy } = update;
@@ -235,7 +235,7 @@ fn difference(before: &Resources, after: Resources) -> Resources {
     let pids_limit = other(pids_differ);
     let huge_pages = after.huge_pages.into_iter();
     let huge_pages = huge_pages.filter(|(size, bytes)| before.huge_pages.get(size) != Some(bytes));
-    // Memory that is set anew sets its swap too, and what was said of that by name holds.
+    // A change of memory sets its swap too, and overrides what was set for that by name.
     let is_overwritten = |name: &str| memory_differs && files::MEMORY_SWAP.contains(&name);
     let unified = after.unified.into_iter();
     let unified =

@@ -33,7 +33,7 @@ pub enum WaitCondition {
 /// What a wait came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitOutcome {
-    /// The last exit code; 0 while there is none.
+    /// The last exit code; 0 before the first.
     pub exit_code: i32,
     /// Why the last start, or the removal, failed.
     pub failure: Option<RecordedFailure>,
@@ -89,7 +89,7 @@ impl Wait {
         };
         let record = Arc::clone(&last.borrow());
         if record.has_published_ports() {
-            // Who waits may want to have them.
+            // The waiter may reuse them.
             networking.until_ports_are_free().await;
         }
         let failure = failure.map(RecordedFailure::Other).or_else(|| record.failure.clone());
@@ -97,7 +97,7 @@ impl Wait {
     }
 }
 
-/// Waits until a container is gone, or until its removal fails where that is waited for too: then it says why.
+/// Waits until a container is gone, or, with `or_failed`, until its removal fails: then it returns the reason.
 async fn removed(mut removal: watch::Receiver<RemovalState>, or_failed: bool) -> Option<String> {
     if *removal.borrow() == RemovalState::Done {
         return None;

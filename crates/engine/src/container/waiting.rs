@@ -1,4 +1,4 @@
-//! Clients that attached before their container started: kept until it starts, let go when they leave.
+//! Clients that attached before their container started: kept until it starts, dropped when they leave.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;

@@ -105,7 +105,7 @@ fn check_cgroup_parent(parent: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Names are looked up in the container's own files at its start; numbers are known now.
+/// Names are looked up in the container's own files at its start; numbers can be checked now.
 fn check_user(user: &str) -> Result<(), Error> {
     without_nul("User", user)?;
     user.split(':').try_for_each(check_number)

@@ -1,7 +1,7 @@
-//! The last events: what new listeners are sent first, and what waits to be delivered.
+//! The last events: new listeners receive these first, and undelivered ones wait here.
 //!
-//! Probes of containers' health make most events of a host and say least. They have a ring of their own, in memory
-//! alone: however many there are, they push no other event out and write nothing to the disk.
+//! Probes of containers' health make most events of a host and matter least. They have a ring of their own,
+//! in memory alone: however many there are, they displace no other event and write nothing to the disk.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

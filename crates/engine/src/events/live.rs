@@ -16,7 +16,7 @@ pub struct Subscription {
     pub live: Live,
 }
 
-/// The events that happen while somebody listens.
+/// The events that happen while there are listeners.
 pub struct Live {
     pub(super) receiver: broadcast::Receiver<Arc<PublishedEvent>>,
     pub(super) history: Arc<Mutex<History>>,

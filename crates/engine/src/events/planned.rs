@@ -1,10 +1,10 @@
-//! An event that is saved in one step with what it is about, before anybody is told.
+//! An event that is saved in one transaction with the change it is about, before it is published.
 
 use model::Event;
 
 use crate::store::Row;
 
-/// An event with its number, which nobody knows yet.
+/// An event with its number, not yet published.
 #[derive(Debug)]
 pub(crate) struct Planned {
     /// `None` where events are not saved.

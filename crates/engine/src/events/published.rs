@@ -22,10 +22,11 @@ impl PublishedEvent {
         Arc::new(Self { event, sequence, lines: Default::default() })
     }
 
-    /// What is sent in this of the [`EVENT_FORMS`]; `write` makes it for the first listener that wants it.
+    /// The bytes of this event in one of the [`EVENT_FORMS`]; `write` makes them for the first listener that
+    /// needs them.
     ///
     /// # Panics
-    /// When there is no such form.
+    /// When `form` is out of range.
     pub fn line(&self, form: usize, write: impl FnOnce(&Event) -> Vec<u8>) -> &[u8] {
         self.lines[form].get_or_init(|| write(&self.event).into_boxed_slice())
     }

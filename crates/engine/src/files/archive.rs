@@ -24,14 +24,14 @@ pub struct ArchiveSession {
     action: &'static str,
 }
 
-/// Who owns what is put into a container.
+/// The owner of files that are copied into a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileOwner {
-    /// Whoever the archive says.
+    /// The owner in the archive.
     Archive,
     /// Root.
     Root,
-    /// The user of the container's settings; whoever the archive says when they name none.
+    /// The user of the container's settings; the owner in the archive when they name none.
     ContainerUser,
 }
 
@@ -39,7 +39,7 @@ pub enum FileOwner {
 type Fetch = fn(BorrowedFd<'_>, &str) -> Result<Fetched, PathError>;
 
 impl Files {
-    /// Looks at a path in a container.
+    /// Returns the status of a path in a container.
     ///
     /// # Errors
     /// Unknown container or path.
@@ -100,12 +100,12 @@ impl Files {
         Ok(ArchiveSession { files: Arc::clone(self), held, fetched, volumes, action })
     }
 
-    /// Unpacks an archive into a directory of a container. Whoever wants to start or remove one that does
-    /// not run waits meanwhile, but not for ever when the archive does not arrive.
+    /// Unpacks an archive into a directory of a container. If that does not run, its starts and removals wait
+    /// meanwhile, but not for ever when the archive does not arrive.
     ///
     /// # Errors
-    /// Unknown container, a path that is no directory or read-only, a user that the container's files do not
-    /// know, a bad archive, or one that others had to wait for too long.
+    /// Unknown container, a path that is not a directory or is read-only, a user that is not in the
+    /// container's files, a bad archive, or one that others had to wait for too long.
     pub async fn archive_write(
         self: &Arc<Self>,
         reference: &str,

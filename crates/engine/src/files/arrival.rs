@@ -1,7 +1,7 @@
-//! A client that stops in the middle of an archive does not keep others from the container for ever.
+//! Limits how long a client that stops sending an archive keeps other requests from the container.
 //!
-//! Whoever writes into a container that does not run holds its lock. While nobody else wants it, a client
-//! may take its time. When somebody does, the waits for the client are counted, and end at some point.
+//! A write into a container that does not run holds its lock. While no other request waits for the lock, a
+//! client may take its time. While one does, the time spent waiting for the client is added up and limited.
 
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -23,7 +23,7 @@ const FILES: [(&str, u32); 4] =
 /// The layer, made when the first step needs it.
 pub(crate) struct BaseLayer {
     path: PathBuf,
-    /// Whether it is made. What it could not be made for, such as a full disk, may be over when the next step asks.
+    /// Whether it is made. After a failure, such as a full disk, the next step tries again.
     made: Mutex<bool>,
 }
 

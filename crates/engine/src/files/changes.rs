@@ -21,7 +21,7 @@ pub struct Commit {
     pub config: Config,
     /// Its name.
     pub reference: Option<ImageReference>,
-    /// Who made it.
+    /// The author.
     pub author: String,
     /// What for.
     pub comment: String,

@@ -1,4 +1,4 @@
-//! Keeps a container's files there while they are read, whoever removes the container or its image meanwhile.
+//! Keeps a container's files while they are read, even if the container or its image is removed meanwhile.
 
 use crate::container::{Container, own_tree::TreeHold};
 use crate::error::Error;
@@ -25,8 +25,8 @@ impl Files {
         Ok(HeldFiles { _own: own, _image: image })
     }
 
-    /// What a failure means to a client who called the container `reference`: that it is gone, where its files
-    /// were taken away meanwhile.
+    /// The failure for a client that called the container `reference`: `not found` if the files were removed
+    /// meanwhile, otherwise `error`.
     pub(crate) fn unless_gone(&self, container: &Container, reference: &str, error: Error) -> Error {
         let is_known = self.directory.get(container.id()).is_some();
         let is_here = is_known && self.paths.upper(container.id()).exists();

@@ -55,7 +55,7 @@ fn is_missing(mount: &MountPoint) -> bool {
 }
 
 impl Files {
-    /// Opens a container's root. Whoever only reads keeps nobody from starting or removing it meanwhile,
+    /// Opens a container's root. A reader does not keep the container from being started or removed,
     /// however long the reading takes.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A container's attributes for log drivers: facts, a tag, and the labels and variables asked for.
+//! A container's attributes for log drivers: facts, a tag, and the requested labels and variables.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use regex_lite::Regex;
 use crate::pattern;
 use crate::record::Record;
 
-/// The facts that remote drivers send, and the tag where one was asked for.
+/// The facts that remote drivers send, and the tag if one was requested.
 ///
 /// # Errors
-/// When the tag has a placeholder that is not known.
+/// When the tag has an unknown placeholder.
 pub(crate) fn attributes(record: &Record) -> Result<BTreeMap<String, String>, String> {
     let options = &record.settings.host.log.options;
     let mut attributes = BTreeMap::from([

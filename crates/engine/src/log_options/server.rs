@@ -9,10 +9,10 @@ use model::{LogConfig, LogDriver, LogServer};
 /// How long a name server may take before the start fails.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Replaces the names of log servers by their addresses, at every start anew.
+/// Resolves the names of log servers to their addresses, at every start.
 ///
 /// # Errors
-/// When a name is not known.
+/// When a name cannot be resolved.
 pub(crate) async fn resolve(config: &LogConfig) -> Result<LogConfig, String> {
     let mut resolved = config.clone();
     let row = config.driver.as_ref().and_then(LogDriver::row);

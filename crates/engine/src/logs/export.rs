@@ -38,7 +38,7 @@ pub(super) struct Parser {
     fields: Fields,
 }
 
-/// What is known of the entry that is being read.
+/// The fields of the entry that is being read.
 #[derive(Default)]
 struct Fields {
     message: Option<Vec<u8>>,

@@ -30,7 +30,7 @@ impl LogPieces {
         Self { reader, pieces }
     }
 
-    /// The next piece for the client; `None` when there is nothing more now.
+    /// The next chunk for the client; `None` when there is nothing more now.
     fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         while !self.pieces.is_full() && !self.pieces.is_over() {
             let Some(record) = self.reader.next_record().map_err(io::Error::other)? else { break };
@@ -43,7 +43,7 @@ impl LogPieces {
         Ok(piece)
     }
 
-    /// Reads the next piece on a thread that may wait for the disk.
+    /// Reads the next chunk on a thread that may wait for the disk.
     fn read(mut self, end: End) -> Read {
         tokio::task::spawn_blocking(move || {
             let ended = match end {
@@ -63,7 +63,7 @@ enum End {
     None,
     /// Where it ended with the run.
     At(Position),
-    /// Where it is now: the run ended, and nobody noted where.
+    /// At the current end of the log: the run ended, and its end was not recorded.
     Here,
 }
 
@@ -71,7 +71,7 @@ type Read = JoinHandle<(LogPieces, io::Result<Option<Vec<u8>>>)>;
 
 /// A log being read, and followed as long as its container runs.
 pub(super) struct FileStream {
-    /// One piece is read ahead, while the client takes the one before it.
+    /// One chunk is read ahead, while the client takes the one before it.
     ahead: Option<Read>,
     follower: Option<Follower>,
     is_last: bool,
@@ -89,7 +89,7 @@ impl FileStream {
         Self { ahead: Some(pieces.read(End::None)), follower, is_last: false }
     }
 
-    /// Where reading ends as is known now. What the next run writes is not for those who follow this one.
+    /// Where reading ends as far as is recorded. The output of the next run is not for followers of this one.
     fn end(&self) -> End {
         let Some(Follower { run, .. }) = &self.follower else { return End::None };
         match run.log_end() {

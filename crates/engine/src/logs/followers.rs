@@ -1,4 +1,4 @@
-//! Notes for those who follow a container's log where it ends with the run that they follow: the next run writes into
+//! Records where a run ends in a container's log, for the followers of that run: the next run writes into
 //! the same files.
 
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use shim_protocol::log::Position;
 
-/// Those who follow the log of one container.
+/// The followers of the log of one container.
 #[derive(Default)]
 pub(crate) struct LogFollowers(Mutex<Vec<LogFollower>>);
 
@@ -26,7 +26,7 @@ impl LogFollowers {
         end
     }
 
-    /// Whether anybody may follow it.
+    /// Whether there can be followers.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

@@ -93,7 +93,7 @@ impl JournalStream {
             (None, Stage::All | Stage::Past | Stage::Following | Stage::Over) => {}
         }
         match self.tail {
-            // Of none the last is looked at, for its cursor.
+            // For `--lines=0` the last one is read, for its cursor.
             Some(tail) if self.is_past() => command.arg(format!("--lines={}", tail.max(1))),
             // A follower would get the last ten alone.
             _ => command.arg("--lines=all"),

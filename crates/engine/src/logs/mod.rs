@@ -112,7 +112,7 @@ fn log_error(error: shim_protocol::log::LogError) -> Error {
 }
 
 impl LogStream {
-    /// The next piece; `None` at the end of the log, or of the container for a follower.
+    /// The next chunk; `None` at the end of the log, or of the container for a follower.
     ///
     /// # Errors
     /// When the log cannot be read.

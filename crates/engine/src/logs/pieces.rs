@@ -1,4 +1,4 @@
-//! Makes pieces for a client of a log's records.
+//! Encodes a log's records into chunks for a client.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,7 +25,7 @@ pub(super) struct Pieces {
     framed: bool,
     /// Whether the last record of each stream ended its line.
     at_line_start: [bool; 2],
-    /// A record was newer than is asked for: all that follow are.
+    /// A record was newer than `until`: all that follow are.
     is_over: bool,
     piece: Vec<u8>,
 }

@@ -28,7 +28,7 @@ pub struct LogQuery {
     pub form: LogForm,
     /// So many lines from the end; `None` is all.
     pub tail: Option<u64>,
-    /// Stream frame headers; `None` is as the container's terminal says.
+    /// Stream frame headers; `None` frames the output of containers without a terminal.
     pub framed: Option<bool>,
 }
 
@@ -49,7 +49,7 @@ pub enum LogForm {
 pub(super) struct Run {
     changes: tokio::sync::watch::Receiver<Arc<Record>>,
     exits: u64,
-    /// When nobody waits for more.
+    /// When the reader stops waiting for more.
     until: Option<Timestamp>,
     log_end: Arc<OnceLock<Position>>,
 }
@@ -65,7 +65,7 @@ impl Run {
         self.log_end.get().copied()
     }
 
-    /// Waits until the run is over; one that never began is. No longer than anybody wants to know.
+    /// Waits until the run is over, or has never begun, but no longer than `until`.
     pub(super) async fn end(&mut self) {
         match self.until {
             Some(until) => drop(tokio::time::timeout(until.since(Timestamp::now()), self.over()).await),

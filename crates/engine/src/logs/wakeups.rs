@@ -85,7 +85,7 @@ impl Instance {
             };
             let mut watches = self.lock();
             if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
-                // Which directories changed is not known.
+                // The kernel does not report which directories changed.
                 watches.values().for_each(|changes| changes.send_replace(()));
             } else if flags.contains(ReadFlags::IGNORED) {
                 // The directory is gone, and with it the watch: its followers are woken by the end.

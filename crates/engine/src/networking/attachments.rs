@@ -1,4 +1,4 @@
-//! What a container may ask of a network.
+//! The settings that a container may request in a network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,10 +21,10 @@ const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
 /// An interface's name is at most this long, without its final zero (`IFNAMSIZ`).
 const LONGEST_NAME: usize = 15;
 
-/// The endpoints that settings ask for, checked as far as their networks are there.
+/// The requested endpoints, checked against their networks where these exist.
 ///
 /// # Errors
-/// What a network cannot give.
+/// A setting that a network does not support.
 pub(crate) fn asked(
     registry: &NetworkRegistry,
     settings: &ContainerSettings,
@@ -107,7 +107,7 @@ pub(crate) fn check_networks(registry: &NetworkRegistry, record: &Record) -> Res
     })
 }
 
-/// Checks what a container asks of a network.
+/// Checks a container's requested settings in a network.
 ///
 /// # Errors
 /// A bad parameter, with all faults of the addresses.
@@ -178,10 +178,10 @@ pub(super) struct InterfaceSetting {
     pub(super) value: String,
 }
 
-/// The kernel settings that an endpoint's options ask for.
+/// The kernel settings in an endpoint's options.
 ///
 /// # Errors
-/// What is no setting of an interface.
+/// A setting that interfaces do not have.
 pub(super) fn sysctls(options: &BTreeMap<String, String>) -> Result<Vec<InterfaceSetting>, Error> {
     let Some(list) = options.get(SYSCTLS).filter(|list| !list.is_empty()) else { return Ok(Vec::new()) };
     let setting = |text: &str| {

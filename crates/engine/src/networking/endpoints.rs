@@ -121,7 +121,7 @@ impl Networking {
                     // On a full disk it is tried again: the container runs meanwhile.
                     let _ = container.update_saved(put).1.wait_blocking();
                 } else {
-                    // The row of its start has them: nobody else can get what they are.
+                    // The row of its start has them: no other container can get their addresses.
                     container.publish(put);
                 }
                 for endpoint in &container.record().endpoints {
@@ -174,7 +174,7 @@ impl Networking {
         Ok(())
     }
 
-    /// Takes a container out of one network, whatever of it it has there; says whether it was in it.
+    /// Removes a container from one network, as far as it was set up there; returns whether it was in it.
     pub(super) fn leave(&self, container: &ContainerId, endpoint: &Endpoint) -> bool {
         let Ok(entry) = self.registry.of_endpoint(endpoint) else { return false };
         if let Some(names) = entry.names()
@@ -334,8 +334,8 @@ fn first_interface(record: &Record) -> Option<&network::Endpoint> {
     endpoints.first()?.lease.as_ref()
 }
 
-/// What a container had of a network as it was saved, with what it may send as its settings say: what earlier
-/// releases saved does not say.
+/// A container's saved lease in a network, with the restrictions of its settings on what it may send: rows of
+/// earlier releases do not have them.
 pub(crate) fn saved_lease(record: &Record, lease: &network::Endpoint) -> network::Endpoint {
     network::Endpoint { source_check: source_check(record), ..lease.clone() }
 }
@@ -348,7 +348,7 @@ fn source_check(record: &Record) -> SourceCheck {
     }
 }
 
-/// The hardware address that a container asks for: that of `Config` counts where it names no other.
+/// The hardware address that a container requests: that of `Config` counts where the endpoint names no other.
 fn hardware_address(record: &Record, endpoint: &Endpoint) -> Result<Option<network::MacAddress>, Error> {
     match (endpoint.attachment.mac, &*record.settings.mac_address) {
         (Some(mac), _) => Ok(Some(mac)),

@@ -1,5 +1,4 @@
-//! The hosts files of running containers, which follow their networks and links while whatever else somebody inside wrote
-//! into them stays.
+//! The hosts files of running containers, which follow their networks and links while all other changes made inside stay.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,7 +60,7 @@ impl HostsFiles {
         });
     }
 
-    /// Changes the hosts file of a container in place; nobody else changes it meanwhile. A failure is in the log.
+    /// Changes the hosts file of a container in place, under a lock. A failure is logged.
     pub(super) fn change(&self, record: &Record, change: impl FnOnce(&[u8]) -> Vec<u8>) {
         let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = network::names::change_hosts(&self.paths.hosts(&record.id), change) {

@@ -1,4 +1,4 @@
-//! Names of a container's interfaces: the lowest that is free, or the one that is asked for.
+//! Names of a container's interfaces: the lowest free one, or the requested one.
 
 use std::collections::BTreeSet;
 

@@ -90,7 +90,7 @@ impl Networking {
             }
             return Err(error);
         }
-        // Saved before the interface goes: one that is left then belongs to nobody, and the next daemon removes it.
+        // Saved before the interface is removed: a left-over one then has no owner, and the next daemon removes it.
         let _ = self.save_leases(container).wait_blocking();
         self.leave_at_once(&record, endpoint, namespace);
         if let Ok(entry) = self.registry.of_endpoint(endpoint) {
@@ -99,7 +99,8 @@ impl Networking {
         Ok(())
     }
 
-    /// Leads a container's default routes and published ports as its record says, and names its addresses in its hosts
+    /// Sets a container's default routes and published ports as its record has them, and updates its addresses in its
+    /// hosts
     /// file: the last daemon may have died while it changed them. The caller holds its transition.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
-//! The note that the networks of a running container are being changed. A daemon that dies over the change leaves it to
-//! the next one, which makes the container whole; what has no note is as its record says, and costs no start of the daemon
-//! anything.
+//! The marker that the networks of a running container are being changed. If a daemon dies during the change, the next one
+//! completes it; a container without a marker matches its record, and costs no start of the daemon anything.
 
 use std::fs::File;
 

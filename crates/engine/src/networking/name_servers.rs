@@ -117,7 +117,7 @@ impl NameServers {
         network::names::resolv_conf(host_file, &self.asked(record), reach)
     }
 
-    /// The servers, search domains and options that are asked for, by the container or by the daemon's flags.
+    /// The requested servers, search domains and options, by the container or by the daemon's flags.
     fn asked(&self, record: &Record) -> AskedServers {
         let list = |words: &Option<Vec<String>>| words.clone().unwrap_or_default();
         let host = &record.settings.host;
@@ -161,7 +161,7 @@ impl NameServers {
         Some(NameService { networks, upstream, keeps_single_labels })
     }
 
-    /// Writes the resolv.conf that the container's networks ask for now, unless the container has changed it: its
+    /// Writes the resolv.conf that the container's networks need now, unless the container has changed it: its
     /// content is then neither that of networks with names nor that of others.
     fn change_resolv_conf(&self, record: &Record, host_file: &str) -> Result<(), Error> {
         let path = self.paths.resolv_conf(&record.id);
@@ -194,8 +194,7 @@ const fn upstream(server: UpstreamServer) -> Upstream {
     }
 }
 
-/// The names that the container alone has for others in a network: links that were asked for there, and those of
-/// its own settings.
+/// The container's own names for others in a network: its links there, and those of its own settings.
 fn links(record: &Record, endpoint: &Endpoint) -> Vec<Link> {
     let asked = endpoint.attachment.links.iter().flatten().map(|text| link(text));
     let own = record

@@ -146,7 +146,7 @@ impl Networks {
         .await
     }
 
-    /// Takes a running container out of a network. Its names there are gone whatever its shim says.
+    /// Disconnects a running container from a network. Its names there are removed whatever its shim answers.
     async fn take_out(&self, container: &Arc<Container>, endpoint: Endpoint) -> Result<(), Error> {
         let before = container.record();
         let moving = Moving::begin(&self.networking, &before.id)?;
@@ -166,7 +166,7 @@ impl Networks {
         Ok(())
     }
 
-    /// Tells the shim of a running container what its networks are now.
+    /// Sends the shim of a running container its current networks.
     async fn follow(&self, before: &Record, container: &Container) -> Result<(), Error> {
         relays::follow(before, container).await?;
         self.networking.name_servers.follow(before, container).await
@@ -184,7 +184,7 @@ async fn forget(container: &Container, endpoint: &Endpoint) -> Result<(), Error>
     container.update_saved(|record| record.endpoints.retain(|other| other != endpoint)).1.wait().await
 }
 
-/// Refuses networks that take nobody, and containers that no other network can have.
+/// Refuses networks that do not allow endpoints, and containers that cannot join another network.
 fn check_connect(entry: &NetworkEntry, record: &Record) -> Result<(), Error> {
     let name = entry.name();
     if matches!(entry.driver(), NetworkDriver::Host | NetworkDriver::Null) {

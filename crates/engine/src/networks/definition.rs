@@ -1,4 +1,4 @@
-//! What is wrong with a network that a client asks for: all of it, before anything is made.
+//! Validates a client's definition of a network: all faults are reported, before anything is made.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -49,7 +49,7 @@ fn check_driver(definition: &NetworkDefinition) -> Result<(), Error> {
     }
 }
 
-/// A configuration that is taken over leaves nothing to be said.
+/// A network made from a configuration has no settings of its own.
 fn check_inheritance(definition: &NetworkDefinition) -> Result<(), Error> {
     let Some(source) = &definition.config_from else { return Ok(()) };
     if definition.config_only {

@@ -16,7 +16,7 @@ use crate::events::Events;
 /// A network of the engine.
 pub(crate) struct NetworkEntry {
     pub(crate) record: NetworkRecord,
-    /// What its options say.
+    /// Its parsed options.
     pub(crate) options: DriverOptions,
     /// The driver's part; `None` where the driver gives containers nothing.
     live: Option<Arc<network::Network>>,

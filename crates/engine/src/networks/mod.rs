@@ -1,11 +1,11 @@
-//! Networks: what they are, who is in them, and how they are made and removed.
+//! Networks: what they are, their endpoints, and how they are made and removed.
 //!
 //! ```text
 //! service (create, remove, prune) · connections (connect, disconnect of containers)
 //!    ▼
 //! registry: networks by id and name  ▷  entry: one network, its users, its driver's part, the names in it
 //! record: what a network is   families: its addresses as clients write them and as the kernel has them
-//! definition: faults of what a client asks for   drivers: options of a driver   subnets: free addresses
+//! definition: faults of a client's request   drivers: options of a driver   subnets: free addresses
 //! ```
 
 pub(crate) mod connections;

@@ -11,10 +11,10 @@ use shim_protocol::names::{NamedEndpoint, NetworkNames, names_file, replace_name
 
 use crate::error::{Error, file_error};
 
-/// The names in one network. Nobody but this writes its file.
+/// The names in one network. Only this writes its file.
 pub(crate) struct SharedNames {
     file: PathBuf,
-    /// Held until the file says the same.
+    /// Held until the file has the same content.
     known: Mutex<Known>,
 }
 
@@ -25,7 +25,7 @@ struct Known {
 }
 
 impl SharedNames {
-    /// The names of a network that has nobody in it.
+    /// The names of a network without endpoints.
     pub(super) fn new(exec_root: &Path, id: &NetworkId, name: &str) -> Self {
         let known = Known { names: NetworkNames::new(name), endpoints: BTreeMap::new() };
         Self { file: names_file(exec_root, id.as_str()), known: Mutex::new(known) }
@@ -82,7 +82,7 @@ impl SharedNames {
         replace_names_file(&self.file, &known.names.content()).map_err(file_error("write", &self.file))
     }
 
-    /// Removes the file: the network goes, and nobody is in it.
+    /// Removes the file of a network that is being removed and has no endpoints.
     pub(super) fn remove_file(&self) {
         let _alone = self.known();
         remove(&self.file);

@@ -124,7 +124,7 @@ pub(crate) fn open(
     registry
 }
 
-/// What a network is that clients have made: what its options say, and the driver's part.
+/// A client's network from its row: its parsed options, and the driver's part.
 fn open_again(
     registry: &NetworkRegistry,
     record: &NetworkRecord,
@@ -138,7 +138,7 @@ fn open_again(
     }
     let listing = match listing {
         Some(listing) => listing,
-        // Where it fails, the next network asks again.
+        // If it fails, the next network tries again.
         None => listing.insert(HostListing::read().map_err(|error| Error::refused(error.to_string()))?),
     };
     let asked = of_driver.ask(record, &options.network, HostAddresses::Possible)?;
@@ -175,7 +175,7 @@ fn saved_leases(records: &[Record]) -> HashMap<NetworkId, Vec<network::Endpoint>
     leases
 }
 
-/// Rows of earlier versions do not say the network of what runs: there was one.
+/// Rows of earlier versions do not name the network of running containers: there was only one.
 fn know_the_default_network(registry: &NetworkRegistry, records: &mut [Record]) {
     let Some(bridge) = registry.named(BRIDGE) else { return };
     let endpoints = records.iter_mut().flat_map(|record| &mut record.endpoints);

@@ -13,7 +13,7 @@ pub struct NetworkRecord {
     pub id: NetworkId,
     /// When it was made.
     pub created: Timestamp,
-    /// What it was asked to be, with what was chosen for it.
+    /// Its requested definition, with the values that were chosen for it.
     pub definition: NetworkDefinition,
     /// The addresses that its bridge had before it; `None` where the bridge is the engine's own.
     pub shared_bridge: Option<Vec<IpAddr>>,

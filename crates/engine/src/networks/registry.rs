@@ -60,7 +60,7 @@ impl NetworkRegistry {
         self.read().networks.values().cloned().collect()
     }
 
-    /// Looks at each network, in no order, while none is added or removed.
+    /// Visits each network, in no order, while none is added or removed.
     pub(crate) fn each(&self, mut look: impl FnMut(&NetworkEntry)) {
         self.read().networks.values().for_each(|entry| look(entry));
     }

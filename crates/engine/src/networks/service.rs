@@ -41,7 +41,7 @@ pub struct CreatedNetwork {
     pub id: NetworkId,
 }
 
-/// Says which networks are meant.
+/// Selects networks.
 pub type NetworkFilter<'f> = &'f (dyn Fn(&NetworkRecord) -> bool + Send + Sync);
 
 impl Networks {
@@ -161,7 +161,7 @@ impl Networks {
         let bridge = of_driver.bridge(&record.id);
         self.check_interface(bridge.as_deref(), of_driver.parent())?;
         let host_addresses = self.choose_addresses(&mut record.definition)?;
-        // One that is there already is somebody else's.
+        // An existing one has another owner.
         if let Some(bridge) = &bridge {
             let addresses = network::Network::addresses_of_host_interface(bridge);
             record.shared_bridge = addresses.map_err(Error::Network)?;
@@ -190,7 +190,7 @@ impl Networks {
         self.database.write(vec![row], Durability::PowerLoss).wait_blocking()
     }
 
-    /// Takes over what the configuration says that a network is made from.
+    /// Copies the definition from the configuration that a network is made from.
     fn inherit(&self, definition: &mut NetworkDefinition) -> Result<(), Error> {
         let Some(source) = &definition.config_from else { return Ok(()) };
         let missing = || Error::not_found(format!("configuration network {source:?} does not exist"));
@@ -225,7 +225,7 @@ impl Networks {
     /// Fills in what was left to the engine: the addresses, and the host's own one of them. Returns whether the host may
     /// have some of them.
     fn choose_addresses(&self, definition: &mut NetworkDefinition) -> Result<HostAddresses, Error> {
-        // A pool without a subnet asks for one of the families that no other pool is of.
+        // A pool without a subnet gets the family that no other pool has.
         let is_empty = |pool: &Pool| pool.subnet.is_none();
         definition.pools.retain(|pool| !is_empty(pool));
         let host_addresses = match definition.pools.is_empty() {

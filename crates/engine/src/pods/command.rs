@@ -21,7 +21,7 @@ const OUTPUT_LIMIT: usize = (16 << 20) - (16 << 10);
 /// How long a command that was killed may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandEnd {
     /// It ended.

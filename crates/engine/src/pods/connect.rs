@@ -98,7 +98,7 @@ impl Pods {
     /// Connects to a port of a pod, at the loopback addresses of its network: that of IPv4, then that of IPv6.
     ///
     /// # Errors
-    /// Unknown sandbox, one that does not run, or a port at which nobody listens.
+    /// Unknown sandbox, one that does not run, or a port without a listener.
     pub async fn connect(&self, reference: &str, port: u16) -> Result<TcpStream, Error> {
         let sandbox = self.sandbox(reference)?;
         let connection =

@@ -1,4 +1,4 @@
-//! What happens to pods and their containers, with what is known of them then.
+//! Events of pods and their containers, with their records at that time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct PodEvent {
     pub time: Timestamp,
 }
 
-/// A listener was too slow, or the engine ends: what happened since is not known.
+/// A listener was too slow, or the engine shuts down: later events are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventsMissed;
 

@@ -72,7 +72,7 @@ impl PodNetworks {
         self.apart(work).await
     }
 
-    /// Saves what a sandbox asks of a network, before it starts.
+    /// Saves a sandbox's requested network, before it starts.
     pub(super) async fn prepare(
         &self,
         id: &ContainerId,
@@ -157,7 +157,7 @@ impl PodNetworks {
         left
     }
 
-    /// Checks those that stay, and has plugins remove what belongs to nobody.
+    /// Checks those that stay, and has plugins remove those without a sandbox.
     pub(super) async fn inspect(&self, connected: Vec<ContainerId>) {
         for id in connected {
             let Ok(Some(namespace)) = self.namespace(&id) else { continue };
@@ -183,7 +183,7 @@ impl PodNetworks {
         }
     }
 
-    /// Does something with the plugins on a thread of its own; nothing where there are none.
+    /// Runs a call of the plugins on a thread of its own; does nothing without plugins.
     async fn apart(
         &self,
         work: impl FnOnce(&Plugins) -> Result<(), cni::Error> + Send + 'static,

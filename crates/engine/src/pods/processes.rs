@@ -1,4 +1,4 @@
-//! The processes of a container of a pod: who they are, and what they have open.
+//! The processes of a container of a pod: their users, and their open files.
 
 use std::fs;
 use std::fs::File;
@@ -52,7 +52,8 @@ impl Pods {
         crate::outcome::joined(tokio::task::spawn_blocking(count).await)
     }
 
-    /// Who a running container's first process was when it began, by the container's own files; nothing for one that
+    /// The user of a running container's first process at its start, by the container's own files; `None` for a
+    /// container that
     /// does not run.
     #[must_use]
     pub fn identity(&self, record: &Record) -> Option<Identity> {

@@ -32,13 +32,13 @@ const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
 /// The event of a sandbox that can be used: its start comes before its network.
 pub(super) const READY: &str = "ready";
 
-/// A sandbox that is asked for.
+/// A request for a sandbox.
 pub struct NewSandbox {
     /// Its settings.
     pub settings: ContainerSettings,
-    /// What it asks of a network of plugins.
+    /// Its requested network of plugins.
     pub network: PodNetwork,
-    /// Whom the users of the pod are on the host; `None` for themselves.
+    /// How the users of the pod map to the host's; `None` for the same ids.
     pub user_namespace: Option<IdMapping>,
     /// What the front end shows again.
     pub description: String,
@@ -176,7 +176,8 @@ impl Pods {
         addresses
     }
 
-    /// Kills the containers of a pod, and lets go of its namespaces and its network. One that is being run is undone.
+    /// Kills the containers of a pod, and releases its namespaces and its network. A sandbox that is being started is
+    /// undone.
     ///
     /// # Errors
     /// Unknown sandbox, or processes that do not end.
@@ -250,7 +251,7 @@ impl Pods {
         if removed.is_ok() || !matches!(container.record().phase, Phase::Removing) {
             return removed;
         }
-        // Somebody else removes it: it goes once.
+        // Another caller removes it: it is removed once.
         if *removal.borrow() != RemovalState::Done {
             let _ = removal.changed().await;
         }

@@ -8,7 +8,7 @@ use super::service::Pods;
 
 /// Takes up what is left, behind the start of the daemon: plugins may take their time.
 pub(crate) fn settle(pods: &Arc<Pods>) {
-    // Looked at before anything new can be made.
+    // Read before anything new can be made.
     let (left, pods) = (pods.networks.left(), Arc::clone(pods));
     for id in &left.half_made {
         pods.unfinished.leave(id);

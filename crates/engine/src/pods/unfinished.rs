@@ -1,4 +1,4 @@
-//! Sandboxes that run and are not ready: a plugin still connects them, or nobody could.
+//! Sandboxes that run and are not ready: a plugin still connects them, or connecting failed.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -78,7 +78,7 @@ impl Unfinished {
         }
     }
 
-    /// A sandbox is half made, and nobody makes it ready.
+    /// Marks a sandbox whose start was given up half-way.
     pub(super) fn leave(&self, id: &ContainerId) {
         self.sandboxes().insert(id.clone(), Progress::Left);
     }

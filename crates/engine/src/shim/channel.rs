@@ -34,7 +34,7 @@ impl Channel {
         sys::seqpacket::send(&self.0, packet, None)
     }
 
-    /// Receives one packet that is here already; `WouldBlock` when there is none.
+    /// Receives one packet that has arrived already; `WouldBlock` when there is none.
     pub(super) fn receive_now(&self) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
         sys::seqpacket::receive(&self.0, MAXIMUM_MESSAGE)
     }

@@ -21,7 +21,7 @@ pub(super) struct Connection {
     /// The protocol that the shim speaks.
     protocol: u32,
     pending: Arc<Pending>,
-    /// Held by whoever sends a message in pieces: those of two would mix.
+    /// Held while a message is sent in several packets: those of two messages would mix.
     in_pieces: Arc<AsyncMutex<()>>,
 }
 
@@ -110,7 +110,7 @@ impl Connection {
     }
 }
 
-/// Takes a request off the list when nobody waits for its answer any more.
+/// Removes a request from the list when its caller no longer waits for the answer.
 struct Waiting<'p> {
     pending: &'p Pending,
     number: u64,

@@ -17,7 +17,7 @@ pub(super) struct Process {
     reference: ProcessReference,
     /// This daemon started it and must reap it.
     is_child: bool,
-    /// Its descriptor, for whoever needs one first.
+    /// Its descriptor, for the first caller that needs one.
     opened: Mutex<Option<OwnedFd>>,
 }
 
@@ -28,9 +28,9 @@ impl Process {
         Self { reference: ProcessReference { pid, start_time }, is_child: true, opened: Mutex::default() }
     }
 
-    /// One that an earlier daemon started and that listens where this socket is connected to; `None` when it has ended, is
-    /// another than the reference means, or the kernel does not say. The kernel knows better than the process's number and
-    /// start time who listens, and sooner.
+    /// The shim of an earlier daemon that listens on the socket this one is connected to; `None` when it has
+    /// ended, is not the process of the reference, or the kernel does not report it. The kernel's answer is
+    /// more reliable than the process id and start time, and available sooner.
     pub(super) fn listening(socket: BorrowedFd<'_>, reference: ProcessReference) -> Option<Self> {
         let (pid, descriptor) = sys::seqpacket::listening_process(socket).ok()?;
         let is_it = pid == reference.pid && !sys::process::has_ended(&descriptor);
@@ -65,7 +65,7 @@ impl Process {
         }
     }
 
-    /// Whether it is stopped, so that it does nothing until somebody lets it go on.
+    /// Whether it is stopped (SIGSTOP), so that it does nothing until it is continued.
     pub(super) fn is_stopped(&self) -> bool {
         sys::process::is_stopped(self.reference.pid)
     }

@@ -153,7 +153,7 @@ impl ShimSource {
     fn spawn(&self, arguments: &[&OsStr], beside: &[BorrowedFd<'_>]) -> io::Result<(Process, Channel)> {
         let program = self.program.in_memory()?;
         let (ours, theirs) = sys::seqpacket::pair()?;
-        // Before there is a process, which somebody would have to reap.
+        // Before there is a process, which would have to be reaped.
         let channel = Channel::new(ours)?;
         let given: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(beside.iter().copied()).collect();
         let pid = program.spawn(arguments, &given, CONTROL_DESCRIPTOR)?;

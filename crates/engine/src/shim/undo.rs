@@ -1,4 +1,4 @@
-//! Takes back what a shim was asked for and has not answered.
+//! Undoes a request that a shim has not answered.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -8,8 +8,8 @@ use shim_protocol::Request;
 use super::Shim;
 
 impl Shim {
-    /// Sends a request behind one that cannot be taken back: a shim that wakes up later does both. It is written before
-    /// whatever others ask for, and nobody waits for its answer.
+    /// Sends a request behind one that cannot be withdrawn: a shim that resumes later handles both. It is
+    /// written before later requests of others, and its answer is not awaited.
     pub(crate) async fn undo(self: &Arc<Self>, request: Request) {
         let shim = Arc::clone(self);
         let mut sent = Box::pin(async move { shim.request(request, None).await });

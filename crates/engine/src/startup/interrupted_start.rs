@@ -1,4 +1,5 @@
-//! A start that the last daemon died over: nobody opened the container's gate, or nobody recorded that.
+//! A start during which the last daemon died, before it released the container's first process or before it
+//! recorded that.
 //!
 //! ```text
 //! shim ──report of the first instruction──▶ taken over, it runs
@@ -18,7 +19,7 @@ use crate::disposal::remove_run_directory;
 use crate::realm::Realm;
 use crate::shim::{Notices, Shim};
 
-/// How long a shim that is asked how far it came may take.
+/// How long a shim may take to report how far it came.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a shim may take to undo what it made, before it is killed.
@@ -51,7 +52,7 @@ pub(crate) async fn settle(realm: &Arc<Realm>, container: &Arc<Container>, direc
         progress.learn(&mut notices);
         if progress.started.is_none() {
             let released = shim.request_within(RELEASE_TIMEOUT, Request::Release, None).await;
-            // One that was slow to say so runs, and refuses to be released.
+            // One that was slow to report runs, and refuses to be released.
             progress.learn(&mut notices);
             if progress.started.is_none() && released.is_err() {
                 shim.kill();
@@ -98,7 +99,7 @@ fn record_start(realm: &Realm, container: &Container, run: Run) {
         record.failure = None;
         record.cgroups = run.cgroups;
         record.health = health::at_start(record);
-        // Nobody has stopped it since it was started.
+        // It has not been stopped since it was started.
         record.stopped_by_client = false;
     });
     realm.events.emit_container(&record, "start", &[]);

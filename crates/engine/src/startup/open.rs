@@ -45,9 +45,9 @@ use crate::volumes::{self, Volumes};
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 impl Engine {
-    /// Opens the engine: its directories, database, images and network; takes over containers that
-    /// run, records the exits that happened meanwhile, sweeps what was left half made, and starts
-    /// containers whose policy asks for it.
+    /// Opens the engine: its directories, database, images and network; takes over running containers,
+    /// records the exits that happened meanwhile, removes what was left half made, and starts containers
+    /// whose policy requires it.
     ///
     /// # Errors
     /// When a directory, the database or the network cannot be set up.

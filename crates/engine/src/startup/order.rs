@@ -47,7 +47,7 @@ fn needed(realm: &Realm, container: &Container) -> Vec<ContainerId> {
     joined.chain(record.links.values().cloned()).collect()
 }
 
-/// Puts each container behind those that it needs. In a circle somebody has to be first. Links make chains
+/// Puts each container behind those that it needs. In a circle one of them has to be first. Links make chains
 /// of any length, so containers wait in a list.
 fn order(needs: &HashMap<ContainerId, Vec<ContainerId>>) -> Vec<ContainerId> {
     enum Visit<'a> {

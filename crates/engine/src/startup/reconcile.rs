@@ -21,7 +21,7 @@ use crate::realm::Realm;
 use crate::shim::{FoundShim, Shim};
 use crate::store::ExecRow;
 
-/// How long the daemon's start waits until a container that runs is what its record says.
+/// How long the daemon's start waits for a running container to match its record.
 const SETTLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What the last daemon left.
@@ -34,8 +34,8 @@ pub(crate) struct Left {
     pub(super) shims: FoundShims,
 }
 
-/// Takes over every container: adopts those that run, records exits, finishes removals, sweeps, and starts those whose
-/// policy asks for it. What pods run the kubelet starts again.
+/// Takes over every container: adopts those that run, records exits, finishes removals, deletes leftovers,
+/// and starts those whose policy requires it. The kubelet restarts containers of pods.
 pub(crate) async fn all(docker: &Arc<Realm>, pods: &Arc<Realm>, left: Left) {
     let (of_pods, of_docker): (Vec<_>, Vec<_>) =
         left.containers.into_iter().partition(|record| record.pod.is_some());
@@ -135,7 +135,7 @@ fn may_be_open(realm: &Realm, container: &Container, record: &Record) -> bool {
     Freezer::may_be_open(record) || container.execs.has_open() || may_have_open_networks(realm, record)
 }
 
-/// Takes over one container that has no shim; says whether its policy wants it started.
+/// Takes over one container that has no shim; returns whether its policy requires a start.
 async fn one(realm: &Arc<Realm>, container: &Arc<Container>) -> bool {
     let record = container.record();
     match record.phase {
@@ -289,7 +289,7 @@ fn sweep(docker: &Realm, pods: &Realm) -> Vec<Vec<PathBuf>> {
     docker.volumes.sweep();
     // Listed now: what comes later goes when its readers are done.
     let trash: Vec<PathBuf> = entries(&docker.paths.trash()).collect();
-    // Nobody waits for what is out of sight already.
+    // Nothing waits for what is out of sight already.
     tokio::task::spawn_blocking(move || trash.iter().for_each(|path| delete_tree(path)));
     taken_down
 }

@@ -47,7 +47,7 @@ impl StepServices {
     fn remove(&self, id: &ContainerId) -> Result<(), StepError> {
         let removal = Removal { volumes: true, force: true, link: false };
         match self.runtime.block_on(self.containers.remove(id.as_str(), removal)) {
-            // Somebody else has removed it.
+            // It was removed by another caller.
             Err(Error::NoSuchContainer(_)) => Ok(()),
             removed => removed.map_err(failed),
         }
@@ -160,7 +160,7 @@ impl StepHost {
         self.container.shim().filter(|shim| !shim.is_gone())
     }
 
-    /// Prepares a step: its layer, the files of its resolver, and what it sees. `None` when somebody has taken the host down.
+    /// Prepares a step: its layer, the files of its resolver, and its mounts. `None` when the host was taken down meanwhile.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client.
@@ -211,7 +211,7 @@ impl StepHost {
 }
 
 impl HostedStep {
-    /// Runs the step and gives its exit code; `None` when somebody has taken the host down, or has frozen it, before the step began.
+    /// Runs the step and returns its exit code; `None` when the host was taken down, or frozen, before the step began.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client when its program cannot be run.
@@ -239,7 +239,7 @@ impl HostedStep {
         };
         let step = Step { id: id.clone(), spec: self.prepared.spec.clone(), attach: Some(attach) };
         let begun = services.runtime.block_on(async {
-            // Nobody freezes or removes it until the step has begun.
+            // It is neither frozen nor removed until the step has begun.
             let _order = container.transition.lock().await;
             let Some(shim) = self.host.shim() else { return Ok(None) };
             let end = container.running_steps.begin(id);

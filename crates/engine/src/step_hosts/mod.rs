@@ -73,7 +73,7 @@ impl StepHosts {
         };
         step.kind == StepKind::Sandbox
             && *asked == harmless
-            // Whoever else is in a network that is not its own can hold files of a step open behind its end.
+            // Processes of others in a shared network can hold files of a step open behind its end.
             && matches!(asked.network_mode, NetworkMode::None | NetworkMode::Networks(_))
             && options.user_mapping.is_none()
             && self.services.containers.starter.lookup.base_layer.is_there()
@@ -229,7 +229,7 @@ impl StepHosts {
         removed
     }
 
-    /// An idle host with these settings that nobody has taken down meanwhile.
+    /// An idle host with these settings that was not taken down meanwhile.
     fn take_idle(&self, settings: &HostSettings) -> Option<StepHost> {
         let mut state = self.state();
         while let Some(place) = state.idle.iter().position(|host| host.fits(settings)) {
@@ -254,7 +254,7 @@ impl StepHosts {
     }
 }
 
-/// The failure of a step whose host somebody has taken down just now.
+/// The failure of a step whose host was taken down just now.
 fn taken_down(host: &StepHost) -> StepError {
     failed(Error::NotRunning(host.id().to_string()))
 }

@@ -1,4 +1,4 @@
-//! What is left of builds that are over, while it is removed: a client need not wait until the kernel has let go of a network.
+//! Removes what is left of finished builds in the background: a client need not wait until the kernel has released a network.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Remains(Arc<RwLock<()>>);
 
 impl Remains {
-    /// Removes containers, of which nobody is shown any as soon as this returns, and calls `end` when they are gone.
+    /// Removes containers, which no client sees as soon as this returns, and calls `end` when they are gone.
     pub(super) fn remove(
         &self,
         containers: Vec<Arc<Container>>,

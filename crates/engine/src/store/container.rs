@@ -48,7 +48,7 @@ struct StateDocument {
     exit_code: i32,
     /// The cause of [`Record::failure`].
     error: String,
-    /// Rows of earlier releases have none: their text says it.
+    /// Rows of earlier releases do not have it: it follows from their text.
     #[serde(default)]
     error_origin: Option<failure::Origin>,
     out_of_memory: bool,
@@ -61,7 +61,7 @@ struct StateDocument {
     /// Rows of earlier releases have none.
     #[serde(default)]
     image_mounts: BTreeMap<String, Digest>,
-    /// `None` in rows of versions in which there was one network: the settings say it.
+    /// `None` in rows of versions in which there was one network: then the settings determine it.
     endpoints: Option<Vec<EndpointDocument>>,
     links: BTreeMap<String, ContainerId>,
     cgroups: Vec<PathBuf>,
@@ -190,7 +190,7 @@ impl ContainerColumns {
     }
 }
 
-/// A container of which nothing is known: it has ended, and can be removed.
+/// A container without a readable record: it has ended, and can be removed.
 fn placeholder(id: ContainerId, name: &str) -> Record {
     let name = if name.is_empty() { id.short().to_owned() } else { name.to_owned() };
     let created = Timestamp::from_unix(0, 0).unwrap_or(Timestamp::NEVER);

@@ -6,7 +6,7 @@
 //!                              └─retried─┘ what cannot be written, until it is
 //! ```
 //!
-//! Readers see memory. No caller waits for the disk unless it asks to, by [`Written`].
+//! Readers see memory. Callers wait for the disk only by [`Written`].
 
 mod container;
 mod durability;
@@ -76,8 +76,8 @@ impl Database {
         self.push(change(rows, durability, Attempts::One, None), Urgency::Now)
     }
 
-    /// Writes rows in one step as [`Self::write`] does; once they are written, the writer's thread does `then`. The
-    /// caller is answered when the rows that `then` asks for have been tried too.
+    /// Writes rows in one step as [`Self::write`] does; once they are written, the writer's thread runs `then`. The
+    /// caller is notified when the rows that `then` returns have been tried too.
     pub(crate) fn write_then(
         &self,
         rows: Vec<Row>,
@@ -93,17 +93,17 @@ impl Database {
         self.push(change(rows, Durability::Crash, Attempts::UntilWritten, None), Urgency::Now)
     }
 
-    /// Writes rows as [`Self::keep`] does, for which nobody waits: with the next change, or a moment later without one.
+    /// Writes rows as [`Self::keep`] does, without a waiter: with the next change, or a moment later without one.
     pub(crate) fn keep_soon(&self, rows: Vec<Row>) {
         self.push(change(rows, Durability::Crash, Attempts::UntilWritten, None), Urgency::Soon).forget();
     }
 
-    /// Waits until all that was asked for before has been tried.
+    /// Waits until all earlier requests have been tried.
     pub(crate) fn flush(&self) -> Written {
         self.push(change(Vec::new(), Durability::Crash, Attempts::One, None), Urgency::Now)
     }
 
-    /// Has the writer let go of the pages that it holds in memory; blocks until it has.
+    /// Has the writer release its page cache; blocks until it has.
     pub(crate) fn release_pages(&self) {
         // At its end the writer holds none.
         let _ = self.queue.release_pages().blocking_recv();

@@ -17,20 +17,20 @@ const DELAY: Duration = Duration::from_millis(10);
 pub(super) enum Urgency {
     /// As soon as the writer is free.
     Now,
-    /// With the next change, after [`DELAY`] at the latest: nobody waits for it.
+    /// With the next change, after [`DELAY`] at the latest: it has no waiter.
     Soon,
 }
 
 /// How often a change is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempts {
-    /// Once: who asked for it handles its failure.
+    /// Once: the caller handles its failure.
     One,
     /// Until it is written.
     UntilWritten,
 }
 
-/// The way back to whoever waits for a change.
+/// Reply channel of a change.
 pub(super) type Done = oneshot::Sender<Result<(), Error>>;
 
 /// Rows that are written together or not at all.
@@ -49,13 +49,13 @@ pub(super) enum Next {
     Write(Vec<Change>),
     /// Tries again what it could not write.
     Retry,
-    /// Lets go of the pages that it holds in memory, and says so.
+    /// Releases the page cache, and reports that.
     ReleasePages(oneshot::Sender<()>),
     /// Ends.
     End,
 }
 
-/// The queue between all who change something and the one who writes.
+/// Queue between callers and the writer thread.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
@@ -69,7 +69,7 @@ struct Waiting {
     due: Option<Instant>,
     /// The writer looks again before the moment of a change that may wait, without being woken.
     lingers: bool,
-    /// Who waits for the writer to let go of its pages.
+    /// Reply channel of a release of the page cache.
     release: Option<oneshot::Sender<()>>,
     closed: bool,
     #[cfg(test)]
@@ -116,14 +116,14 @@ impl Queue {
             waiting.due = Some(due);
         }
         let is_noticed = urgency == Urgency::Soon && waiting.lingers;
-        // Who is woken finds the lock free.
+        // Woken threads find the lock free.
         drop(waiting);
         if is_first && !is_noticed {
             self.ready.notify_one();
         }
     }
 
-    /// Has the writer let go of its pages when it has nothing to write; after the end nobody is told.
+    /// Has the writer release its page cache when it has nothing to write; a no-op after the end.
     pub(super) fn release_pages(&self) -> oneshot::Receiver<()> {
         let (done, released) = oneshot::channel();
         let mut waiting = self.lock();
@@ -143,7 +143,7 @@ impl Queue {
     pub(super) fn close(&self) {
         let mut waiting = self.lock();
         waiting.closed = true;
-        // Who waits for that is woken.
+        // Dropping it wakes its waiter.
         waiting.release = None;
         self.ready.notify_one();
     }

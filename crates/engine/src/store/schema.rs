@@ -10,8 +10,8 @@ use crate::error::{Error, database_error};
 /// The number of these tables, in `PRAGMA user_version`.
 const VERSION: u32 = 3;
 
-/// Room for the changes that are not yet in the database's own file: they grow to 1,000 pages of 4 KiB, as
-/// sqlite.org/wal.html says, before they are moved there.
+/// Space for changes that are not yet in the database's own file: the write-ahead log grows to 1,000 pages of
+/// 4 KiB (sqlite.org/wal.html) before it is checkpointed.
 const LOG_ROOM: u64 = 5 << 20;
 
 /// Opens the database: WAL, whose commits survive any crash of the process.

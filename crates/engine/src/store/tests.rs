@@ -202,7 +202,7 @@ fn a_failure_is_saved_as_its_cause_and_read_of_earlier_releases_too() {
     }
 }
 
-/// What a record says of a row that could not be read.
+/// The error in the record of a row that could not be read.
 fn damage(record: &Record) -> &str {
     record.failure.as_ref().map_or("", RecordedFailure::cause)
 }

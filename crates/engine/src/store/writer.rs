@@ -66,7 +66,7 @@ impl Writer {
         }
     }
 
-    /// Lets go of the pages that reading and writing have left in memory.
+    /// Releases the page cache that reading and writing have filled.
     fn release_pages(&self, done: oneshot::Sender<()>) {
         if let Err(error) = images::release_pages(&self.connection) {
             tracing::debug!("the engine's database keeps its pages in memory: {error}");
@@ -74,7 +74,7 @@ impl Writer {
         let _ = done.send(());
     }
 
-    /// Writes changes. Those that are followed by something are answered with the next ones, which are what this asks for.
+    /// Writes changes. Those with a follow-up are acknowledged with the next ones, which the follow-up returns.
     pub(super) fn write(&mut self, changes: Vec<Change>) {
         let later = self.write_once(changes);
         for done in std::mem::replace(&mut self.unanswered, later) {

@@ -73,11 +73,11 @@ impl AttachSession {
         self.greet_and_join(socket, early_input, &[]).await
     }
 
-    /// Joins the client's connection, and first writes the greeting that says so: a
-    /// start that the client asks for after it has read the greeting comes after the joining.
+    /// Joins the client's connection, and first writes the greeting that confirms it: a start that the client
+    /// requests after it has read the greeting comes after the joining.
     ///
     /// # Errors
-    /// When the client takes no greeting, or the shim is gone meanwhile.
+    /// When the client does not accept the greeting, or the shim is gone meanwhile.
     pub async fn greet_and_join(
         self,
         socket: OwnedFd,

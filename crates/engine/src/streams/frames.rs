@@ -1,4 +1,4 @@
-//! Takes apart what an attached client gets of a process without a terminal: pieces with headers of eight bytes, as the
+//! Parses what an attached client receives of a process without a terminal: frames with headers of eight bytes, as the
 //! specification's "stream details" has them.
 
 use shim_protocol::log::Stream;
@@ -10,7 +10,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Takes more of the stream; gives the pieces that are whole now.
+    /// Takes more of the stream and passes on the frames that are complete now.
     pub fn push(&mut self, part: &[u8], output: &mut dyn FnMut(Stream, &[u8])) {
         self.pending.extend_from_slice(part);
         let mut start = 0;
@@ -24,7 +24,7 @@ impl Frames {
         self.pending.drain(..start);
     }
 
-    /// Whether the stream, should it end here, ends within a piece's text.
+    /// Whether the stream, should it end here, ends within a frame's payload.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
         self.pending.len() >= 8

@@ -50,13 +50,14 @@ impl Claim<'_> {
         Ok(())
     }
 
-    /// They are saved and shown now. They stay claimed until this is dropped: whoever uses them is known by then.
+    /// They are saved and published now. They stay claimed until this is dropped: their users are recorded by
+    /// then.
     pub(crate) fn keep(&mut self) {
         self.made.clear();
     }
 }
 
-/// Shows volumes that are saved now to everyone; those that are known stay as they are.
+/// Publishes saved volumes; existing ones stay as they are.
 pub(crate) fn show_saved(service: &Volumes, volumes: &[VolumeRow]) {
     for volume in volumes {
         let mut known = service.known();
@@ -90,11 +91,11 @@ impl Drop for Claim<'_> {
 }
 
 impl Volumes {
-    /// Gives a container its mounts: decides, makes and fills volumes, has `save` write the record with the volumes that
-    /// it uses, and show these.
+    /// Gives a container its mounts: plans, creates and fills volumes, has `save` write the record with the volumes that
+    /// it uses, and publishes these.
     ///
     /// # Errors
-    /// What was asked for is refused, or a volume cannot be made or filled. Nothing is left then.
+    /// The request is refused, or a volume cannot be made or filled. Nothing is left then.
     pub(crate) fn mount(
         &self,
         record: &mut Record,
@@ -123,7 +124,7 @@ impl Volumes {
         Claim { service: self, volumes, made: Vec::new() }
     }
 
-    /// What is known, once no volume of this name is being removed.
+    /// The known volumes, once none of this name is being removed.
     pub(super) fn known_settled(&self, name: &str) -> MutexGuard<'_, Known> {
         let known = self.known();
         self.left

@@ -1,4 +1,4 @@
-//! Makes a volume that a client asks for by itself.
+//! Creates a volume that a client requests by itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::outcome::joined;
 use crate::random;
 use crate::store::{Durability, Row, VolumeRow};
 
-/// A volume that a client asks for.
+/// A client's request for a volume.
 #[derive(Debug, Clone, Default)]
 pub struct NewVolume {
     /// Its name; a random one when `None`.
@@ -77,7 +77,7 @@ impl Volumes {
         self.find(&asked.name)
     }
 
-    /// Refuses a volume that is there with another driver, or with other options where options are asked for.
+    /// Refuses an existing volume that has another driver, or other options where options are requested.
     ///
     /// # Errors
     /// `Conflict`.

@@ -62,6 +62,6 @@ pub(crate) trait VolumeDriver: Send + Sync {
     /// When it cannot be removed.
     fn remove(&self, volume: &str) -> Result<(), Error>;
 
-    /// Removes the volumes that are not known, and what a daemon died over.
+    /// Removes unknown volumes, and what a daemon left half made when it died.
     fn sweep(&self, is_known: &dyn Fn(&str) -> bool);
 }

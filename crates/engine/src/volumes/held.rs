@@ -1,8 +1,9 @@
-//! Volumes that are mounts of their own: mounted when the first container that uses them starts, gone with the end of
+//! Volumes that are mounts of their own: mounted when the first container that uses them starts, unmounted with the
+//! end of
 //! the last one. No mount of the host shows them.
 //!
 //! ```text
-//! the volume's mount ── the root of a mount namespace in which nobody lives
+//! the volume's mount ── the root of a mount namespace without processes
 //!     the namespace  ── open here while containers use the volume, and in the shim of each of them
 //!     a container    ── a copy of the mount, in its own mount namespace
 //! ```
@@ -21,10 +22,10 @@ use crate::error::Error;
 #[derive(Default)]
 pub(crate) struct HeldMounts(Mutex<HashMap<String, Held>>);
 
-/// One volume, and who uses it.
+/// One volume, and the containers that use it.
 #[derive(Default)]
 struct Held {
-    /// Held by whoever mounts it, as long as that takes.
+    /// Held while it is being mounted.
     mounting: Arc<Mutex<()>>,
     namespace: Option<Arc<OwnedFd>>,
     /// Those that wait until it is mounted too.
@@ -40,11 +41,11 @@ pub(crate) struct HeldVolume {
 }
 
 impl HeldMounts {
-    /// The namespace of a volume for a container that uses it; `open` mounts it where no other container does. Whoever
-    /// mounts a volume keeps those waiting that need the same one, and no one else.
+    /// Returns the namespace of a volume for a container that uses it; `open` mounts it for the first
+    /// container. A mount in progress blocks only callers that need the same volume.
     ///
     /// # Errors
-    /// Those of `open`; then the container does not use it.
+    /// Those of `open`; then the container does not use the volume.
     pub(super) fn hold(
         &self,
         volume: &str,

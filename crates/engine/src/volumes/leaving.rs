@@ -1,4 +1,4 @@
-//! Takes volumes away: nobody gets one of the same name until its row is deleted and its content is out of sight.
+//! Removes volumes: a name can be used again once its row is deleted and its content is out of sight.
 
 use super::service::{Known, Volumes};
 use crate::error::Error;
@@ -11,7 +11,7 @@ pub(super) struct Leaving<'v> {
 }
 
 impl Volumes {
-    /// Marks volumes that nobody uses, by the lock under which that was seen.
+    /// Marks unused volumes, under the lock under which that was checked.
     pub(super) fn leaving(&self, known: &mut Known, volumes: Vec<VolumeRow>) -> Leaving<'_> {
         known.leaving.extend(volumes.iter().map(|volume| volume.name.clone()));
         Leaving { service: self, volumes }

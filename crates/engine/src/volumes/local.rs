@@ -33,8 +33,8 @@ impl Local {
         Self { root, trash }
     }
 
-    /// Fills a directory that nobody sees, hands it on with whether it has content, and deletes what is left of it.
-    /// `act` is what it is made for; `limit` sets how much it may hold before it has anything.
+    /// Fills a directory that nothing refers to yet, passes it on with whether it has content, and deletes
+    /// what is left of it. `act` is its purpose; `limit` sets how much it may hold before it has anything.
     fn staged<T>(
         &self,
         act: &'static str,
@@ -89,8 +89,8 @@ fn is_empty(directory: &Path) -> bool {
     std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Gives an empty directory what another one has, and its owner, mode and attributes. Each entry appears whole, and
-/// none takes the place of one that somebody else has made meanwhile.
+/// Moves the content of a directory into an empty one, with its owner, mode and attributes. Each entry
+/// appears whole, and none replaces one that was made there meanwhile.
 fn move_content(from: &Path, to: &Path) -> Result<(), Error> {
     images::take_over(from, to).map_err(Error::Image)?;
     let failed = || file_error("fill the volume", to);

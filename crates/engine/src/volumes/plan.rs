@@ -44,8 +44,7 @@ fn check_count(count: usize) -> Result<(), Error> {
 }
 
 impl Planner<'_> {
-    /// Decides what is mounted into a container. What it has mounted already stays where nothing
-    /// else was asked for.
+    /// Decides what is mounted into a container. Its existing mounts stay where nothing else was requested.
     ///
     /// # Errors
     /// Refused, in the reference's words, when an entry is malformed.

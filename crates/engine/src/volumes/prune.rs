@@ -38,7 +38,7 @@ impl Volumes {
                         pruned.reclaimed += size;
                         pruned.deleted.push(volume.name);
                     }
-                    // A container has taken it meanwhile, or somebody else has removed it.
+                    // A container has taken it meanwhile, or another caller has removed it.
                     Err(Error::Refused { .. }) => {}
                     Err(error) => return Err(error),
                 }

@@ -1,4 +1,4 @@
-//! The service: what is known of volumes, and who keeps their content.
+//! The service of volumes: their records, and the drivers that store their content.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,11 +20,11 @@ use crate::store::{Database, VolumeRow};
 /// What keeps the content of volumes.
 pub(crate) type Drivers = [Box<dyn VolumeDriver>; 1];
 
-/// All volumes: who keeps them, what is known of them, and who is about to use them.
+/// All volumes: their drivers, their records, and the claims of requests that are about to use them.
 pub struct Volumes {
     pub(crate) drivers: Drivers,
     pub(crate) known: Mutex<Known>,
-    /// Wakes those who wait until a volume of their name has gone.
+    /// Wakes waiters for the removal of a volume of their name.
     pub(crate) left: Condvar,
     /// Those that are mounts, while containers use them.
     pub(crate) held: HeldMounts,
@@ -34,7 +34,7 @@ pub struct Volumes {
     pub(crate) images: Arc<Images>,
 }
 
-/// What is known of volumes.
+/// The records of volumes.
 #[derive(Default)]
 pub(crate) struct Known {
     /// As they are saved.
@@ -117,10 +117,10 @@ impl Volumes {
         }
     }
 
-    /// The driver of this name, `local` when none is named.
+    /// The driver of this name; `local` for an empty one.
     ///
     /// # Errors
-    /// `NotFound` when there is no such driver.
+    /// `NotFound` for an unknown driver.
     pub(super) fn driver(&self, name: &str) -> Result<&dyn VolumeDriver, Error> {
         let wanted = if name.is_empty() { "local" } else { name };
         let found = self.drivers.iter().find(|driver| driver.name() == wanted);
@@ -129,7 +129,7 @@ impl Volumes {
         })
     }
 
-    /// Makes a mounted volume that somebody took away, empty.
+    /// Recreates the directory of a mounted volume, empty, if it was removed behind the engine's back.
     ///
     /// # Errors
     /// When it cannot be made.

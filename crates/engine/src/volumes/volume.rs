@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model::Timestamp;
 
-/// The label of volumes for which nobody chose a name; clients look for it.
+/// The label of anonymous volumes; clients look for it.
 pub const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
 
 /// A volume.
@@ -26,7 +26,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Whether nobody chose its name.
+    /// Whether its name was generated.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.labels.contains_key(ANONYMOUS_LABEL)

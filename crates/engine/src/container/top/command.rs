@@ -8,9 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::list::ProcessList;
 use crate::error::Error;
 
-/// As much of what `ps` says of bad arguments as is shown: with some it prints its whole manual.
+/// How many lines of `ps`'s complaint about bad arguments are shown: with some it prints its whole manual.
 const COMPLAINT_LINES: usize = 3;
-/// The most that is read of what `ps` says: processes decide how long their arguments are.
+/// The most that is read of `ps`'s output: processes decide how long their arguments are.
 const OUTPUT_LIMIT: u64 = 16 << 20;
 
 /// Runs `ps` and keeps the rows of these processes. They are selected beside what the arguments select:
@@ -21,8 +21,8 @@ const OUTPUT_LIMIT: u64 = 16 << 20;
 pub(super) async fn list(arguments: &str, pids: &[u32]) -> Result<ProcessList, Error> {
     let asked: Vec<&str> = arguments.split_whitespace().collect();
     let selected = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    // In front, so that nothing of the arguments takes it for its own value. Some selections go with no
-    // other or turn it round, and what is wrong with the arguments is said of them alone.
+    // In front, so that no argument takes it for its own value. Some selections do not combine with
+    // others or invert them, and faults in the arguments are reported of them alone.
     let with_selection = run(&[&["-p", &selected], &asked[..]].concat()).await?;
     if with_selection.status.success() {
         let list = parse(&String::from_utf8_lossy(&with_selection.stdout), pids)?;

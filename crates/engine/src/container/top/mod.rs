@@ -13,11 +13,11 @@ use crate::outcome::joined;
 
 pub use self::list::ProcessList;
 
-/// What is listed when nothing else is asked for.
+/// The default arguments.
 const FULL: &str = "-ef";
 
 impl Containers {
-    /// Lists a container's processes with the columns that `arguments` of `ps` ask for.
+    /// Lists a container's processes with the columns that the `ps` arguments select.
     ///
     /// # Errors
     /// Unknown container, one that does not run, or arguments that `ps` refuses.

@@ -22,7 +22,7 @@ const SOURCE: &str = "com.docker.network.host_ipv4";
 const IPV6_SOURCE: &str = "com.docker.network.host_ipv6";
 const TRUSTED_INTERFACES: &str = "com.docker.network.bridge.trusted_host_interfaces";
 
-/// What a network's options say.
+/// A network's parsed options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choices {
     /// The bridge's name; `None` makes one of the network's id.
@@ -40,10 +40,10 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// Reads the options; those of other drivers and of nobody are only shown again.
+    /// Parses the options; those of other drivers and unknown ones are only shown again.
     ///
     /// # Errors
-    /// A value that makes no sense.
+    /// An invalid value.
     pub(super) fn of(options: &BTreeMap<String, String>) -> Result<Self, Error> {
         let text = |name: &str| options.get(name).map(String::as_str).filter(|value| !value.is_empty());
         let truth = |name: &str, default: bool| match text(name) {
@@ -90,7 +90,7 @@ impl Choices {
         })
     }
 
-    /// Checks the options against what the network is asked to be.
+    /// Checks the options against the network's definition.
     ///
     /// # Errors
     /// What contradicts it.
@@ -111,7 +111,7 @@ pub(super) fn bridge_name(id: &NetworkId, choices: &Choices) -> String {
     choices.bridge.clone().unwrap_or_else(|| format!("br-{}", id.short()))
 }
 
-/// What the host is asked for.
+/// The host options of the bridge.
 pub(super) fn options(
     record: &NetworkRecord,
     choices: &Choices,

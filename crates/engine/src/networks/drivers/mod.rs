@@ -1,4 +1,4 @@
-//! What drivers make of networks. Each is a file: its options, and what the host is asked for.
+//! The drivers of networks. Each is a file: its options, and what it requires of the host.
 
 mod bridge;
 mod ipvlan;
@@ -21,10 +21,10 @@ const INTERFACE_PREFIX: &str = "com.docker.network.container_iface_prefix";
 /// The interface of the host that a network is on.
 const PARENT: &str = "parent";
 
-/// The names of interfaces inside begin with this, unless a network says otherwise.
+/// The default prefix of interface names inside.
 const DEFAULT_PREFIX: &str = "eth";
 
-/// What the host is asked for.
+/// What a driver requires of the host.
 pub(crate) enum Asked {
     Bridge(network::Options),
     OnParent(ParentOptions),
@@ -76,7 +76,7 @@ enum OptionsOfDriver {
     None,
 }
 
-/// What the options say of a network on an interface of the host.
+/// The options of a network on an interface of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OnParent {
     sharing: Sharing,
@@ -108,7 +108,7 @@ impl DriverOptions {
         Ok(Self { interface_prefix, of_driver })
     }
 
-    /// Checks the options against what the network is asked to be.
+    /// Checks the options against the network's definition.
     ///
     /// # Errors
     /// What contradicts them.

@@ -16,7 +16,7 @@ pub(super) fn gateway_address<A: Family>(pool: &Pool) -> Option<InterfaceAddress
     Some(InterfaceAddress { address: A::of(pool.gateway?)?, ..whole })
 }
 
-/// The MTU that a network asks for.
+/// The requested MTU.
 pub(super) fn mtu(options: &BTreeMap<String, String>) -> Result<Option<u32>, Error> {
     let mtu = match text(options, MTU) {
         None | Some("0") => None,

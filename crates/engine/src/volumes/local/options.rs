@@ -63,7 +63,7 @@ impl<'o> LocalMount<'o> {
     /// Mounts it, attached nowhere.
     ///
     /// # Errors
-    /// Those of open_tree(2) and fsconfig(2), and a server's name that is not known.
+    /// Those of open_tree(2) and fsconfig(2), and a server's name that cannot be resolved.
     pub(super) fn open(self, volume: &str) -> Result<OwnedFd, Error> {
         let failed = |device: &str, error: std::io::Error| {
             let device = device.to_owned();
