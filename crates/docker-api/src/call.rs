@@ -59,7 +59,7 @@ impl Call<'_> {
         self.untyped_json_body().await
     }
 
-    /// The JSON body, whatever its content type says.
+    /// The JSON body, regardless of the content type.
     pub(crate) async fn untyped_json_body(&mut self) -> Result<bytes::Bytes, ApiError> {
         let body = self.exchange.body.gather(MAXIMUM_JSON).await?;
         if self.version.bodies_hold_one_value() && json::has_content_behind(&body) {
@@ -89,7 +89,7 @@ impl Call<'_> {
     }
 }
 
-/// Refuses a NUL byte in what the query says, as in the strings of bodies.
+/// Refuses a NUL byte in a query parameter, as in the strings of bodies.
 fn check_nul(name: &str, text: &str) -> Result<(), ApiError> {
     if text.contains('\0') {
         return Err(ApiError::bad_request(format!("{name}: {text:?} holds a NUL byte")));

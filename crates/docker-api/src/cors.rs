@@ -1,4 +1,4 @@
-//! The fields of every answer: who answers, in which version, and for whose pages.
+//! The header fields of every response: server, API version, and allowed origins.
 
 use crate::version::ApiVersion;
 

@@ -15,7 +15,7 @@ use berth_http::{BodyError, Gone, Response};
 /// A failed request.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// The engine says why.
+    /// An error of the engine.
     Engine(engine::Error),
     /// A failure of this kind; the version decides its status.
     Kind {
@@ -40,7 +40,7 @@ pub(crate) enum ApiError {
     },
     /// The request's body could not be read.
     Body(BodyError),
-    /// Nobody waits for the answer.
+    /// The client no longer waits for the response.
     Gone,
 }
 
@@ -137,8 +137,8 @@ impl ApiError {
     }
 }
 
-/// Where clients of today look for another status: what a start lacks is no missing container, a program that cannot be
-/// run is the client's mistake, a log that nobody keeps is nothing that the client could mend.
+/// Failures whose status differs for newer clients: a start's missing dependency is not a missing container, a program
+/// that cannot be run is the client's mistake, a log that is not stored is nothing that the client could fix.
 fn of_today(error: &engine::Error, version: ApiVersion) -> StatusCode {
     match error.root() {
         engine::Error::Program { .. } => StatusCode::BAD_REQUEST,

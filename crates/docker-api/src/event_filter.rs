@@ -28,7 +28,7 @@ const NAMES: [&str; 14] = [
 /// Things of clusters and plugins, of which there is no event.
 const NEVER: [&str; 5] = ["config", "node", "plugin", "secret", "service"];
 
-/// A listener asks for a filter that there is not.
+/// A listener uses an unknown filter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid filter '{0}'")]
 pub(super) struct UnknownFilter(String);
@@ -36,7 +36,7 @@ pub(super) struct UnknownFilter(String);
 /// A listener's filters, with containers' names resolved when it began to listen.
 pub(super) struct EventFilter {
     filters: Filters,
-    /// Of the containers that are asked for, those that there are.
+    /// The requested containers, as far as they exist.
     containers: HashMap<String, ContainerId>,
     version: ApiVersion,
     /// When the listener began: what is older is the past.

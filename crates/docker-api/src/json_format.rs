@@ -17,7 +17,7 @@ pub(crate) enum Format {
     Sequence,
 }
 
-/// What can be asked for.
+/// The formats that can be requested.
 const CHOICES: [Format; 3] = [Format::JsonLines, Format::NewlineDelimited, Format::Sequence];
 
 impl Format {
@@ -33,7 +33,7 @@ impl Format {
         Self::accepted(accept, known).unwrap_or(default)
     }
 
-    /// The format of a log whose lines a client asks for as objects, by `format` or by what it accepts.
+    /// The format of a log whose lines are requested as objects, by `format` or by `Accept`.
     pub(crate) fn of_logs(is_asked_for: bool, accept: &str) -> Option<Self> {
         Self::accepted(accept, &CHOICES).or(is_asked_for.then_some(Self::NewlineDelimited))
     }

@@ -1,7 +1,7 @@
 //! The Docker Engine API: routes, versions, parameters and bodies in; status, wire types and streams out.
 //!
-//! A request becomes a `Call`; its handler asks the engine and gives a `Reply`. Everything that
-//! comes from the client is parsed here, and no wire struct passes further than this crate.
+//! A request becomes a `Call`; its handler calls the engine and returns a `Reply`. Everything that comes from
+//! the client is parsed here, and no wire struct passes further than this crate.
 
 mod auth;
 mod body;

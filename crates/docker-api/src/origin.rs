@@ -1,11 +1,11 @@
-//! Keeps pages of strangers out: where a listener does not know its clients (TCP without client certificates),
-//! the client may be a browser that shows somebody's page.
+//! Refuses requests from foreign web pages: where a listener does not authenticate its clients (TCP without
+//! client certificates), the client may be a browser that shows any page.
 //!
-//! A page of another origin is known by `Origin`, which browsers send with every websocket and every request that
-//! could change something. A page that reached the listener by a name of its own (DNS rebinding) is known by
-//! `Host`: pages can be had from strange names, not from addresses. What a page merely loads, an image say, comes
-//! without `Origin`; newer browsers say by `Sec-Fetch-Site` whose page it is (W3C Fetch Metadata). Other clients send
-//! neither and are served as ever.
+//! A page of another origin is recognised by `Origin`, which browsers send with every websocket and every request
+//! that could change something. A page that reached the listener by a name of its own (DNS rebinding) is recognised
+//! by `Host`: pages can be served under foreign names, not under addresses. What a page merely loads, an image for
+//! example, comes without `Origin`; newer browsers send in `Sec-Fetch-Site` which page it is for (W3C Fetch
+//! Metadata). Other clients send neither and are always served.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -17,7 +17,7 @@ use crate::ApiError;
 /// The name that clients write which have a socket and no name to write.
 const PLACEHOLDER: &str = "docker";
 
-/// Whose page makes a browser ask: `none`, `same-origin`, `same-site` or `cross-site`.
+/// The relation of the requesting page to the server: `none`, `same-origin`, `same-site` or `cross-site`.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Which pages may use the API, and by which names it may be reached.
@@ -84,7 +84,7 @@ impl OriginPolicy {
         if self.origin == "*" || (!self.origin.is_empty() && self.origin.eq_ignore_ascii_case(origin)) {
             return true;
         }
-        // The host itself: the page came from where it asks.
+        // The same host: the page came from the server that it calls.
         origin.split_once("://").is_some_and(|(scheme, from)| {
             let default = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
             let plain = |authority: &str| {

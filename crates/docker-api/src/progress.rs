@@ -1,5 +1,5 @@
-//! Long work on images whose messages are the answer: how each stands in the API's JSON stream, `status` and `id` alone
-//! or with `progressDetail` and a drawn bar, and how the work is cancelled when nobody reads them any more.
+//! Long work on images whose messages are the response: the form of each in the API's JSON stream, `status` and `id`
+//! alone or with `progressDetail` and a drawn bar, and the cancellation of the work when the client leaves.
 
 use std::fmt::Write;
 use std::sync::Arc;

@@ -53,7 +53,7 @@ impl Query {
         if self.find(name).is_none() { default } else { self.is_true(name) }
     }
 
-    /// A whole number; the error says what is wrong with it.
+    /// A whole number; the error describes its fault.
     pub(crate) fn number<T: FromStr>(&self, name: &str) -> Result<T, NotANumber> {
         let value = self.text(name);
         value.parse().map_err(|_| NotANumber { name: name.to_owned(), value: value.to_owned() })

@@ -23,7 +23,7 @@ macro_rules! handler {
 }
 pub(crate) use handler;
 
-/// An endpoint: how it is asked for, in which versions, and who answers.
+/// An endpoint: its method and path, its versions, and its handler.
 #[derive(Debug)]
 pub(crate) struct Route {
     /// The method.

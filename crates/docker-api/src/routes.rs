@@ -17,7 +17,7 @@ const FAMILIES: &[&[Route]] = &[
     volumes::ROUTES,
 ];
 
-/// What a request asks for.
+/// The endpoint of a request.
 #[derive(Debug)]
 pub(crate) struct Found<'path> {
     pub(crate) route: &'static Route,

@@ -49,7 +49,7 @@ struct StreamText<'a> {
     stream: &'a str,
 }
 
-/// A piece of text in a JSON stream.
+/// A text message in a JSON stream.
 pub(super) fn stream_text(text: &str) -> Vec<u8> {
     stream_line(&StreamText { stream: text })
 }
@@ -167,7 +167,7 @@ impl Drop for CancelOnDrop {
 pub(super) struct Reporter(mpsc::Sender<Vec<u8>>);
 
 impl Reporter {
-    /// Sends a message from a blocking thread; false when nobody listens any more.
+    /// Sends a message from a blocking thread; false when the receiver is gone.
     pub(super) fn send(&self, message: Vec<u8>) -> bool {
         self.0.blocking_send(message).is_ok()
     }
@@ -196,7 +196,7 @@ pub(super) fn apart<T: Send + 'static>(
     let (answer, result) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     let run = move || {
-        // A build asks the runtime to wait for its containers.
+        // A build waits for its containers on the runtime.
         let _entered = runtime.enter();
         // Its client may have left.
         let _ = answer.send(work());
@@ -275,8 +275,8 @@ async fn transfer(
     }
 }
 
-/// Writes messages as they come, each as a piece of its own: clients take a piece for an object. Those that
-/// wait already go out together.
+/// Writes messages as they come, each as a chunk of its own: clients take a chunk for an object. Those that
+/// wait already are sent together.
 async fn relay(output: &mut Output, messages: &mut mpsc::Receiver<Vec<u8>>) -> Result<(), ApiError> {
     let mut waiting = Vec::with_capacity(MESSAGES);
     while messages.recv_many(&mut waiting, MESSAGES).await > 0 {

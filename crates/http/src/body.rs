@@ -13,7 +13,7 @@ use super::head::Framing;
 
 /// Room for one read of a body.
 const READ_SIZE: usize = 128 * 1024;
-/// Longest wait for the next piece of a body that is gathered in memory.
+/// Longest wait for the next part of a body that is collected in memory.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A body that could not be read to its end.
@@ -78,7 +78,7 @@ impl Body {
         self.declared != Framing::None
     }
 
-    /// The next piece, never empty; `None` at the end.
+    /// The next part, never empty; `None` at the end.
     ///
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
@@ -154,9 +154,9 @@ impl Body {
         }
     }
 
-    /// Skips what of the body has arrived; false when more is to come or it is broken.
+    /// Skips the part of the body that has arrived; false when more is to come or it is malformed.
     ///
-    /// An answer never waits for a body that nobody reads.
+    /// A response never waits for a body that the handler does not read.
     pub(super) async fn skip_arrived(&mut self, maximum: usize) -> bool {
         tokio::time::timeout(Duration::ZERO, self.skip(maximum)).await.unwrap_or(false)
     }

@@ -1,4 +1,4 @@
-//! The chunked transfer coding's decoder, RFC 9112 section 7.1: bytes in, pieces of the body out. No I/O.
+//! The chunked transfer coding's decoder, RFC 9112 section 7.1: bytes in, parts of the body out. No I/O.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -21,12 +21,12 @@ pub enum ChunkError {
     Trailers,
 }
 
-/// What came of one step.
+/// The outcome of one step.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// A piece of the body, never empty.
+    /// A part of the body, never empty.
     Data(Bytes),
-    /// The buffer holds no further piece.
+    /// The buffer holds no complete item.
     NeedMore,
     /// The body is over; what is left in the buffer follows it.
     End,
@@ -50,7 +50,7 @@ impl ChunkedDecoder {
         Self(State::Size)
     }
 
-    /// Takes the next piece out of the buffer.
+    /// Takes the next part out of the buffer.
     pub(crate) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Decoded, ChunkError> {
         loop {
             match self.0 {
@@ -117,7 +117,7 @@ fn parse_size(line: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Feeds the bytes in pieces of the given size and gathers body and rest.
+    /// Feeds the bytes in slices of the given size and collects body and rest.
     fn decode(input: &[u8], piece: usize) -> Result<(Vec<u8>, bool, Vec<u8>), ChunkError> {
         let (mut decoder, mut buffer, mut body) = (ChunkedDecoder::new(), BytesMut::new(), Vec::new());
         let mut pieces = input.chunks(piece);

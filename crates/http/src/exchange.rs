@@ -34,7 +34,7 @@ impl StreamKind {
     }
 }
 
-/// The client has left, or the daemon is about to stop: nobody waits for the rest.
+/// The client has left, or the daemon is about to stop: the rest of the response is not needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
@@ -113,7 +113,7 @@ impl Exchange {
         &mut self.output
     }
 
-    /// A watch that ends when nobody waits for the answer any more.
+    /// A future that ends when the client no longer waits for the response.
     pub fn departure(&self) -> impl Future<Output = Gone> + Send + use<> {
         let (transport, mut stopping) = (Arc::clone(&self.transport), self.stopping.clone());
         async move {
@@ -132,7 +132,7 @@ impl Exchange {
         async move { drop(stopping.wait_for(|stopping| *stopping).await) }
     }
 
-    /// Runs a future until it is done or nobody waits for it any more.
+    /// Runs a future until it is done or the client no longer waits for it.
     pub async fn while_waited_for<T>(&self, work: impl Future<Output = T>) -> Result<T, Gone> {
         tokio::select! {
             biased;
@@ -141,13 +141,13 @@ impl Exchange {
         }
     }
 
-    /// Whether the listener knows who the client is: it came by a unix socket, or with a certificate that was
-    /// checked.
+    /// Whether the listener authenticated the client: it came by a unix socket, or with a verified
+    /// certificate.
     pub fn is_client_known(&self) -> bool {
         self.transport.is_client_known()
     }
 
-    /// Whether the client asks to leave HTTP (`Connection: Upgrade`, `Upgrade: tcp`).
+    /// Whether the client requests an upgrade of the connection (`Connection: Upgrade`, `Upgrade: tcp`).
     pub fn wants_upgrade(&self) -> bool {
         self.head.headers.contains_key(header::UPGRADE)
     }

@@ -51,10 +51,10 @@ impl HeadError {
     }
 }
 
-/// How the end of a body is known.
+/// What marks the end of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// There is none.
+    /// There is no body.
     None,
     /// So many bytes.
     Length(u64),
@@ -237,7 +237,7 @@ fn decode_path(raw: &str) -> Result<String, HeadError> {
     Ok(percent_decode_str(raw).decode_utf8_lossy().into_owned())
 }
 
-/// Leaves one `Host`, which is also that of the target: who checks it must see what all others see.
+/// Leaves one `Host`, which is also that of the target: a check of it must see what all others see.
 fn settle_host(version: Version, headers: &mut HeaderMap, authority: Option<&str>) -> Result<(), HeadError> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());

@@ -73,7 +73,7 @@ async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
             break;
         }
     }
-    // Who takes nothing any more needs no end either.
+    // A peer that does not read needs no end of the stream either.
     let _ = to.shutdown().await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Streams of messages that come in pieces: what has come of messages that are not whole shares one budget.
+//! Streams of messages that arrive in parts: the parts of incomplete messages share one memory budget.
 
 use std::io;
 use std::pin::Pin;
@@ -25,7 +25,7 @@ pub struct Metered<S> {
     meter: Meter,
 }
 
-/// Where whoever reads the messages says that one is whole.
+/// Counts unfinished bytes of a stream; the reader of messages reports each complete one to it.
 #[derive(Debug, Clone)]
 pub struct Meter(Arc<Mutex<Share>>);
 

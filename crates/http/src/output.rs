@@ -8,11 +8,11 @@ use http::{HeaderName, HeaderValue, StatusCode, Version};
 
 use super::{Response, Transport, date};
 
-/// What is known of the request that decides the answer's form.
+/// The properties of the request that decide the response's form.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
     pub(super) version: Version,
-    /// The request was HEAD: no body, whatever the head says.
+    /// The request was HEAD: no body, whatever the response's head announces.
     pub(super) head_only: bool,
     pub(super) keep_alive: bool,
 }
@@ -32,7 +32,7 @@ enum State {
     Bodiless,
     /// All is sent.
     Complete,
-    /// A write failed, or the body is known to be incomplete.
+    /// A write failed, or the body is incomplete.
     Broken,
 }
 
@@ -83,7 +83,7 @@ impl Output {
         Ok(())
     }
 
-    /// Sends the head of an answer whose body follows piece by piece.
+    /// Sends the head of a response whose body follows in parts.
     pub async fn begin(
         &mut self,
         status: StatusCode,
@@ -105,7 +105,7 @@ impl Output {
         Ok(())
     }
 
-    /// Sends a piece of the body at once.
+    /// Sends a part of the body at once.
     pub async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         match self.state {
             _ if piece.is_empty() => Ok(()),
@@ -119,10 +119,10 @@ impl Output {
         }
     }
 
-    /// Sends pieces of the body at once, each as a chunk of its own; empty ones are left out.
+    /// Sends parts of the body at once, each as a chunk of its own; empty ones are left out.
     ///
     /// # Errors
-    /// When the client is gone, or the answer has not begun.
+    /// When the client is gone, or the response has not begun.
     pub async fn write_each(&mut self, pieces: &[Vec<u8>]) -> io::Result<()> {
         let State::Chunked = self.state else { return self.write(&pieces.concat()).await };
         let mut chunks = Vec::with_capacity(pieces.iter().map(|piece| piece.len() + CHUNK_FRAME).sum());
@@ -145,7 +145,7 @@ impl Output {
         Ok(())
     }
 
-    /// The head after which the connection is no longer HTTP; whoever takes the connection sends it.
+    /// The head after which the connection is no longer HTTP; the handler that takes the connection sends it.
     pub(super) fn hijack(&mut self, status_line: &str, fields: &str) -> String {
         self.state = State::Complete;
         self.form.keep_alive = false;

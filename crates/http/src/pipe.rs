@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
-/// Pieces on the way; with the sizes of pieces this bounds what is buffered to about 1 MiB.
+/// Buffers on the way; with their sizes this bounds what is buffered to about 1 MiB.
 const DEPTH: usize = 8;
 /// Small writes are gathered up to this size.
 const WRITE_SIZE: usize = 128 * 1024;
@@ -18,7 +18,7 @@ pub struct PipeReader {
     ended: bool,
 }
 
-/// A pipe from the connection's task to a blocking reader. A body that ends well sends an empty piece.
+/// A pipe from the connection's task to a blocking reader. A body that ends well sends an empty buffer.
 pub fn reader_pipe() -> (mpsc::Sender<io::Result<Bytes>>, PipeReader) {
     let (sender, pieces) = mpsc::channel(DEPTH);
     (sender, PipeReader { pieces, current: Bytes::new(), ended: false })
@@ -84,7 +84,7 @@ impl Write for PipeWriter {
 
 impl Drop for PipeWriter {
     fn drop(&mut self) {
-        // A failure can be reported to nobody: the receiver is gone.
+        // The receiver is gone, so a failure cannot be reported.
         let _ = self.send();
     }
 }

@@ -1,4 +1,4 @@
-//! An answer whose body is known when it begins.
+//! A response whose body is complete when it begins.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};

@@ -39,7 +39,7 @@ impl Transport {
         Self::Tls(Box::new(Mutex::new(stream)))
     }
 
-    /// Whether something said who the client is: the permissions of a unix socket, or its certificate.
+    /// Whether the client is authenticated: by the permissions of a unix socket, or its certificate.
     pub(super) fn is_client_known(&self) -> bool {
         match self {
             Self::Unix(_) => true,
@@ -267,7 +267,7 @@ fn read_tls(
     }
 }
 
-/// Whether the TCP connection under a TLS stream has ended, asked without waiting.
+/// Whether the TCP connection under a TLS stream has ended, checked without waiting.
 fn tls_closed(stream: &Mutex<TlsStream<TcpStream>>) -> bool {
     let guard = lock(stream);
     let readiness = std::pin::pin!(guard.get_ref().0.ready(Interest::PRIORITY));

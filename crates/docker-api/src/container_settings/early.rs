@@ -1,4 +1,4 @@
-//! What clients of today are told when they create a container, and earlier ones when it starts, or never.
+//! Checks that newer clients get at create, and earlier ones at the start, or never.
 
 use model::{
     Bind, BindSource, BoundPort, ContainerSettings, HardwareAddress, HostAddress, NameServer, NetworkMode,
@@ -12,10 +12,10 @@ use crate::version::ApiVersion;
 /// Bytes of memory that a container has at least today.
 const LEAST_MEMORY: i64 = 6 << 20;
 
-/// Refuses binds onto the root, with modes that are none, and of volumes whose names are too short.
+/// Refuses binds onto the root, with invalid modes, and of volumes whose names are too short.
 ///
 /// # Errors
-/// 400 for the first of them, 500 for a mode: what dockerd 29.8 answers.
+/// 400 for the first of them, 500 for a mode, as dockerd 29.8 answers.
 pub(super) fn binds(binds: &[String]) -> Result<(), ApiError> {
     for text in binds {
         match text.parse::<Bind>() {

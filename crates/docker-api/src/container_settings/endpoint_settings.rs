@@ -1,4 +1,4 @@
-//! `EndpointSettings`: what a container asks of a network.
+//! `EndpointSettings`: a container's requested settings in a network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::ApiError;
 use crate::version::{ApiVersion, Since};
 
-/// The settings of an endpoint, as clients give them. What else they send again of an answer says nothing.
+/// The settings of an endpoint, as clients send them. Other fields, which they send back from a response, are
+/// ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct EndpointSettings {
@@ -68,10 +69,10 @@ fn parse<T: FromStr>(what: &str, text: &str) -> Result<T, String> {
 }
 
 impl EndpointSettings {
-    /// What is asked of the network.
+    /// The requested settings in the network.
     ///
     /// # Errors
-    /// Texts that are no addresses.
+    /// Texts that are not addresses.
     pub(crate) fn attachment(
         self,
         network: NetworkReference,
@@ -147,7 +148,7 @@ impl NetworkingConfig {
     }
 }
 
-/// The endpoints that show what the mode says again: none where it says all.
+/// The requested mode, where it differs from the actual one.
 pub(super) fn shown_mode(named: &NetworkMode, actual: &NetworkMode) -> Option<String> {
     let (named, actual) = (named.to_string(), actual.to_string());
     (named != actual).then_some(named)

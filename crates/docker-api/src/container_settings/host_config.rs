@@ -255,7 +255,7 @@ impl<'de> Deserialize<'de> for LxcConf {
     }
 }
 
-/// A mount as newer clients ask for it (`HostConfig.Mounts`).
+/// A mount as newer clients request it (`HostConfig.Mounts`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct MountSpec {

@@ -117,8 +117,8 @@ fn take_endpoints(
     Ok(())
 }
 
-/// The fields between those of `Config` in today's form: the first clients wrote an empty text where a field says
-/// nothing, and the names in `VolumesFrom` as one text with commas.
+/// Converts fields beside those of `Config` to their newer form: the first clients wrote an empty text for an
+/// unset field, and the names in `VolumesFrom` as one text with commas.
 fn as_the_first_clients_wrote(mut fields: Map<String, Value>) -> Value {
     fields.retain(|_, value| *value != "");
     for (_, value) in fields.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("VolumesFrom")) {
@@ -136,8 +136,8 @@ fn host_beside_config(object: Value) -> Result<HostConfig, ApiError> {
     Ok(HostConfig { volume_driver: String::new(), ..host })
 }
 
-/// Reads the body of a start of old clients: the settings of the host, alone or within an object. One that
-/// says nothing does not take away what create was given.
+/// Reads the body of a start of old clients: the settings of the host, alone or within an object. An empty
+/// one leaves those of the create.
 ///
 /// # Errors
 /// As [`from_wire`].

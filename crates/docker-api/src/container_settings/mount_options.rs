@@ -47,10 +47,10 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Written<T> {
     }
 }
 
-/// Takes the options of a mount; those that are set are among the known ones.
+/// The options of a mount; all that are set must be known.
 ///
 /// # Errors
-/// One that is not known.
+/// An unknown option.
 pub(super) fn known<T: Clone + Default>(written: Option<&Written<T>>, names: &[&str]) -> Result<T, ApiError> {
     let Some(Written { value, options }) = written else { return Ok(T::default()) };
     check_names(value, names)?;
@@ -62,7 +62,7 @@ pub(super) fn bad_mount(cause: &str) -> ApiError {
     ApiError::invalid(format!("invalid mount config: {cause}"))
 }
 
-/// Whether a value says nothing.
+/// Whether a value is empty.
 pub(super) fn is_unset(value: &Value) -> bool {
     json::is_empty(value) || *value == Value::Bool(false)
 }

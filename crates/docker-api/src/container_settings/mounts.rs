@@ -107,7 +107,7 @@ fn usual(request: &MountRequest) -> MountSpec {
     }
 }
 
-/// Sets a field unless its value says nothing.
+/// Sets a field unless its value is empty.
 fn put(fields: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
     let value = value.into();
     if !is_unset(&value) {

@@ -146,7 +146,7 @@ fn network_mode(text: &str) -> NetworkMode {
     mode
 }
 
-/// The restart policy of an update; one that says nothing changes nothing.
+/// The restart policy of an update; an empty one changes nothing.
 pub(super) fn changed_policy(
     policy: &host_config::RestartPolicy,
 ) -> Result<Option<WrittenRestartPolicy>, ApiError> {
@@ -208,7 +208,7 @@ fn block_device(device: &BlkioDevice) -> BlockDeviceSetting {
     BlockDeviceSetting { path: device.path.clone(), rate: device.rate, weight: device.weight }
 }
 
-/// The one element of the specification's example says nothing.
+/// The only element of the specification's example is empty.
 fn ulimit(limit: &host_config::Ulimit) -> Result<Option<Ulimit>, ApiError> {
     if *limit == host_config::Ulimit::default() {
         return Ok(None);

@@ -43,7 +43,7 @@ fn texts(texts: &[&str]) -> Vec<Value> {
     texts.iter().map(|text| json!(text)).collect()
 }
 
-/// A field's values; the field is a list of them where the last part says so.
+/// A field's values; with a `Form` of a list, the field is a list of them.
 type Field = (&'static str, Vec<Value>, Form);
 
 #[derive(Clone, Copy, PartialEq)]

@@ -61,7 +61,7 @@ pub(super) async fn write(call: Call<'_>) -> Handled {
         true => Overwrite::SameSort,
         false => Overwrite::Anything,
     };
-    // In every version: `docker cp --archive` of newer clients asks for it.
+    // In every version: `docker cp --archive` of newer clients sends it.
     let owner = match call.query.is_true("copyUIDGID") {
         true => FileOwner::ContainerUser,
         false if call.version.archives_keep_owners() => FileOwner::Archive,

@@ -56,7 +56,7 @@ pub(super) fn read_query(call: &Call<'_>, raw: bool) -> Result<AttachRequest, Ap
     })
 }
 
-/// Writes a text to a client whose connection is no longer HTTP: as error output where pieces have heads.
+/// Writes a text to a client whose connection is no longer HTTP: as error output if the stream has frames.
 ///
 /// The connection is fresh, so that a short text always fits; what does not is dropped with the client.
 pub(crate) fn tell_on_stream(client: OwnedFd, framed: bool, text: &str) {

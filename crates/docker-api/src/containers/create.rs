@@ -72,7 +72,7 @@ fn image_for_platform(call: &Call<'_>, name: &str) -> Result<Option<Digest>, Api
     }
 }
 
-/// The warning about an image for another machine that nobody has asked for.
+/// The warning about an image for another platform if none was requested.
 fn foreign_platform(own: &Platform) -> Option<String> {
     let host = Platform::host();
     let is_known = !own.os.is_empty() && !own.architecture.is_empty();

@@ -35,7 +35,7 @@ const STATUSES: [&str; 7] = ["created", "restarting", "running", "removing", "pa
 const HEALTHS: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
 /// Ways to keep a container apart; on Linux there is the default one alone.
 const ISOLATIONS: [&str; 4] = ["", "default", "process", "hyperv"];
-/// Tasks are a cluster's containers, which there are none of.
+/// Tasks are a swarm's containers, of which there are none here.
 const TASKS: [&str; 2] = ["true", "false"];
 
 /// A client's filters, checked and parsed; `since` and `before` belong to the list.
@@ -45,7 +45,7 @@ pub(super) struct ListFilter {
     names: Vec<Regex>,
     exposed: Vec<PortRange>,
     published: Vec<PortRange>,
-    /// The images that are asked for as ancestors, with all that were built upon them.
+    /// The images of the `ancestor` filter, with all that were built upon them.
     lineage: HashSet<Digest>,
 }
 
@@ -85,7 +85,7 @@ impl ListFilter {
         Ok(Self { filters, exit_codes, names, exposed, published, lineage })
     }
 
-    /// Whether a container is one of those that are asked for.
+    /// Whether a container matches the filters.
     pub(super) fn fits(&self, record: &Record) -> bool {
         let has_exited =
             || !record.is_running() && record.has_run() && self.exit_codes.contains(&record.exit_code);
@@ -108,12 +108,12 @@ impl ListFilter {
             && self.filters.values("label").iter().all(|label| has_label(record, label))
     }
 
-    /// Whether a filter is not asked for, or holds.
+    /// Whether a filter is not set, or holds.
     fn holds(&self, name: &str, fits: impl FnOnce() -> bool) -> bool {
         self.filters.values(name).is_empty() || fits()
     }
 
-    /// Whether a filter is not asked for, or holds for one of its values.
+    /// Whether a filter is not set, or holds for one of its values.
     fn any(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
         self.holds(name, || self.filters.values(name).iter().any(|value| fits(value)))
     }
@@ -127,7 +127,7 @@ fn one_of(filters: &Filters, name: &str, known: &[&str]) -> Result<(), ApiError>
     }
 }
 
-/// The ports that a filter asks for, such as `80`, `53/udp` or `8000-8080/tcp`.
+/// The ports of a filter, such as `80`, `53/udp` or `8000-8080/tcp`.
 fn port_ranges(filters: &Filters, name: &str) -> Result<Vec<PortRange>, ApiError> {
     let ranges = filters.values(name).iter().map(|text| match text.parse() {
         Ok(ExposedPorts::Range { first, last, protocol }) if first <= last => {

@@ -92,7 +92,7 @@ fn read_query(call: &Call<'_>, format: Option<Format>) -> Result<LogQuery, ApiEr
     })
 }
 
-/// The format of the objects that a client asks for instead of lines.
+/// The requested format of objects instead of lines.
 fn format(call: &Call<'_>) -> Result<Option<Format>, ApiError> {
     if !call.version.logs_can_be_objects() {
         return Ok(None);

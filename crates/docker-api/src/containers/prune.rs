@@ -10,7 +10,7 @@ use crate::{ApiError, Call, Handled, Reply};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct PruneAnswer {
-    /// `null` when there are none.
+    /// `null` when empty.
     containers_deleted: Option<Vec<String>>,
     space_reclaimed: u64,
 }

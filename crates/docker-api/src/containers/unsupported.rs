@@ -1,5 +1,5 @@
-//! Settings that clients of later versions send and that nothing here can do: refused in clear words when
-//! they say something, never taken in silence. Empty ones are fine.
+//! Settings of later API versions that this engine does not support: refused with a clear message when set,
+//! never ignored. Empty ones are accepted.
 
 use serde_json::{Map, Value};
 
@@ -24,7 +24,7 @@ const OF_HOST: [(&str, &str); 8] = [
 const OF_CREATE: [&str; 6] =
     ["CgroupParent", "DeviceCgroupRules", "DeviceRequests", "Devices", "Init", "Ulimits"];
 
-/// Refuses what an update's body asks for and nothing here can do, or not later than a create.
+/// Refuses unsupported settings in an update's body, or those that an update cannot change.
 pub(crate) fn refuse_of_update(body: &Value) -> Result<(), ApiError> {
     let Some(fields) = body.as_object() else { return Ok(()) };
     if let Some(name) = OF_CREATE.iter().find(|name| is_said(fields, name)) {
@@ -40,7 +40,7 @@ fn is_said(fields: &Map<String, Value>, name: &str) -> bool {
     field(fields, name).is_some_and(|value| !is_blank(value))
 }
 
-/// Refuses what a create's body, and the settings of the host in it, ask for and nothing here can do.
+/// Refuses unsupported settings in a create's body and its `HostConfig`.
 pub(crate) fn refuse(body: &Map<String, Value>, host: &Value, version: ApiVersion) -> Result<(), ApiError> {
     if !version.create_takes_endpoints()
         && field(body, "NetworkingConfig").is_some_and(|value| !is_blank(value))
@@ -52,7 +52,7 @@ pub(crate) fn refuse(body: &Map<String, Value>, host: &Value, version: ApiVersio
     refuse_of_host(host)
 }
 
-/// Refuses what a `HostConfig` asks for and nothing here can do.
+/// Refuses unsupported settings in a `HostConfig`.
 pub(crate) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
     let Some(fields) = host.as_object() else { return Ok(()) };
     for (name, reason) in OF_HOST {
@@ -68,7 +68,7 @@ pub(crate) fn refuse_of_host(host: &Value) -> Result<(), ApiError> {
     }
 }
 
-/// Whether a value says nothing, however deeply it says it.
+/// Whether a value is empty, with all values in it.
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -10,7 +10,7 @@ use crate::{Call, Handled, Reply, body};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct UpdateAnswer {
-    /// `null` when there are none.
+    /// `null` when empty.
     warnings: Option<Vec<String>>,
 }
 

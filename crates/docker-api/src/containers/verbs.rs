@@ -34,10 +34,10 @@ pub(super) async fn start(mut call: Call<'_>) -> Handled {
     }
 }
 
-/// Holds the answer to a failed start back for a moment while somebody listens to events.
+/// Delays the response to a failed start for a moment while there are event listeners.
 ///
-/// `docker run --rm` removes its container itself when it sees the `die` event, but gives that up
-/// when the start's failure reaches it first; the container would stay for ever.
+/// `docker run --rm` removes its container itself when it receives the `die` event, but gives that up when
+/// the start's failure arrives first; the container would stay for ever.
 async fn let_listeners_act(call: &Call<'_>, container: &ContainerId) {
     let deadline = Instant::now() + REACTION_TIME;
     while call.engine.events.listeners() > 0
@@ -157,8 +157,8 @@ pub(super) async fn resize(call: &Call<'_>) -> Handled {
     Ok(Reply::Whole(Response::text(StatusCode::OK, "")))
 }
 
-/// Rows and columns, of which a terminal has no more than a `struct winsize` of ioctl_tty(2) holds. What old clients ask
-/// for beyond that becomes what comes nearest.
+/// Rows and columns, limited to what a `struct winsize` of ioctl_tty(2) holds. Larger values of old clients become the
+/// nearest possible ones.
 pub(crate) fn terminal_size(call: &Call<'_>) -> Result<(u16, u16), ApiError> {
     let query = &call.query;
     let size = |name| {

@@ -27,7 +27,7 @@ struct WaitError {
 pub(super) async fn wait(call: Call<'_>) -> Handled {
     let condition = condition(&call)?;
     let wait = call.engine.containers.begin_wait(&call.name, condition.unwrap_or_default())?;
-    // Who names a condition may cause it only now, whatever the version.
+    // A client that names a condition may cause it only now, whatever the version.
     if call.version.waits_are_acknowledged() || condition.is_some() {
         call.exchange.begin(StatusCode::OK, &json_fields()).await?;
     }
@@ -46,7 +46,7 @@ pub(super) async fn wait(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
-/// What is waited for, where that is said. Clients of today that are held to a version before it was known say it too.
+/// The condition to wait for, if there is one. Newer clients send it in versions before it was specified too.
 fn condition(call: &Call<'_>) -> Result<Option<WaitCondition>, ApiError> {
     match call.query.text("condition") {
         "" => Ok(None),

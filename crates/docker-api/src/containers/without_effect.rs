@@ -1,4 +1,4 @@
-//! What the settings of a create ask for that has no effect in the version of the call, or beside others.
+//! Settings of a create that have no effect in the version of the call, or beside other settings.
 
 use engine::Limits;
 use model::{ContainerSettings, MountKind, PortBinding, Spelled, VolumeDriverChoice};
@@ -20,7 +20,7 @@ pub(super) fn drop_fields(settings: &mut ContainerSettings, version: ApiVersion)
     }
 }
 
-/// What settings ask for beside others that leave it without effect.
+/// Warnings for settings that have no effect beside others.
 pub(super) fn warnings(settings: &ContainerSettings, version: ApiVersion) -> Vec<String> {
     let host = &settings.host;
     let ports = host.port_bindings.iter().flatten();

@@ -48,7 +48,7 @@ async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
         let request = PullRequest { store, reference: &reference, credentials, platform, names };
         let pulled =
             client.pull(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
-        // One event for what was asked for, also when that was all tags.
+        // One event for the requested reference, also when it stood for all tags.
         if let Some(first) = pulled.first() {
             engine.images.emit("pull", &first.image, &reference.to_string());
         }

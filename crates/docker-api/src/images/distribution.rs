@@ -36,7 +36,7 @@ pub(super) async fn describe(call: Call<'_>) -> Handled {
     let work = apart(move || client.describe(&reference, credentials.as_ref(), &cancellation))?;
     let found = finished(call.exchange.while_waited_for(work).await?)?;
     let found = found.map_err(|error| match error {
-        // Registries do not tell a missing repository from a closed one.
+        // Registries do not distinguish a missing repository from a private one.
         RegistryError::Denied { reason } => ApiError::of_kind(model::ErrorKind::Unauthorized, reason),
         error => registry_failure(&error),
     })?;

@@ -136,7 +136,7 @@ impl ImageInspection {
     }
 }
 
-/// What an image says of its containers, as clients see it.
+/// An image's configuration for its containers, as clients see it.
 fn shown(config: Option<document::Config>) -> Config {
     config.map(|config| Config::of(&config.into_defaults())).unwrap_or_default()
 }

@@ -20,7 +20,7 @@ use crate::{ApiError, Call, Handled, Reply};
 const NO_TAG: &str = "<none>:<none>";
 /// What an unnamed image shows as its digest.
 const NO_DIGEST: &str = "<none>@<none>";
-/// A number that was not asked for.
+/// A number that was not requested.
 const NOT_COUNTED: i64 = -1;
 
 pub(super) fn list(call: &Call<'_>) -> Handled {
@@ -65,7 +65,7 @@ fn containers(call: &Call<'_>) -> HashMap<Digest, i64> {
     counts
 }
 
-/// Takes the filters over; no others are known.
+/// Parses the filters and refuses unknown ones.
 fn filter(text: &str, version: ApiVersion) -> Result<ListFilter, ApiError> {
     if version.refusals_have_their_status() {
         return filter_of_today(text).map_err(ApiError::bad_request);
@@ -106,7 +106,7 @@ fn filter_of_today(text: &str) -> Result<ListFilter, String> {
     })
 }
 
-/// What is counted only where it is asked for.
+/// Numbers that are counted only on request.
 #[derive(Default)]
 pub(crate) struct Counts {
     shared: Option<HashMap<Digest, u64>>,

@@ -135,7 +135,7 @@ struct WireStatement {
     predicate_type: String,
 }
 
-/// The annotation that says what kind of statement a blob holds (BuildKit, "Image Attestation Storage").
+/// The annotation with the kind of statement in a blob (BuildKit, "Image Attestation Storage").
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
 pub(super) fn attestations(call: &Call<'_>) -> Handled {
@@ -175,7 +175,7 @@ fn json_text(content: Vec<u8>) -> Option<String> {
     serde_json::from_str::<IgnoredAny>(&text).is_ok().then_some(text)
 }
 
-/// What a statement itself says that it is (in-toto attestation framework, "Statement").
+/// The kind in the statement itself (in-toto attestation framework, "Statement").
 fn predicate_type(content: Option<&[u8]>) -> String {
     let statement: Option<Value> = content.and_then(|content| serde_json::from_slice(content).ok());
     statement.and_then(|statement| statement["predicateType"].as_str().map(str::to_owned)).unwrap_or_default()

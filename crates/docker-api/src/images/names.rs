@@ -12,8 +12,8 @@ use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply};
 use berth_http::Response;
 
-/// Refuses a request for an image whose name ends with a colon, where that does not mean `latest`: who removes
-/// `name:$TAG` without a tag means no other.
+/// Refuses a request for an image whose name ends with a colon, where that does not mean `latest`: a client
+/// that removes `name:$TAG` with an empty `TAG` does not mean another tag.
 pub(super) fn named(call: Call<'_>) -> Result<Call<'_>, ApiError> {
     check_end(&call.name, call.version)?;
     Ok(call)

@@ -1,27 +1,27 @@
-//! The platform that a request asks for.
+//! The platform parameters of requests.
 
 use engine::images::registry::{Platform, PlatformError};
 use serde_json::Value;
 
 use crate::{ApiError, Call};
 
-/// What `platform` asks for: a platform of the OCI specification as JSON.
+/// The value of `platform`: a platform of the OCI specification as JSON.
 pub(super) fn asked(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
     call.query.filled("platform").map(from_json).transpose()
 }
 
-/// What all values of `platform` ask for.
+/// All values of `platform`.
 pub(super) fn repeated(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
     let values = call.query.all("platform").into_iter().filter(|text| !text.is_empty());
     values.map(|text| from_json(&text)).collect()
 }
 
-/// What the values of `platforms` ask for.
+/// All values of `platforms`.
 pub(super) fn all_asked(call: &Call<'_>) -> Result<Vec<Platform>, ApiError> {
     call.query.all("platforms").iter().map(|text| from_json(text)).collect()
 }
 
-/// What `platform` asks for, written as `os[/architecture[/variant]]`.
+/// The value of `platform`, written as `os[/architecture[/variant]]`.
 pub(crate) fn asked_in_words(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
     let Some(text) = call.query.filled("platform") else { return Ok(None) };
     text.parse().map(Some).map_err(|error| ApiError::bad_request(format!("invalid platform: {error}")))

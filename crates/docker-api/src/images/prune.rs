@@ -12,7 +12,7 @@ use crate::{ApiError, Call, Handled, Reply};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct PruneAnswer {
-    /// `null` when there are none.
+    /// `null` when empty.
     images_deleted: Option<Vec<WireRemoval>>,
     space_reclaimed: u64,
 }

@@ -30,7 +30,7 @@ pub(super) async fn save_several(call: Call<'_>) -> Handled {
 }
 
 async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
-    // Unknown names have their status: they are known before the first byte.
+    // Unknown names have a status of their own: they are found before the first byte is sent.
     let (engine, store) = (Arc::clone(call.engine), call.engine.images.store());
     let wanted = platforms(&call)?;
     let saved = Saved::prepare(store, &names, &wanted, call.version).map_err(failure)?;

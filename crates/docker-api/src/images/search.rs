@@ -15,7 +15,7 @@ use crate::{ApiError, Call, Handled, Reply};
 const MOST: usize = 100;
 
 pub(super) async fn search(call: &Call<'_>) -> Handled {
-    // A header that says nothing is no reason to find nothing: most indexes ask nobody who he is.
+    // A malformed header is ignored: most indexes need no credentials.
     let credentials = credentials(call).unwrap_or_default();
     let conditions = Conditions::of(call)?;
     let limit = conditions.limit;
@@ -62,7 +62,7 @@ impl From<SearchResult> for FoundRepository {
     }
 }
 
-/// What newer clients ask for beside the term.
+/// The filters that newer clients send with the term.
 #[derive(Debug)]
 struct Conditions {
     limit: Option<usize>,

@@ -74,7 +74,7 @@ impl JsonError {
         self
     }
 
-    /// Says in our own words that no form of a value with several forms fits.
+    /// Replaces serde's message for a value that matches none of several forms.
     pub(super) fn for_value(mut self, what: &str) -> Self {
         if self.problem.contains("untagged enum") {
             self.problem = format!("{what} of this form is not possible here");

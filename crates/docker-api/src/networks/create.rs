@@ -80,7 +80,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
 }
 
 impl NewNetwork {
-    /// What the network is asked to be.
+    /// The network's definition.
     fn definition(self, version: ApiVersion) -> Result<NetworkDefinition, ApiError> {
         if self.scope == "swarm" || self.ingress.known_to(version) {
             return Err(ApiError::forbidden(
@@ -123,14 +123,14 @@ impl NewNetwork {
 /// Reads the pools.
 ///
 /// # Errors
-/// Texts that are no addresses. Then all that is wrong with the pools is told, what contradicts itself too.
+/// Texts that are not addresses. Then all faults of the pools are reported, contradictions too.
 fn pools(written: Vec<WirePool>) -> Result<Vec<Pool>, ApiError> {
     let (mut pools, mut unreadable, mut faults) = (Vec::new(), 0, Vec::new());
     for one in written {
         let (pool, of_texts) = one.pool();
         unreadable += of_texts.len();
         faults.extend(of_texts);
-        // Without a subnet that can be read, nothing is known to contradict it.
+        // An unreadable subnet contradicts nothing.
         if let Some(pool) = pool {
             faults.extend(engine::pool_faults(&pool));
             pools.push(pool);

@@ -29,7 +29,7 @@ impl NetworkFilter {
         Ok(Self { filters, names, dangling })
     }
 
-    /// Whether a network is meant; `in_use` says whether containers are in one.
+    /// Whether a network matches; `in_use` returns whether it has containers.
     pub(super) fn fits(&self, record: &NetworkRecord, in_use: impl Fn(&NetworkRecord) -> bool) -> bool {
         let definition = &record.definition;
         let any = |name: &str, fits: &dyn Fn(&str) -> bool| {

@@ -9,7 +9,7 @@ use crate::{ApiError, Call, Handled, Reply};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct PruneAnswer {
-    /// `null` when there are none.
+    /// `null` when empty.
     networks_deleted: Option<Vec<String>>,
 }
 

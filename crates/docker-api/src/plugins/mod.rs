@@ -60,7 +60,7 @@ fn unknown(call: &Call<'_>) -> Handled {
     Err(ApiError::not_found(format!("plugin {:?} not found", call.name)))
 }
 
-/// What would install a plugin, or ask a registry what it wants.
+/// Refuses to install a plugin or to fetch its privileges from a registry.
 fn refuse(call: &Call<'_>) -> Handled {
     let given = call.query.filled("remote").or_else(|| call.query.filled("name"));
     let name =

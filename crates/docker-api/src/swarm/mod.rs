@@ -1,5 +1,5 @@
-//! Swarms, and what there is in them: nodes, services, tasks, secrets, configs. This engine stands alone, and says so.
-//! What is malformed is said first, as an engine does that could be in a swarm.
+//! Swarms and their objects: nodes, services, tasks, secrets, configs. This engine is never part of a swarm, and
+//! reports that. Malformed requests are refused first, as by an engine that could be in a swarm.
 
 use http::StatusCode;
 use model::ErrorKind;

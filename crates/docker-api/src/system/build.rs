@@ -60,7 +60,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
         };
         let built = engine.builds.build(request, &credentials, &tell, &cancellation);
         if quiet && built.is_err() {
-            // Who would read them may have left.
+            // The client may have left.
             let _ = withheld().take().into_iter().all(|line| reporter.send(line));
         }
         let image = built.map_err(|error| failure_in(error, wording))?;

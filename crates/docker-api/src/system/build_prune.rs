@@ -19,7 +19,7 @@ const FILTERS: [&str; 10] =
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct PruneAnswer {
-    /// `null` when there are none.
+    /// `null` when empty.
     caches_deleted: Option<Vec<String>>,
     space_reclaimed: u64,
 }
@@ -69,7 +69,7 @@ fn room(call: &Call<'_>) -> Result<CacheRoom, ApiError> {
     })
 }
 
-/// What records are asked to be; not asked where nothing is said.
+/// Required states of records; `None` accepts any.
 struct States {
     in_use: Option<bool>,
     shared: Option<bool>,

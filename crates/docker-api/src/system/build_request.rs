@@ -33,12 +33,12 @@ pub(super) struct BuildCall {
     pub(super) body: Option<mpsc::Sender<io::Result<Bytes>>>,
 }
 
-/// Reads a request for a build.
+/// Parses a request for a build.
 ///
 /// # Errors
-/// A value that is malformed, or that asks for what nothing here can do.
+/// A value that is malformed or not supported.
 pub(super) fn read(call: &Call<'_>) -> Result<BuildCall, ApiError> {
-    // A malformed header counts as none, as ever: a pull then says what it lacks.
+    // A malformed header counts as none, as in the reference: a pull then reports what it lacks.
     let credentials =
         CredentialMap::from_header(call.exchange.head.header(&REGISTRY_CONFIG)).unwrap_or_default();
     let (sender, reader) = reader_pipe();
@@ -84,7 +84,7 @@ fn read_request(call: &Call<'_>, context: ContextSource) -> Result<BuildRequest,
     })
 }
 
-/// Refuses what clients of later versions ask for and nothing here can do.
+/// Refuses parameters of later versions that are not supported.
 fn refuse_unsupported(query: &Query) -> Result<(), ApiError> {
     let refuse = |name, reason: &str| Err(ApiError::invalid(format!("{name} is not supported: {reason}")));
     match query.text("isolation") {

@@ -20,7 +20,7 @@ use crate::{ApiError, Call, Handled, Reply};
 /// Kinds of things, by the words of `type`.
 const KINDS: [&str; 4] = ["image", "container", "volume", "build-cache"];
 
-/// Which kinds are asked for.
+/// The requested kinds.
 struct Wanted {
     images: bool,
     containers: bool,
@@ -50,7 +50,7 @@ struct DiskUsage<'a> {
     sums: Option<AllSums<'a>>,
 }
 
-/// Everything by itself; `null` where it was not asked for.
+/// Each kind by itself; `null` where it was not requested.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Lists<'a> {

@@ -22,7 +22,7 @@ const MOST_AT_ONCE: usize = 128;
 const OVERFLOW: &[u8] =
     b"{\"status\":\"overflow\",\"id\":\"\",\"Type\":\"daemon\",\"Action\":\"overflow\"}\n";
 
-/// The time that is asked about.
+/// The requested range of time.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     since: Option<Timestamp>,
@@ -81,7 +81,7 @@ pub(super) async fn events(call: Call<'_>) -> Handled {
 /// Why a listener receives no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// The end that it asked for has come.
+    /// The requested end has come.
     Until,
     /// It fell too far behind.
     TooSlow,
@@ -109,7 +109,7 @@ impl Listener {
         is_known && self.span.has_not_ended(event) && self.filter.fits(event)
     }
 
-    /// The past events that are asked for: none without `since`.
+    /// The requested past events: none without `since`.
     fn lines_of(&self, past: &[Arc<PublishedEvent>]) -> Vec<Vec<u8>> {
         let Some(since) = self.span.since else { return Vec::new() };
         past.iter()
@@ -206,7 +206,7 @@ impl Span {
         })
     }
 
-    /// The time to the end; without one, longer than anybody listens.
+    /// The time to the end; a very long one if there is none.
     fn left(self) -> Duration {
         let longest = Duration::from_secs(10 * 365 * 86_400);
         self.until.map_or(longest, |until| until.since(Timestamp::now()).min(longest))

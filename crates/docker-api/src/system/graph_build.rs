@@ -39,7 +39,7 @@ struct Output {
     attrs: Option<HashMap<String, String>>,
 }
 
-/// Whether a request asks for a build of BuildKit.
+/// Whether a request is for a build by BuildKit.
 pub(super) fn is_asked_for(call: &Call<'_>) -> bool {
     call.query.text("version") == "2"
 }
@@ -98,7 +98,7 @@ pub(super) fn cancel(call: &Call<'_>) -> Handled {
     Reply::empty(StatusCode::OK)
 }
 
-/// The exporters of a build: the engine's store where nothing else is asked for.
+/// The exporters of a build: the engine's store by default.
 fn exporters(outputs: &str, names: &str) -> Result<Vec<ImageExporter>, ApiError> {
     let outputs: Option<Vec<Output>> = match outputs {
         "" => None,

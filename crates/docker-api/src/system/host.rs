@@ -1,4 +1,4 @@
-//! What the host is and has, read from where the kernel says it.
+//! The host's properties, read from the kernel's files.
 
 use std::fs;
 use std::path::Path;

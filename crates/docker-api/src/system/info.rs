@@ -148,7 +148,7 @@ struct DefaultAddressPool {
     size: u8,
 }
 
-/// A device that a container can ask for.
+/// A device that a container can request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct DeviceInfo {
@@ -203,8 +203,8 @@ struct FirewallBackend {
     driver: &'static str,
 }
 
-/// What is said of the storage. By the type of the driver alone do buildx, bake and Compose know a store that takes images
-/// with attestations, and of several platforms.
+/// The details of the storage driver. buildx, bake and Compose recognise a store that accepts images with attestations,
+/// and of several platforms, by the driver's type alone.
 fn driver_status(call: &Call<'_>) -> Vec<[String; 2]> {
     let status = |name: &str, value: String| [name.to_owned(), value];
     let mut all = vec![status("Backing Filesystem", host::file_system(&call.engine.options().data_root))];

@@ -37,7 +37,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/grpc", handler!(call => build_protocol::control(call).await)).since(39),
 ];
 
-/// Builds by the builder that the request asks for.
+/// Builds with the builder that the request names.
 async fn build_by_version(call: Call<'_>) -> Handled {
     if graph_build::is_asked_for(&call) { graph_build::build(call).await } else { build::build(call).await }
 }

@@ -12,7 +12,7 @@ pub(super) fn answer(call: &Call<'_>) -> Handled {
     if !call.version.ping_describes_the_engine() {
         return Ok(Reply::Whole(Response::text(StatusCode::OK, "OK")));
     }
-    // The head says that there is no body: specification of 1.40, "What's new".
+    // The response to HEAD has no body: specification of 1.40, "What's new".
     let body = if call.exchange.head.method == Method::HEAD { "" } else { "OK" };
     let mut response = Response::text(StatusCode::OK, body);
     for (name, value) in [

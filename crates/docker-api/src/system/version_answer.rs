@@ -11,12 +11,12 @@ use crate::{Call, Handled, Reply};
 
 /// The engine's own version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit that the engine was built from; empty where it is not known.
+/// The commit that the engine was built from; empty if unknown.
 pub(super) const COMMIT: &str = match option_env!("BERTH_GIT_COMMIT") {
     Some(commit) => commit,
     None => "",
 };
-/// When the engine was built, RFC 3339; empty where it is not known.
+/// When the engine was built, RFC 3339; empty if unknown.
 const BUILD_TIME: &str = match option_env!("BERTH_BUILD_TIME") {
     Some(time) => time,
     None => "",

@@ -2,7 +2,7 @@
 
 use engine::Limits;
 
-/// The warnings, `None` when there is nothing to say.
+/// The warnings, `None` when empty.
 pub(super) fn of_host(limits: &Limits, forwards: bool) -> Option<Vec<String>> {
     let missing = [
         (limits.memory, "No memory limit support"),

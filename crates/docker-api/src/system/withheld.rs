@@ -1,4 +1,4 @@
-//! What a quiet build does not say: its newest lines, in case it fails.
+//! The newest lines of a quiet build's output, in case it fails.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ pub(super) struct Withheld {
 }
 
 impl Withheld {
-    /// Keeps a line, and lets go of the oldest ones beyond the limit.
+    /// Keeps a line, and drops the oldest ones beyond the limit.
     pub(super) fn keep(&mut self, line: Vec<u8>) {
         self.size += line.len();
         self.lines.push_back(line);

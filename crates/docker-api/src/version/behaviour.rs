@@ -36,14 +36,14 @@ impl ApiVersion {
         self.is_at_least(25)
     }
 
-    /// Whether `one-shot` of stats asks for a single sample: specification of 1.41, "What's new". Before, it is
-    /// no parameter.
+    /// Whether `one-shot` of stats requests a single sample: specification of 1.41, "What's new". Before, it is
+    /// not a parameter.
     pub(crate) const fn stats_have_one_shot(self) -> bool {
         self.is_at_least(41)
     }
 
-    /// Whether a malformed value is 400 and a container in the wrong state 409 wherever no endpoint says otherwise:
-    /// the lists of the specification of 1.24. Before, both are 500, as the reference answers.
+    /// Whether a malformed value is 400 and a container in the wrong state 409, with exceptions by endpoint: the
+    /// lists of the specification of 1.24. Before, both are 500, as the reference answers.
     pub(crate) const fn refusals_have_their_status(self) -> bool {
         self.is_at_least(24)
     }
@@ -58,8 +58,8 @@ impl ApiVersion {
         self.is_at_least(22)
     }
 
-    /// Whether the past is searched for a name that no container has any more: "v1.22 API changes" gives events
-    /// the names of what they tell of. Before, a name means a container that there is.
+    /// Whether past events are also found by a name that no container has any more: "v1.22 API changes" adds
+    /// names to events. Before, a name stands for an existing container.
     pub(crate) const fn events_are_found_by_former_names(self) -> bool {
         self.is_at_least(22)
     }
@@ -104,8 +104,8 @@ impl ApiVersion {
         self.is_at_least(48)
     }
 
-    /// Whether mounts are shown by type, memory and images among them: specification of 1.25. Before, their mode says
-    /// all.
+    /// Whether mounts are shown by type, memory and images among them: specification of 1.25. Before, they have only
+    /// a mode.
     pub(crate) const fn mounts_have_types(self) -> bool {
         self.is_at_least(25)
     }
@@ -115,7 +115,7 @@ impl ApiVersion {
         self.is_at_least(25)
     }
 
-    /// Whether a prune of volumes leaves those that have a name unless its filters say otherwise: "v1.42 API changes".
+    /// Whether a prune of volumes leaves those that have a name unless its filters include them: "v1.42 API changes".
     pub(crate) const fn prune_spares_named_volumes(self) -> bool {
         self.is_at_least(42)
     }
@@ -215,7 +215,7 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether `/info` looks at the kernel's switches of bridges' filters: "v1.48 API changes". From then on, it has
+    /// Whether `/info` reads the kernel's settings of bridge filters: "v1.48 API changes". From then on, it has
     /// `false`.
     pub(crate) const fn info_looks_at_bridge_filters(self) -> bool {
         !self.is_at_least(48)
@@ -231,20 +231,20 @@ impl ApiVersion {
         self.is_at_least(25)
     }
 
-    /// Whether refusals have the words that today's clients know, such as `No such container: x` wherever one is missing:
-    /// what dockerd 29.8 answers in all versions that it serves. Before, the words depend on the endpoint.
+    /// Whether refusals have the texts that current clients expect, such as `No such container: x` wherever one is
+    /// missing: what dockerd 29.8 answers in all versions that it serves. Before, the texts depend on the endpoint.
     pub(crate) const fn refusals_have_words_of_today(self) -> bool {
         self.is_at_least(24)
     }
 
-    /// Whether who is attached reads as error output why the container could not be started, as the reference writes it.
-    /// dockerd 29.8 answers the start alone.
+    /// Whether attached clients receive as error output why the container could not be started, as the reference writes
+    /// it. dockerd 29.8 reports it in the response to the start alone.
     pub(crate) const fn attach_tells_why_a_start_failed(self) -> bool {
         !self.is_at_least(24)
     }
 
-    /// Whether lists say `1 second` of a container: what dockerd 29.8 says in all versions that it serves. The reference
-    /// says `1 seconds`.
+    /// Whether lists write `1 second` for a container: what dockerd 29.8 writes in all versions that it serves. The
+    /// reference writes `1 seconds`.
     pub(crate) const fn one_second_is_singular(self) -> bool {
         self.is_at_least(24)
     }
@@ -269,12 +269,12 @@ impl ApiVersion {
         self.is_at_least(30)
     }
 
-    /// Whether wait says why a start or a removal failed: "v1.34 API changes".
+    /// Whether wait reports why a start or a removal failed: "v1.34 API changes".
     pub(crate) const fn waits_have_errors(self) -> bool {
         self.is_at_least(34)
     }
 
-    /// Whether the stream of an exec says by its type whether it is in frames: "v1.42 API changes".
+    /// Whether the content type of an exec's stream shows whether it is in frames: "v1.42 API changes".
     pub(crate) const fn stream_types_tell_of_frames(self) -> bool {
         self.is_at_least(42)
     }

@@ -3,8 +3,8 @@
 use super::ApiVersion;
 
 impl ApiVersion {
-    /// Whether `HostConfig` of inspect has all fields of its version, also those of which nothing was said: examples of
-    /// the specification of 1.24, and its lists of what 1.21 to 1.23 brought.
+    /// Whether `HostConfig` of inspect has all fields of its version, also unset ones: examples of the specification of
+    /// 1.24, and its lists of what 1.21 to 1.23 brought.
     pub(crate) const fn host_config_is_whole(self) -> bool {
         self.is_at_least(21)
     }
@@ -19,7 +19,7 @@ impl ApiVersion {
         !self.is_at_least(22)
     }
 
-    /// Whether inspect shows what holds where nothing was asked for, and empty maps as such: what dockerd 29.8 answers in
+    /// Whether inspect shows effective defaults for unset fields, and empty maps as such: what dockerd 29.8 answers in
     /// all versions that it serves.
     pub(crate) const fn host_config_shows_what_holds(self) -> bool {
         self.is_at_least(24)
@@ -66,8 +66,7 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether the IPC namespace of a container that says nothing is its own alone: "v1.40 API changes". Before, others
-    /// may join it.
+    /// Whether the default IPC namespace of a container is private: "v1.40 API changes". Before, others may join it.
     pub(crate) const fn ipc_is_private_by_default(self) -> bool {
         self.is_at_least(40)
     }
@@ -88,7 +87,7 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether the warnings of create are a list when there are none: examples of the specification of 1.24.
+    /// Whether the warnings of create are a list when empty: examples of the specification of 1.24.
     pub(crate) const fn create_has_empty_warnings(self) -> bool {
         self.is_at_least(24)
     }
@@ -115,8 +114,9 @@ impl ApiVersion {
         self.is_at_least(53)
     }
 
-    /// Whether what a client puts into a container belongs to whom its archive says: what dockerd 29.8 does in all versions
-    /// that it serves; `copyUIDGID`, which is about that, came with "v1.29 API changes". Before, it belongs to root.
+    /// Whether files that are copied into a container keep the owners of the archive: what dockerd 29.8 does in all
+    /// versions that it serves; `copyUIDGID`, which concerns that, came with "v1.29 API changes". Before, they belong to
+    /// root.
     pub(crate) const fn archives_keep_owners(self) -> bool {
         self.is_at_least(29)
     }

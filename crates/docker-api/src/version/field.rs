@@ -37,7 +37,7 @@ impl<const SINCE: u32, const UNTIL: u32, T> Ranged<SINCE, UNTIL, T> {
         self.0.as_ref()
     }
 
-    /// What a request of this version said: the empty value where its version did not know the field.
+    /// The field of a request of this version: the empty value where its version did not have the field.
     pub(crate) fn known_to(self, version: ApiVersion) -> T
     where
         T: Default,

@@ -3,7 +3,7 @@
 use super::ApiVersion;
 
 impl ApiVersion {
-    /// Whether containers have a health that can be asked for and is shown: specification of 1.24.
+    /// Whether containers have a health check and show their health: specification of 1.24.
     pub(crate) const fn containers_have_health(self) -> bool {
         self.is_at_least(24)
     }

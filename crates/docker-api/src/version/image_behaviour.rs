@@ -5,8 +5,7 @@ use engine::builder::Wording;
 use super::ApiVersion;
 
 impl ApiVersion {
-    /// Whether a build removes its intermediate containers when the query does not say: `rm` defaults to true
-    /// since 1.12.
+    /// Whether a build removes its intermediate containers by default: `rm` defaults to true since 1.12.
     pub(crate) const fn builds_remove_containers(self) -> bool {
         self.is_at_least(12)
     }
@@ -107,8 +106,8 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether an import says that it downloads only when there is something to: what dockerd 29.8 does, whose answer to what
-    /// cannot be had is an error. To the reference it is part of a stream.
+    /// Whether an import reports a download only once there is something to download: what dockerd 29.8 does, whose response
+    /// to a missing source is an error. In the reference it is part of a stream.
     pub(crate) const fn imports_fail_before_they_are_shown(self) -> bool {
         self.is_at_least(24)
     }
@@ -119,8 +118,8 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether a search needs a term, as the specification has required of the parameter: what is said of one without. To the
-    /// reference it is the name of a repository.
+    /// Whether a search without a term is refused with a message about the term, a required parameter of the specification.
+    /// The reference takes it for the name of a repository.
     pub(crate) const fn searches_name_their_term(self) -> bool {
         self.is_at_least(24)
     }
@@ -143,8 +142,8 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether the refusal of a removal says what could not be deleted, whether force would help, and why: what dockerd 29.8
-    /// answers in all versions that it serves.
+    /// Whether the refusal of a removal names what could not be deleted, whether force would help, and why: what dockerd
+    /// 29.8 answers in all versions that it serves.
     pub(crate) const fn removals_have_the_words_of_today(self) -> bool {
         self.is_at_least(24)
     }

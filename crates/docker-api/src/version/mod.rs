@@ -57,7 +57,7 @@ pub(crate) fn split_path(path: &str) -> Option<(&str, &str)> {
     is_version.then(|| (version, &rest[version.len()..]))
 }
 
-/// Parses the version that a request asks for; `None` asks for `maximum`, the newest that is served.
+/// Parses the version of a request; `None` stands for `maximum`, the newest that is served.
 ///
 /// # Errors
 /// 400 above `maximum` and below [`MIN`].
@@ -79,7 +79,7 @@ pub(crate) fn asked(text: Option<&str>, maximum: ApiVersion) -> Result<ApiVersio
     Ok(version)
 }
 
-/// The version in which a refusal of this path is written: the one that it asks for, where that is served.
+/// The version in which a refusal of this path is written: the one in the path, where that is served.
 pub(crate) fn of_path(path: &str, maximum: ApiVersion) -> ApiVersion {
     let text = split_path(path).map(|(text, _)| text);
     asked(text, maximum).unwrap_or(maximum)

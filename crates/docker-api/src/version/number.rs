@@ -15,7 +15,8 @@ impl ApiVersion {
         Self { major: 1, minor }
     }
 
-    /// Reads `1.24`, leniently: what is no number is 0, one that is too large the largest. Says too whether further parts follow that
+    /// Reads `1.24`, leniently: what is not a number is 0, one that is too large the largest. Also returns whether further parts
+    /// follow that are not 0.
     /// are not 0.
     pub(super) fn parts(text: &str) -> (Self, bool) {
         let number = |part: &str| {
@@ -27,7 +28,7 @@ impl ApiVersion {
         (version, parts.any(|part: u32| part > 0))
     }
 
-    /// Whether it is `1.minor` or a later one. Callers outside of `version` ask a named predicate instead.
+    /// Whether it is `1.minor` or a later one. Callers outside of `version` use a named predicate instead.
     pub(super) const fn is_at_least(self, minor: u32) -> bool {
         self.major > 1 || (self.major == 1 && self.minor >= minor)
     }

@@ -15,7 +15,7 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether a log can be asked for up to a moment: "v1.35 API changes". Before, it is no parameter.
+    /// Whether logs have an `until`: "v1.35 API changes". Before, it is not a parameter.
     pub(crate) const fn logs_have_an_end(self) -> bool {
         self.is_at_least(35)
     }
@@ -41,7 +41,8 @@ impl ApiVersion {
         self.is_at_least(22)
     }
 
-    /// Whether nobody can attach to a paused container: what dockerd 29.8 answers in all versions that it serves.
+    /// Whether an attach to a paused container is refused: what dockerd 29.8 answers in all versions that it
+    /// serves.
     pub(crate) const fn attach_refuses_what_is_paused(self) -> bool {
         self.is_at_least(24)
     }

@@ -24,7 +24,7 @@ impl VolumeFilter {
         Ok(Self { filters, names, dangling })
     }
 
-    /// Whether a volume is meant; `is_used` says whether containers use one.
+    /// Whether a volume matches; `is_used` returns whether containers use it.
     pub(super) fn fits(&self, volume: &Volume, is_used: impl Fn(&str) -> bool) -> bool {
         let name = volume.name.as_str();
         let (named, drivers) = (self.filters.values("name"), self.filters.values("driver"));

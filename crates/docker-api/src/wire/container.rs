@@ -177,7 +177,7 @@ impl ContainerFiles {
 }
 
 impl<'a> ContainerInspection<'a> {
-    /// `sizes` are those of its own layer and of all layers, where they are asked for.
+    /// `sizes` are those of its own layer and of all layers, if requested.
     pub(crate) fn new(
         engine: &Engine,
         record: &'a Record,

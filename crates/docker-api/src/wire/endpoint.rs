@@ -105,7 +105,7 @@ pub(crate) fn network_mode(record: &Record, version: ApiVersion) -> Cow<'_, str>
     }
 }
 
-/// The aliases that were asked for; clients of some versions find the short id among them.
+/// The requested aliases; in some versions with the short id.
 fn aliases(record: &Record, endpoint: &Endpoint, version: ApiVersion) -> Option<Vec<String>> {
     let mut aliases = endpoint.attachment.aliases.clone();
     if version.aliases_have_the_short_id() && endpoint.has_names() {

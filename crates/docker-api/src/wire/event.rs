@@ -15,7 +15,7 @@ pub(crate) enum EventForm {
     Named,
     /// With what happened, to what and by which image twice: for clients before 1.22 too.
     Doubled,
-    /// Without what others say better.
+    /// Without the fields that repeat others.
     Plain,
 }
 

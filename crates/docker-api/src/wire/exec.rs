@@ -32,7 +32,7 @@ pub(crate) struct ExecInspection<'a> {
     container_id: Since<22, &'a str>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     detach_keys: Since<22, String>,
-    /// Nobody removes an exec but the engine.
+    /// Only the engine removes an exec.
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     can_remove: Since<22, bool>,
 }

@@ -16,7 +16,7 @@ pub(crate) struct WireHealth<'a> {
     log: Vec<WireResult<'a>>,
 }
 
-/// What a list says of a container's health.
+/// A container's health in a list.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct HealthSummary {

@@ -1,5 +1,5 @@
-//! `HostConfig` as inspect shows it: what was asked for, with the fields that a version shows though nothing was, and
-//! what holds in their place.
+//! `HostConfig` as inspect shows it: the requested settings, the unset fields that a version shows, and the effective
+//! values of some of them.
 
 use engine::{Limits, Record};
 use model::{MASKED_PATHS, READ_ONLY_PATHS, SHM_SIZE};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::container_settings::HostConfig;
 use crate::version::ApiVersion;
 
-/// What a field has that says nothing.
+/// The shown value of an unset field.
 #[derive(Clone, Copy)]
 enum Blank {
     Null,
@@ -21,7 +21,7 @@ enum Blank {
 /// There is no version that has it no longer.
 const NEVER: u32 = u32::MAX;
 
-/// Fields that are shown though nothing was asked for: from the version `1.since` up to, and without, `1.until`.
+/// Fields that are shown though unset: from the version `1.since` up to, and without, `1.until`.
 const BLANKS: [(&str, Blank, u32, u32); 29] = [
     ("MemoryReservation", Blank::Zero, 21, NEVER),
     ("KernelMemory", Blank::Zero, 21, 42),
@@ -76,7 +76,7 @@ impl<T: Serialize> Shape<T> {
     }
 }
 
-/// What was asked for, in the shape of a version.
+/// The requested settings, in the shape of a version.
 pub(super) fn shaped(host: HostConfig, record: &Record, version: ApiVersion) -> Shape<HostConfig> {
     if !version.host_config_is_whole() {
         return Shape::Plain(host);

@@ -38,7 +38,7 @@ pub(super) use volume::WireVolume;
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CreateAnswer {
     pub(super) id: String,
-    /// `null` when there are none, as the reference has it.
+    /// `null` when empty, as in the reference.
     pub(super) warnings: Option<Vec<String>>,
 }
 

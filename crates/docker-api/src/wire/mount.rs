@@ -48,7 +48,7 @@ impl<'a> WireMountPoint<'a> {
             source: &mount.source,
             destination: mount.destination.clone(),
             driver: &mount.driver,
-            // What was asked for by parts has no mode; that of volumes is the default one.
+            // A mount of `HostConfig.Mounts` has no mode; that of volumes is the default one.
             mode: match (is_typed, is_bind) {
                 (true, true) => String::new(),
                 (true, false) => "z".to_owned(),

@@ -33,8 +33,8 @@ struct Sandbox {
     ports: BTreeMap<String, Option<Vec<PortBinding>>>,
 }
 
-/// What stands beside the list of networks until that alone says it: the network that gives the default route;
-/// empty strings while there is none.
+/// The fields beside the list of networks in versions that have both: those of the network with the default
+/// route; empty strings without one.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct OldSettings {
@@ -86,7 +86,7 @@ impl<'a> NetworkSettings<'a> {
     }
 }
 
-/// The network namespace is known by its container's id.
+/// The network namespace is named by its container's id.
 fn sandbox_id(record: &Record) -> String {
     if sandbox_key(record).is_empty() { String::new() } else { record.id.to_string() }
 }

@@ -7,7 +7,7 @@ use model::{HealthStatus, Timestamp};
 
 use crate::version::ApiVersion;
 
-/// What a list says of a container's state.
+/// A container's state in a list.
 pub(crate) fn status_text(record: &Record, now: Timestamp, version: ApiVersion) -> String {
     match record.phase {
         Phase::Running(_) => {
@@ -44,7 +44,7 @@ pub(crate) fn state_word(record: &Record, version: ApiVersion) -> &'static str {
     }
 }
 
-/// What a list says behind the time of a container whose health is checked.
+/// A list's text for a container's health, after the time.
 const fn words(health: HealthStatus) -> &'static str {
     match health {
         HealthStatus::Starting => " (health: starting)",

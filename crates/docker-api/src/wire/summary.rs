@@ -18,7 +18,7 @@ use super::status::state_word;
 use super::status_text;
 use crate::version::{ApiVersion, Ranged, Since};
 
-/// What is shown of labels where there are none.
+/// Shown for containers without labels.
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
 /// An entry of `GET /containers/json`.

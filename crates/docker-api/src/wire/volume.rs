@@ -15,12 +15,12 @@ pub(crate) struct WireVolume<'a> {
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     created_at: Since<31, Timestamp>,
     driver: &'a str,
-    /// `null` when there are none.
+    /// `null` when empty.
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     labels: Since<23, Option<&'a BTreeMap<String, String>>>,
     mountpoint: String,
     name: &'a str,
-    /// `null` when there are none.
+    /// `null` when empty.
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     options: Since<25, Option<&'a BTreeMap<String, String>>>,
     #[serde(skip_serializing_if = "Ranged::is_absent")]

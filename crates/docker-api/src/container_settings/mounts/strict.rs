@@ -7,10 +7,10 @@ use crate::ApiError;
 use crate::container_settings::host_config::MountSpec;
 use crate::version::{ApiVersion, IMAGE_MOUNTS_SINCE, VOLUME_SUBPATHS_SINCE};
 
-/// Checks mounts as a version asks for them.
+/// Validates mounts by the rules of a version.
 ///
 /// # Errors
-/// Paths that cannot be, options of another kind of mount, and what came with a later version.
+/// Impossible paths, options of another kind of mount, and options of a later version.
 pub(crate) fn check(version: ApiVersion, mounts: &[MountSpec]) -> Result<(), ApiError> {
     if !version.create_has_typed_mounts() {
         return Ok(());
