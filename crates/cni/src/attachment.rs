@@ -20,7 +20,7 @@ const UNFINISHED: &str = "new";
 /// The name of the interface in a pod.
 const INTERFACE: &str = "eth0";
 
-/// What a pod asks of a network, and what it got.
+/// A pod's requested attachment to a network, and its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attachment {
     /// The pod's id.
@@ -31,7 +31,7 @@ pub struct Attachment {
     pub network: Network,
     /// `CNI_ARGS`, in order.
     pub arguments: Vec<(String, String)>,
-    /// What plugins with a capability are told, by the capability.
+    /// The arguments for plugins with a capability, by the capability.
     pub capabilities: Map<String, Value>,
     /// The last plugin's result; none until all of them have run.
     pub result: Option<Value>,
@@ -107,7 +107,7 @@ pub(crate) fn saved(directory: &Path) -> Result<Vec<String>, Error> {
     Ok(files(directory, &["json"])?.into_iter().filter_map(stem).collect())
 }
 
-/// Removes what a process that died left of attachments that it was writing. Nobody may be writing any.
+/// Removes files that a process left half written when it died. No writer may be active.
 pub(crate) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
     for path in files(directory, &[UNFINISHED])? {
         fs::remove_file(&path).map_err(file_error("remove", &path))?;

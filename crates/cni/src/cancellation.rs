@@ -1,4 +1,4 @@
-//! Breaks off an addition that nobody wants any more.
+//! Cancels an addition that is no longer needed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-/// Whether an addition is still wanted; whoever waits for a plugin waits for this too.
+/// Whether an addition was cancelled; a wait for a plugin waits for this too.
 #[derive(Debug, Clone)]
 pub struct Cancellation(Arc<OwnedFd>);
 
@@ -21,7 +21,7 @@ impl Cancellation {
 
     /// Kills the plugin that runs, and lets none run after it.
     pub fn cancel(&self) {
-        // A counter that is full says the same already.
+        // A full counter has the same effect.
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
 

@@ -25,7 +25,7 @@ pub(crate) enum End {
     Written(Written),
     /// It took longer than the limit.
     TooLong,
-    /// Nobody wants its work any more.
+    /// Its work is no longer needed.
     Cancelled,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn converse(
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        // Looked at before the pipes are read: what was written until the end is read then.
+        // Read before the pipes are: what was written until the end is read then.
         let has_ended = waiting.first().is_some_and(|process| !process.revents().is_empty());
         let is_cancelled = waiting.iter().skip(1).take(watched).any(|it| !it.revents().is_empty());
         input.send();
@@ -83,7 +83,7 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The way to a plugin's standard input, closed when all is sent or nobody reads.
+/// A plugin's standard input, closed when all is sent or the plugin does not read.
 struct Input<'b> {
     pipe: Option<ChildStdin>,
     unsent: &'b [u8],

@@ -51,7 +51,7 @@ pub enum Error {
         /// How long it had.
         limit: Duration,
     },
-    /// Nobody wants any more what a plugin was to do: it was killed, or not run at all.
+    /// The call was cancelled: the plugin was killed, or not run at all.
     #[error("the CNI plugin {plugin:?} was broken off at {command}")]
     Cancelled {
         /// Its name.

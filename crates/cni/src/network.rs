@@ -47,8 +47,8 @@ struct Written {
 }
 
 impl Network {
-    /// Reads the configuration that holds: the first of a directory in the order of names, of those that end in
-    /// `.conflist`, `.conf` or `.json`. Without one there is none.
+    /// Reads the active configuration: the first of a directory in the order of names, of those that end in
+    /// `.conflist`, `.conf` or `.json`; `None` without one.
     ///
     /// # Errors
     /// The directory or the file cannot be read or is malformed.

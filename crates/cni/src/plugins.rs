@@ -86,7 +86,7 @@ impl Plugins {
         }
         attachment.result = previous;
         match attachment.network.plugins.last() {
-            // Nobody would reach such a pod, and it would count as well.
+            // Such a pod could not be reached, and it would count as well.
             Some(last) if attachment.addresses().is_empty() => {
                 Err(no_result(last, "it has no address of the pod".to_owned()))
             }
@@ -107,7 +107,7 @@ impl Plugins {
             self.delete_locked(container, namespace)
         };
         let mut all = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two have it: the map, and this call. Whoever else waits for it must not meet one that gets a new lock.
+        // Two have it: the map, and this call. Another waiter must not meet a caller that gets a new lock.
         if Arc::strong_count(&busy) == 2 {
             all.remove(container);
         }
@@ -153,7 +153,7 @@ impl Plugins {
         Ok(())
     }
 
-    /// Asks a network's plugins whether they can add pods; older versions of the specification have no such question.
+    /// Checks whether a network's plugins can add pods; older versions of the specification do not have this command.
     ///
     /// # Errors
     /// A plugin that cannot.
@@ -171,7 +171,7 @@ impl Plugins {
     /// Has the plugins of the present network remove what belongs to no attachment.
     ///
     /// # Errors
-    /// All that failed; every plugin was asked.
+    /// All failures; every plugin was called.
     pub fn collect_garbage(&self) -> Result<(), Vec<Error>> {
         let _alone = self.valid.write().unwrap_or_else(PoisonError::into_inner);
         let Some(network) = self.network().map_err(|error| vec![error])? else { return Ok(()) };
@@ -227,7 +227,7 @@ impl Plugins {
     }
 }
 
-/// What a plugin is asked of a pod's attachment.
+/// The command for a pod's attachment.
 fn of_attached<'p>(
     command: Command,
     attachment: &Attachment,

@@ -19,7 +19,7 @@ use crate::result::failure;
 #[derive(Debug, Clone)]
 pub(crate) struct Programs(pub(crate) Vec<PathBuf>);
 
-/// What one plugin is asked.
+/// The request to one plugin.
 pub(crate) struct Question<'a> {
     pub(crate) plugin: &'a str,
     pub(crate) command: Command,
@@ -30,10 +30,10 @@ pub(crate) struct Question<'a> {
 }
 
 impl Programs {
-    /// Runs a plugin; gives what it wrote.
+    /// Runs a plugin; returns its output.
     ///
     /// # Errors
-    /// No such plugin, one that cannot be run, does not end, is cancelled or reports a failure.
+    /// A plugin that does not exist, cannot be run, does not end, is cancelled or reports a failure.
     pub(crate) fn run(&self, question: Question<'_>) -> Result<Vec<u8>, Error> {
         let Question { plugin, command, request, variables, cancellation } = question;
         let cancelled = || Error::Cancelled { plugin: plugin.to_owned(), command: command.name() };
@@ -114,7 +114,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("cni-program-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
         // Not written by this process: what another test starts meanwhile has its descriptor for a while, and a program
-        // that somebody may write to cannot be executed.
+        // that is open for writing cannot be executed.
         let text = format!("#!/bin/sh\n{script}\n");
         let write = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
         let mut writer = std::process::Command::new("sh");
@@ -145,7 +145,7 @@ mod tests {
         let written = run_with("echo", "cat", long(), None).expect("output");
         assert!(written.len() > 300_000 && written.ends_with("\"}"), "{} bytes", written.len());
         assert_eq!(run_with("deaf-to-much", "echo done", long(), None).expect("output"), "done\n");
-        // Output without an end is none.
+        // Output beyond the limit counts as empty.
         assert_eq!(run("endless", "head -c 3000000 /dev/zero; exit 0").expect("an end"), "");
     }
 

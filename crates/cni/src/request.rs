@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::attachment::Attachment;
 use crate::network::Network;
 
-/// What plugins are asked to do.
+/// The commands of plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     Add,

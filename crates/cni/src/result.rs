@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::version::Version;
 
-/// Reads what a plugin wrote as its result; an error says what is wrong with it.
+/// Parses a plugin's output as its result; the error describes the fault.
 pub(crate) fn read_result(written: &[u8]) -> Result<Value, String> {
     let result: Value = serde_json::from_slice(written).map_err(|error| error.to_string())?;
     if !result.is_object() {

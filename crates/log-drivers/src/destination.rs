@@ -11,7 +11,8 @@ pub trait Format {
     /// Nothing for a line that the server has no use for; no packet for one that it cannot take.
     fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>>;
 
-    /// What the server's answer to the last line contains; `None` where it answers nothing. Asked once a line.
+    /// The expected text in the server's acknowledgment of the last line; `None` without acknowledgments.
+    /// Called once a line.
     fn acknowledgment(&mut self) -> Option<String> {
         None
     }

@@ -41,12 +41,12 @@ pub(crate) struct Fluentd {
     wants_acknowledgment: bool,
     /// The id of the last message, which the server repeats.
     last_id: Option<String>,
-    /// The long lines of which pieces were sent.
+    /// The long lines of which parts were sent.
     stdout: Option<LongLine>,
     stderr: Option<LongLine>,
 }
 
-/// A line that is sent in pieces.
+/// A line that is sent in parts.
 struct LongLine {
     id: String,
     pieces: u32,
@@ -131,7 +131,7 @@ impl Fluentd {
             matches!(name, "container_id" | "container_name" | "source" | "log")
                 || name.starts_with("partial_")
         };
-        // No label takes the place of what the engine says itself.
+        // No label replaces the engine's own fields.
         for (name, value) in spec.selected.iter().filter(|(name, _)| !is_own(name)) {
             pair(&mut fixed, name, value.as_bytes());
             fixed_pairs += 1;
@@ -148,7 +148,7 @@ impl Fluentd {
         }
     }
 
-    /// The pairs that a piece of a long line has beside the others; none for a whole line.
+    /// The additional pairs of a part of a long line; empty for a whole line.
     fn piece(&mut self, line: &Line<'_>) -> Vec<u8> {
         let long = match line.stream {
             Stream::Stdout => &mut self.stdout,

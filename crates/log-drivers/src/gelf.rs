@@ -134,8 +134,8 @@ impl Gelf {
 }
 
 impl Format for Gelf {
-    /// The datagrams of one line; none for one that is too long. An empty line is no message: GELF asks
-    /// for a text.
+    /// The datagrams of one line; `None` for one that is too long. An empty line is not sent: GELF requires a
+    /// text.
     fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
         let text = line.without_return();
         if text.is_empty() {

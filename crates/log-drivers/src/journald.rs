@@ -11,7 +11,7 @@ use crate::line::Line;
 /// Where the journal listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Fields that say what an entry is: no label or variable takes their place.
+/// An entry's own fields: no label or variable replaces them.
 const OWN: [&str; 8] = [
     "MESSAGE",
     "PRIORITY",
@@ -59,7 +59,7 @@ impl Journald {
 }
 
 impl Format for Journald {
-    /// An entry; a piece of a long line is marked as one that goes on.
+    /// An entry; a part of a long line is marked as one that continues.
     fn packets(&mut self, line: &Line<'_>) -> Option<Vec<Vec<u8>>> {
         let mut packet = Vec::with_capacity(self.fields.len() + line.text.len() + 96);
         push(&mut packet, "MESSAGE", line.text);

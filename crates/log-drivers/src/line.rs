@@ -3,7 +3,7 @@
 use model::Timestamp;
 use shim_protocol::log::Stream;
 
-/// One line on its way, or a piece of a long one.
+/// One line on its way, or a part of a long one.
 pub struct Line<'a> {
     /// Whence it came.
     pub stream: Stream,

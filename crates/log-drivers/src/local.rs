@@ -3,7 +3,7 @@
 use crate::json_file;
 use crate::options::Options;
 
-/// How files are rotated where nothing else is asked for: as the documentation of the driver says.
+/// The default rotation of files, as documented for the driver.
 pub const ROTATION: [(&str, &str); 3] = [("max-size", "20m"), ("max-file", "5"), ("compress", "true")];
 
 pub(crate) fn check(options: &Options<'_>) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! The options of one container's log, as the drivers' checks look at them.
+//! The options of one container's log, as the drivers' checks read them.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why a driver cannot be used as a container's settings say.
+/// Why a driver cannot be used with a container's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// A name that no driver has.

@@ -140,8 +140,8 @@ fn printable(text: &str, longest: usize) -> String {
     text.chars().map(valid).take(longest).collect()
 }
 
-/// The labels and variables that were asked for, as one element of structured data (RFC 5424, section
-/// 6.3). 32473 is the number that RFC 5612 keeps for names that belong to nobody.
+/// The requested labels and variables, as one element of structured data (RFC 5424, section 6.3). 32473 is
+/// the enterprise number that RFC 5612 reserves for documentation.
 fn structured(spec: &LogSpec) -> String {
     if spec.selected.is_empty() {
         return "-".to_owned();

@@ -96,8 +96,8 @@ impl Channel {
     pub(crate) fn report(&self) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
         loop {
             match self.receive() {
-                // A child that ended with a command unread resets the socket; which is reported once,
-                // before what it said.
+                // A child that ended with a command unread resets the socket; which is reported once, before
+                // its own message.
                 Err(error)
                     if matches!(
                         error.kind(),

@@ -161,7 +161,7 @@ impl Birth<'_> {
             }
         }
         sources.attach(spec, &root)?;
-        // Programs ask by this file whether they run in a container of Docker's kind.
+        // Programs check by this file whether they run in a Docker container.
         root.mark(".dockerenv").doing("making /.dockerenv")?;
         if spec.user_namespace.is_none() {
             host_devices::make(self.devices, &root)?;

@@ -16,11 +16,11 @@ pub enum FailureKind {
     UserNotFound,
     /// Something that the specification names does not exist.
     NotFound,
-    /// A part of a volume that a mount asks for does not exist; the text is complete.
+    /// The requested part of a volume does not exist; the text is complete.
     Missing,
-    /// What was asked for cannot be in this container; the text is complete.
+    /// The request cannot be fulfilled in this container; the text is complete.
     Refused,
-    /// The kernel refused, or the specification asks for what this host cannot do.
+    /// The kernel refused, or the specification requires what this host cannot do.
     System,
 }
 

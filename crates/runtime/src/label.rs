@@ -6,7 +6,7 @@ use model::ContainerSpec;
 
 use crate::{FailureKind, StartError};
 
-/// The file of /proc/self/attr to write before execve and what to write: `None` asks for nothing.
+/// The file of /proc/self/attr to write before execve and its content; `None` for no label.
 pub(crate) type Label = Option<(&'static str, String)>;
 
 /// Refuses what this host does not have; must be called while the host's /sys is in sight.

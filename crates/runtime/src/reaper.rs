@@ -32,7 +32,7 @@ pub(crate) fn run(
         Cloned::Child => return ready.execute(channel),
         Cloned::Parent { pid, .. } => pid,
     };
-    // Nobody reads an error of this process any more: its child speaks to the parent.
+    // Errors of this process have no reader any more: its child reports to the parent.
     match reduce(report) {
         Ok(()) => serve(child, report),
         // Its death is not taken for the program's exit.

@@ -41,7 +41,7 @@ pub(crate) fn run(
     };
     let program = launch.process.arguments.iter().map(OsStr::new);
     show(title, &[INIT, "--"].into_iter().map(OsStr::new).chain(program).collect::<Vec<_>>());
-    // Nobody reads an error of this process any more: its child speaks to the parent.
+    // Errors of this process have no reader any more: its child reports to the parent.
     match reduce(launch.capabilities, &[process.as_fd()]) {
         Ok(()) => {
             give_memory_back();
@@ -73,7 +73,7 @@ pub(crate) fn hold(channel: &Channel, title: Option<ProcessTitle>) -> Result<Inf
     rustix::process::setsid().doing(act)?;
     show(title, &[OsStr::new(PAUSE)]);
     channel.executing().doing("reporting to the parent")?;
-    // The channel's end says that it runs; nobody reads an error of this process any more.
+    // The channel's end reports that it runs; errors of this process have no reader any more.
     if reduce(0, &[]).is_err() {
         sys::clone::leave(128);
     }

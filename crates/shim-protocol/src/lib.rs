@@ -1,19 +1,18 @@
-//! What the daemon and a container's shim agree on: messages, paths, log and exit records.
+//! The protocol between the daemon and a container's shim: messages, paths, log and exit records.
 //!
 //! # The conversation
-//! The daemon writes `spec.json` into the container's [`RunDirectory`] and spawns the shim with
-//! one end of a `SOCK_SEQPACKET` pair as descriptor 3. The shim makes the container at once and
-//! answers [`Notice::Created`] with the container's network namespace as descriptor beside it;
-//! the daemon wires the network and sends [`Request::Start`]; the shim lets init go on and
-//! answers [`Notice::Started`] or [`Notice::StartFailed`]. Later daemons connect to
-//! [`RunDirectory::socket`] and get [`Notice::Created`], [`Notice::Started`] and what else is
-//! true again (a snapshot), then go on as the first would.
+//! The daemon writes `spec.json` into the container's [`RunDirectory`] and spawns the shim with one end of a
+//! `SOCK_SEQPACKET` pair as descriptor 3. The shim makes the container at once and sends [`Notice::Created`]
+//! with the container's network namespace as descriptor beside it; the daemon wires the network and sends
+//! [`Request::Start`]; the shim lets init continue and sends [`Notice::Started`] or [`Notice::StartFailed`].
+//! Later daemons connect to [`RunDirectory::socket`] and get [`Notice::Created`], [`Notice::Started`] and the
+//! rest of the state again (a snapshot), then continue as the first would.
 //!
-//! The first packet each way is the protocol's number ([`PROTOCOL`]). A connection that is lost is made
-//! again by the daemon; the container is dead only when the shim's process is.
+//! The first packet each way is the protocol's number ([`PROTOCOL`]). The daemon restores a lost connection;
+//! the container is dead only when the shim's process is.
 //!
-//! One packet is one JSON message, or a piece of one that is longer ([`PIECES_SINCE`]); descriptors travel beside it
-//! (`SCM_RIGHTS`).
+//! One packet is one JSON message, or a fragment of one that is longer ([`PIECES_SINCE`]); descriptors travel beside
+//! it (`SCM_RIGHTS`).
 
 pub mod log;
 mod message;

@@ -146,7 +146,7 @@ pub struct Attach {
     pub logs: bool,
     /// Follow the process; without it the connection ends after `logs`.
     pub stream: bool,
-    /// Each piece has the 8-byte header of the specification's "stream details"; else raw bytes.
+    /// Each chunk has the 8-byte header of the specification's "stream details"; else raw bytes.
     pub framed: bool,
     /// Bytes that end the attachment when typed, on a terminal only; empty where no keys do.
     pub detach_keys: Vec<u8>,
@@ -194,7 +194,7 @@ pub enum Notice {
     Reply {
         /// The request's number.
         number: u64,
-        /// What came of it.
+        /// The outcome.
         result: Result<Answer, Failure>,
     },
     /// Namespaces, cgroup and mounts are made; init waits. The container's network namespace is
@@ -216,7 +216,7 @@ pub enum Notice {
         /// What clients read after `[8] System error: `, for example
         /// `exec: "x": executable file not found in $PATH`.
         failure: Failure,
-        /// 127: no such program; 126: cannot be executed; 128: any other cause.
+        /// 127: program not found; 126: cannot be executed; 128: any other cause.
         exit_code: i32,
         /// When.
         at: Timestamp,
@@ -262,16 +262,16 @@ pub enum Notice {
     Health(Box<Health>),
 }
 
-/// What came of a probe, and of the container's health with it.
+/// The outcome of a probe, and the container's health after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
     /// The exec that it was.
     pub exec: ExecId,
-    /// How its process ended, as shells tell it, where there was one.
+    /// The exit code of its process, as in a shell's `$?`, if there was one.
     pub exit_code: i32,
     /// What is shown of it.
     pub result: ProbeResult,
-    /// What is known of the container's health now.
+    /// The container's health now.
     pub status: HealthStatus,
     /// How many probes failed one after the other.
     pub failing_streak: u32,
@@ -349,13 +349,13 @@ pub enum FailureKind {
     ProgramNotExecutable,
     /// The user or group is not in the container's files.
     UserNotFound,
-    /// Something that the kernel was asked for does not exist: a device, a directory.
+    /// The kernel reports that a device or directory does not exist.
     NotFound,
     /// Something that the client named does not exist, an exec or a part of a volume; the message is complete.
     Missing,
     /// Not possible in this state.
     WrongState,
-    /// What was asked for cannot be in this container; the message is complete.
+    /// The request cannot be fulfilled in this container; the message is complete.
     Refused,
     /// The kernel refused.
     System,

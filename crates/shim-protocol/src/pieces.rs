@@ -1,17 +1,17 @@
-//! Messages that are longer than a packet may be, from protocol 7 on: sent in pieces, one packet each.
+//! Messages that are longer than a packet may be, from protocol 7 on: sent in fragments, one packet each.
 //!
 //! ```text
-//! (…      the first piece; what was there of an earlier message, whose sender gave up, is forgotten
+//! (…      the first fragment; fragments of an earlier message, whose sender gave up, are dropped
 //! +…      further ones
 //! )…      the last one; the message's descriptor is beside it
-//! {…}     a whole message, possible between the pieces of another
+//! {…}     a whole message, possible between the fragments of another
 //! ```
 
 use std::borrow::Cow;
 
 use crate::MAXIMUM_PACKET;
 
-/// The protocol that first had messages in pieces.
+/// The protocol that first had messages in fragments.
 pub const PIECES_SINCE: u32 = 7;
 
 /// No message is larger than this, in bytes: the kernel gives a new program at most 6 MiB of arguments and environment,
@@ -51,15 +51,15 @@ pub fn packets(message: &[u8], protocol: u32) -> Result<Vec<Cow<'_, [u8]>>, TooL
     Ok(packets.collect())
 }
 
-/// The pieces of a message that have come so far.
+/// The fragments of a message received so far.
 #[derive(Debug, Default)]
 pub struct Pieces(Option<Vec<u8>>);
 
 impl Pieces {
-    /// Takes the next packet; gives the message that it is or that it completes.
+    /// Takes the next packet; returns the message that it is or that it completes.
     ///
     /// # Errors
-    /// [`TooLong`] when the message becomes too long; its further pieces are passed over.
+    /// [`TooLong`] when the message becomes too long; its further fragments are skipped.
     pub fn take(&mut self, packet: Vec<u8>) -> Result<Option<Vec<u8>>, TooLong> {
         match packet.split_first() {
             Some((&FIRST, piece)) => {

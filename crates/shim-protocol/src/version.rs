@@ -1,9 +1,9 @@
 //! The protocol's number, and reading messages of a side that is older or newer than this one.
 //!
-//! Protocol 1 is that of releases without a number: no [`Notice::Hello`], no [`Request::Hello`], and a
-//! packet that the shim cannot read ends the connection. From 2 on the shim's first packet on every
-//! connection is its number, a daemon's first packet is its own, and a request that a shim does not know
-//! is answered [`FailureKind::Unsupported`]. From 7 on messages longer than a packet come in pieces.
+//! Protocol 1 is that of releases without a number: no [`Notice::Hello`], no [`Request::Hello`], and a packet
+//! that the shim cannot read ends the connection. From 2 on the shim's first packet on every connection is
+//! its number, a daemon's first packet is its own, and the answer to an unknown request is
+//! [`FailureKind::Unsupported`]. From 7 on messages longer than a packet are sent in fragments.
 //!
 //! [`Request::Hello`]: crate::Request::Hello
 //! [`FailureKind::Unsupported`]: crate::FailureKind::Unsupported

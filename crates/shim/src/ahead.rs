@@ -1,4 +1,4 @@
-//! What a parked shim has before its container is known.
+//! The state that a parked shim prepares before its container is known.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -7,14 +7,14 @@ use runtime::Hierarchies;
 use shim_protocol::RunDirectory;
 use sys::process_title::ProcessTitle;
 
-/// What a parked shim has made or found out before its container is known.
+/// The state that a parked shim has prepared or read before its container is known.
 #[derive(Default)]
 pub(crate) struct Ahead {
     /// A network namespace that nothing is in.
     pub(crate) network: Option<OwnedFd>,
     /// The host's cgroup hierarchies.
     pub(crate) hierarchies: Option<Hierarchies>,
-    /// Where the arguments are that say what the shim is there for.
+    /// Where the arguments are that name the shim's purpose.
     pub(crate) title: Option<ProcessTitle>,
 }
 

@@ -30,9 +30,9 @@ pub(crate) struct Prepared {
     ahead: Ahead,
 }
 
-/// Becomes a background process, opens the way for daemons, reads the specification. The first argument is the run
-/// directory; the second, where there is one, is the number of mount namespaces given behind the control socket. A parked
-/// shim is told its run directory later: nothing is there to supervise when its daemon needs it no more.
+/// Becomes a background process, opens the socket for daemons, reads the specification. The first argument is the run
+/// directory; the second, if there is one, is the number of mount namespaces passed behind the control socket. A parked
+/// shim receives its run directory later: `None` when its daemon ends without needing it.
 pub(crate) fn begin() -> Result<Option<Supervisor>, ShimError> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let first = arguments.first().ok_or(ShimError::Usage)?;

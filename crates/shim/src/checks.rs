@@ -54,7 +54,7 @@ impl Supervisor {
         }
     }
 
-    /// Tells a daemon that has come what is known.
+    /// Reports the health state to a new connection.
     pub(crate) fn report_health(&mut self) {
         if let Some(monitor) = &self.health {
             let notice = Notice::Health(Box::new(monitor.health.clone()));
@@ -104,7 +104,7 @@ impl Supervisor {
         self.await_health();
     }
 
-    /// Something came of the probe.
+    /// Handles an event of the probe.
     pub(crate) fn on_probe(&mut self, part: ProbePart) {
         let Some(mut monitor) = self.health.take() else { return };
         let state = std::mem::replace(&mut monitor.state, State::Waiting { next: self.shared.now });

@@ -46,7 +46,7 @@ pub(crate) struct Daemon {
     blocked: bool,
     /// The protocol that the present daemon speaks.
     protocol: u32,
-    /// What has come of a message that is longer than a packet.
+    /// The received packets of a message that is longer than one.
     pieces: Pieces,
 }
 
@@ -180,7 +180,7 @@ impl Daemon {
         }
     }
 
-    /// Tells the daemon that an answer is longer than it takes.
+    /// Reports to the daemon that an answer is longer than it accepts.
     fn refuse_too_long(&mut self, notice: &Notice, poller: &Poller) {
         if let Notice::Reply { number, .. } = notice {
             let message = "the answer of the container's shim is longer than this release takes".to_owned();
@@ -210,7 +210,7 @@ impl Daemon {
     }
 }
 
-/// The file system and the inode of what a path names; nobody else gets them while the socket is open.
+/// The file system and the inode of a path; they are not reused while the socket is open.
 fn file_at(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }

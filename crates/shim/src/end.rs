@@ -9,11 +9,11 @@ use shim_protocol::Notice;
 use crate::records;
 use crate::supervisor::{Phase, Supervisor};
 
-/// How long a client may take nothing when the container is over. It may be read by a person who has gone for lunch
-/// (`docker run … | less`); those that are gone are known by their connections.
+/// How long a client may read nothing after the container's end. It may be a person's pager who has gone for lunch
+/// (`docker run … | less`); closed connections are noticed by themselves.
 const LINGER: Duration = Duration::from_secs(24 * 3600);
 
-/// How often the end looks at who lingers.
+/// How often lingering clients are checked.
 const LINGER_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Supervisor {
@@ -34,7 +34,7 @@ impl Supervisor {
         self.memory = None;
         // The container's network namespace ends with it.
         self.names = None;
-        // Whoever starts next may have its ports.
+        // The next container may publish its ports.
         self.relay = None;
         self.end_health();
         self.note_memory(killed);
@@ -55,8 +55,8 @@ impl Supervisor {
         self.phase = Phase::Over(notice);
     }
 
-    /// Whether the shim's work is done. Over and without a daemon, nobody can come any more, and
-    /// clients that take nothing are given up.
+    /// Whether the shim's work is done. After the end and without a daemon, no client can connect any more,
+    /// and clients that read nothing are given up.
     pub(crate) fn settle(&mut self) -> bool {
         if !matches!(self.phase, Phase::Over(_)) {
             return false;
@@ -72,7 +72,7 @@ impl Supervisor {
             self.notify(&notice);
         }
         self.shared.daemon.close(&self.shared.poller);
-        // Nobody can ask for them any more; clients that read late need none.
+        // No request can use them any more, and clients that read late do not need them.
         self.held_mounts.clear();
         self.init.drop_stuck_clients(LINGER, &mut self.shared);
         for exec in self.execs.values_mut() {

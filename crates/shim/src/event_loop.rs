@@ -46,7 +46,7 @@ impl EventLoop {
         }
     }
 
-    /// Asks for a tick after this time.
+    /// Requests a tick after this time.
     pub(crate) fn wake_in(&mut self, time: Duration) {
         self.alarm.set(self.now + time);
     }
@@ -79,7 +79,7 @@ impl EventLoop {
     }
 }
 
-/// The nearest time at which somebody wants a tick. A tick goes to all; who still waits sets it anew.
+/// The nearest requested tick. All receive each tick; those that still wait set it again.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Option<Instant>);
 

@@ -47,7 +47,7 @@ impl Exec {
         self.process.reference()
     }
 
-    /// Whether its process runs, as far as is known.
+    /// Whether its process runs, as far as has been noticed.
     pub(crate) const fn is_running(&self) -> bool {
         matches!(self.state, State::Running)
     }
@@ -103,7 +103,7 @@ impl Exec {
         Some(notice)
     }
 
-    /// Whether nobody needs it any more.
+    /// Whether it is not needed any more.
     pub(crate) fn is_done(&mut self, shared: &mut EventLoop) -> bool {
         matches!(self.state, State::Reported)
             && !self.session.has_clients()

@@ -112,7 +112,7 @@ impl Supervisor {
         self.settle_exec(owner);
     }
 
-    /// Reports an exec whose output is over, forgets one that nobody needs any more.
+    /// Reports an exec whose output is over, and drops one that is not needed any more.
     pub(crate) fn settle_exec(&mut self, owner: Owner) {
         let Some(exec) = self.execs.get_mut(&owner) else {
             return;

@@ -28,7 +28,7 @@ impl Protection {
         let Some((inherited, file)) = &self.lowered else {
             return make();
         };
-        // A score can always be raised, and be lowered again by who was allowed to before.
+        // A score can always be raised, and lowered again by a process that was allowed to before.
         write(file, inherited);
         let made = make();
         write(file, SPARED);
@@ -36,7 +36,7 @@ impl Protection {
     }
 }
 
-/// Says whether the kernel has taken the score.
+/// Returns whether the kernel has accepted the score.
 fn write(file: &File, score: &str) -> bool {
     file.write_at(score.as_bytes(), 0).is_ok()
 }

@@ -129,8 +129,8 @@ impl Supervisor {
         }
     }
 
-    /// To a container that has ended just now a client is joined as well: it gets the log if it asked
-    /// for it, and the end.
+    /// A client can also join a container that has ended just now: it gets the log if it requested it, and
+    /// the end.
     fn attach(&mut self, attach: Attach, client: Option<OwnedFd>) -> Result<Answer, Failure> {
         if matches!(self.phase, Phase::Over(Notice::StartFailed { .. })) {
             return Err(wrong_state("the container was not started"));
@@ -161,7 +161,7 @@ impl Supervisor {
             Phase::Over(_) => {}
         }
         self.shared.daemon.stop_listening(&self.shared.poller);
-        // The daemon closes its own behind the reply, and then a volume that nobody else uses is no longer mounted,
+        // The daemon closes its own behind the reply, and then a volume without other users is no longer mounted,
         // however long the shim stays for slow clients.
         self.held_mounts.clear();
         self.reply(number, Ok(Answer::Done));

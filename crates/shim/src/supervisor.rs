@@ -118,7 +118,7 @@ impl Supervisor {
         }
     }
 
-    /// Makes the container, then serves until it is over and everybody knows.
+    /// Makes the container, then serves until it is over and all clients and the daemon have been informed.
     pub(crate) fn run(&mut self) -> Result<(), ShimError> {
         if let Err(failure) = self.create() {
             self.fail(failure.0, failure.1);
@@ -174,8 +174,8 @@ impl Supervisor {
         self.reap();
     }
 
-    /// Reaps adopted orphans up to the first child that somebody else waits for; who has taken that child's exit calls
-    /// this again, or an orphan behind it would stay, and with it the container's pid namespace.
+    /// Reaps adopted orphans up to the first child that other code waits for; after taking that child's exit that code
+    /// calls this again, or an orphan behind it would stay, and with it the container's pid namespace.
     pub(crate) fn reap(&self) {
         let init = self.processes.init.map(|init| init.pid);
         let (execs, reaper) = (&self.execs, self.probe_reaper());

@@ -80,7 +80,7 @@ fn what_cannot_run_is_refused_and_its_client_untouched() {
 fn what_is_left_behind_does_not_hold_the_exec() {
     let (place, mut daemon) = sleeping();
     let (mut client, theirs) = client();
-    // It ends only when it is told to, and holds the output until then.
+    // It ends only on request, and holds the output until then.
     let script =
         "(while [ ! -e /tmp/told ]; do sleep 0.1; done; echo late > /tmp/late; echo later) & echo now";
     run(&mut daemon, exec(1, script, Some(attachment(1))), Some(&theirs)).unwrap();

@@ -1,4 +1,4 @@
-//! Checks of health as daemons of this and of earlier releases hear of them. Needs root.
+//! Reports of health checks to daemons of this and of earlier releases. Needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -72,7 +72,7 @@ fn a_daemon_of_an_earlier_release_hears_nothing_of_it() {
         assert!(std::time::Instant::now() < until, "no probe is made");
         std::thread::sleep(Duration::from_millis(5));
     }
-    // Whatever was told before the answer would be there.
+    // Notices that were sent before the answer would be there.
     daemon.ask(Request::Processes, None).unwrap();
     daemon.send(br#"{"number":900,"request":"execs"}"#);
     let next =

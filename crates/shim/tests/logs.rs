@@ -114,7 +114,7 @@ fn a_server_that_is_not_there_fails_the_start_or_is_counted() {
     daemon.gone();
 
     let place = Place::new();
-    // Nobody else gets the port, and to a socket that is connected elsewhere nothing comes from others.
+    // Nothing else gets the port, and a socket that is connected elsewhere receives nothing from others.
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let nobody = taken.local_addr().unwrap();
     taken.connect(nobody).unwrap();

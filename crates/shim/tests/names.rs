@@ -46,7 +46,7 @@ fn a_name_without_data_of_the_kind_has_an_empty_answer() {
         let reply = named.ask(name, kind);
         assert_eq!((reply.code, reply.records.len()), (Rcode::NOERROR, 0), "{name}");
     }
-    // Kinds that the files know nothing of go upstream, and there is none.
+    // Kinds that the files do not have are queried upstream, where there is no server.
     assert_eq!(named.ask("web", Rtype::TXT).code, Rcode::SERVFAIL);
     named.end();
 }

@@ -1,4 +1,4 @@
-//! The name service: names that upstream servers are asked for. Needs root.
+//! The name service: names that are queried at upstream servers. Needs root.
 
 mod support;
 

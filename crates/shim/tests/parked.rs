@@ -1,4 +1,4 @@
-//! A shim that is started before its container is known. Needs root.
+//! A shim that is started before its container exists. Needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

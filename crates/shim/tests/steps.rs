@@ -103,7 +103,7 @@ fn a_step_that_cannot_run_says_why() {
     gone.namespaces.network = Namespace::Process(ProcessReference { start_time: 1, ..init });
     let failure = start(&mut daemon, 2, gone, None).unwrap_err();
     assert_eq!(failure.kind, FailureKind::System, "{failure:?}");
-    // One that is asked for again is not started again.
+    // A repeated request does not start it again.
     let first = start(&mut daemon, 3, spec(&place, init, "exec sleep 1000"), None).unwrap();
     let again = start(&mut daemon, 3, spec(&place, init, "exec sleep 1000"), None).unwrap();
     match (first, again) {

@@ -16,9 +16,9 @@ use crate::{bounded_read, confined};
 /// Bytes of a file of users or groups that are read; real ones are a thousandth of it.
 const LONGEST_FILE: u64 = 8 * 1024 * 1024;
 
-/// The file's text, cut after 8 MiB: whoever has his entry behind that is nobody. A missing file has no entries; only a
-/// regular file that is stored is opened for reading, so that nothing blocks, no device acts, and no link leads to what
-/// the kernel says in `/proc`.
+/// The file's text, cut after 8 MiB: entries behind that are ignored. A missing file has no entries; only a regular,
+/// stored file is opened for reading, so that nothing blocks, no device acts, and no symlink leads to generated files
+/// of `/proc`.
 ///
 /// # Errors
 /// What openat2(2) and read(2) fail with.

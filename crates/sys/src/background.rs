@@ -6,15 +6,14 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
 
-/// Leaves the parent's session, points the first three descriptors at /dev/null, takes `count` descriptors
-/// from number `first` on and closes all others, ignores SIGHUP, SIGPIPE and SIGTERM (who ends the service that started
-/// it means the service), and adopts the orphans of its descendants. To be called once, at the start of
-/// `main`.
+/// Leaves the parent's session, points the first three descriptors at /dev/null, takes `count` descriptors from number
+/// `first` on and closes all others, ignores SIGHUP, SIGPIPE and SIGTERM (stopping the service that started it must not
+/// end it), and adopts the orphans of its descendants. To be called once, at the start of `main`.
 ///
 /// # Errors
-/// Those of the calls; a process that leads its session already is no error.
+/// Those of the calls; a process that leads its session already is not an error.
 pub fn detach(first: RawFd, count: usize) -> io::Result<Vec<OwnedFd>> {
-    // A group leader cannot make a session; then it is one that nobody else is in.
+    // A group leader cannot make a session; then it is alone in one already.
     let _ = rustix::process::setsid();
     let given = take(first, count)?;
     null_stdio()?;

@@ -92,7 +92,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What open(2) and read(2) fail with, [`Refusal::NotRegular`] or [`Refusal::TooLong`].
 pub fn read_own(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    // A FIFO would keep whoever opens it waiting.
+    // Opening a FIFO would block.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(openat(CWD, path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {
@@ -125,8 +125,7 @@ pub fn read_file(file: &File, limit: u64) -> io::Result<Vec<u8>> {
 /// Reads a stream to its end.
 ///
 /// # Errors
-/// What the stream fails with, or [`Refusal::TooLong`], without asking for more than one byte
-/// beyond the limit.
+/// The stream's error, or [`Refusal::TooLong`], after reading at most one byte beyond the limit.
 pub fn read_stream(stream: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     read_into(Vec::new(), stream, limit)
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Has ended children wait for their parent, as they do where nobody else has decided otherwise: of a parent that was
-/// started with SIGCHLD ignored no end can be read.
+/// Has ended children wait for their parent, as they do by default: a parent that was started with SIGCHLD ignored
+/// cannot read exits.
 ///
 /// # Errors
 /// Those of sigaction(2).
@@ -22,8 +22,8 @@ pub fn keep_ended_children() -> io::Result<()> {
 pub struct ChildSignal(OwnedFd);
 
 impl ChildSignal {
-    /// Blocks SIGCHLD for the calling thread and opens the descriptor. Children inherit the blocked
-    /// signal: whoever starts programs must unblock it there.
+    /// Blocks SIGCHLD for the calling thread and opens the descriptor. Children inherit the blocked signal: a
+    /// program to be started must unblock it first.
     ///
     /// # Errors
     /// When the kernel has no descriptors left.
@@ -36,9 +36,9 @@ impl ChildSignal {
         unsafe { libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD) };
         // SAFETY: the set is initialised; a null old set is allowed.
         check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) })?;
-        // SAFETY: the set is initialised; -1 asks for a new descriptor.
+        // SAFETY: the set is initialised; -1 makes a new descriptor.
         let raw = check(unsafe { libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
-        // SAFETY: the descriptor is new and owned by nobody else.
+        // SAFETY: the descriptor is new and has no other owner.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(raw) }))
     }
 

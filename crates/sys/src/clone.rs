@@ -145,7 +145,7 @@ fn cloned(pid: libc::c_long, pidfd: libc::c_int) -> io::Result<Cloned> {
 pub struct OnlyThread(());
 
 impl OnlyThread {
-    /// Asks the kernel.
+    /// Checks with the kernel.
     ///
     /// # Errors
     /// `ResourceBusy` when there are others.

@@ -12,7 +12,7 @@ const ATTEMPTS: u32 = 128;
 /// How a process with the directory as its root sees a path: an absolute one, symbolic links and `..` begin or end there.
 pub const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
-/// Opens a path below a directory, resolved as `resolve` says.
+/// Opens a path below a directory, with these flags of resolution.
 ///
 /// # Errors
 /// What openat2(2) fails with.

@@ -75,7 +75,7 @@ pub fn reset_signals() {
     let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is valid.
     unsafe { libc::sigemptyset(&raw mut none) };
-    // SAFETY: the set is initialised and the old one not asked for.
+    // SAFETY: the set is initialised and the old one is not requested.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
 }
 

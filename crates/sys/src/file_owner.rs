@@ -12,7 +12,7 @@ use rustix::thread::CapabilitySets;
 pub fn make_files_as<T>((user, group): (u32, u32), work: impl FnOnce() -> T) -> io::Result<T> {
     let root = Root { rights: rustix::thread::capabilities(None)? };
     set(user, group)?;
-    // A user who is not root loses the rights over others' files until they are taken again.
+    // A user who is not root loses the capabilities over others' files until they are set again.
     rustix::thread::set_capabilities(None, root.rights)?;
     Ok(work())
 }

@@ -1,5 +1,5 @@
-//! A mount that no process sees: the root of a mount namespace in which nobody lives. It lasts as long as anybody has
-//! the namespace's descriptor, and who has it can make copies of the mount.
+//! A mount that no process sees: the root of a mount namespace without processes. It lasts as long as a descriptor of
+//! the namespace is open, and a holder of one can copy the mount.
 
 use std::fs::File;
 use std::io;

@@ -12,8 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 /// How many connections wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// After so long a time in which nothing came over a connection its peer is asked whether it is there, and again
-/// after as long.
+/// The time without data after which a connection's peer is probed (TCP keep-alive), and between probes.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// How often a port that is taken is tried, and how long it takes until the next attempt.

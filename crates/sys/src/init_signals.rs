@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 /// Those of sigprocmask(2).
 pub fn block_all() -> io::Result<()> {
     let set = full_set();
-    // SAFETY: the set is initialised and the old one not asked for.
+    // SAFETY: the set is initialised and the old one is not requested.
     let result = unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -21,7 +21,7 @@ pub fn block_all() -> io::Result<()> {
 pub fn take() -> io::Result<i32> {
     let set = full_set();
     loop {
-        // SAFETY: the set is initialised and no details are asked for.
+        // SAFETY: the set is initialised and no details are requested.
         let number = unsafe { libc::sigwaitinfo(&raw const set, std::ptr::null_mut()) };
         if number > 0 {
             return Ok(number);

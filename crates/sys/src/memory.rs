@@ -3,13 +3,14 @@
 use std::fs;
 use std::io;
 
-/// Lets go of the pages of the program's own file that are mapped but could be mapped again at any time:
-/// what ran only at the start does not count for the process any more. Also gives the heap's free end back.
+/// Unmaps the pages of the program's own file that can be mapped again at any time: what ran only at the
+/// start does not count for the process any more. Also returns the heap's free end.
 ///
 /// # Errors
 /// When the list of mappings cannot be read, or one of them not be changed.
 pub fn give_back() -> io::Result<()> {
-    // All is found out first: what runs after a page is let go maps it again, and the list takes much of the heap.
+    // All is read first: code that runs after a page was unmapped maps it again, and the list takes much of the
+    // heap.
     let unwritten = unwritten_files(&fs::read_to_string("/proc/self/smaps")?);
     // SAFETY: malloc_trim only works on memory that the allocator holds free.
     unsafe { libc::malloc_trim(0) };

@@ -1,5 +1,5 @@
-//! Memory that strangers make the process hold: one budget for all of them together, so that many who begin what they
-//! never end cannot take the host's memory.
+//! Memory that peers make the process hold: one budget for all of them together, so that many unfinished requests
+//! cannot take the host's memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -25,7 +25,7 @@ pub struct MountedAt<'t> {
     pub options: &'t str,
 }
 
-/// Reads the lines of a table; what is no such line is passed over.
+/// Parses the lines of a table; malformed ones are skipped.
 pub fn parse(table: &str) -> impl Iterator<Item = MountedAt<'_>> {
     table.lines().filter_map(line)
 }

@@ -48,7 +48,7 @@ pub struct Reply {
 pub struct RequestError {
     /// The error's number, as an [`io::Error`].
     pub source: io::Error,
-    /// Which message of the batch it was, where the kernel said so.
+    /// Which message of the batch it was, if the kernel reported it.
     pub position: Option<usize>,
     /// The kernel's own words, where it gave some.
     pub text: Option<String>,
@@ -105,7 +105,7 @@ impl Socket {
         Ok(Self { descriptor, sequence: 0 })
     }
 
-    /// The number by which the kernel reports to others who made a change.
+    /// The number by which the kernel names this socket in its reports of changes.
     ///
     /// # Errors
     /// The kernel's error.
@@ -114,8 +114,8 @@ impl Socket {
         Ok(netlink::SocketAddrNetlink::try_from(address)?.pid())
     }
 
-    /// Sends the messages as one datagram and waits until the kernel has answered each that
-    /// asks for it ([`ACKNOWLEDGE`] or [`DUMP`]). Gives the objects with which it answered.
+    /// Sends the messages as one datagram and waits until the kernel has answered each that requests it
+    /// ([`ACKNOWLEDGE`] or [`DUMP`]). Returns the objects of the answers.
     ///
     /// # Errors
     /// The first error of the kernel; what the messages before it did is done (except within

@@ -91,9 +91,9 @@ pub fn mount_read_only(layers: &[PathBuf]) -> io::Result<OwnedFd> {
     Ok(rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
-/// The kernel shows the strings that it was given in the table of mounts, which whoever lives in the root can read:
-/// layers are named by descriptors, so that it does not show the host's paths. (FSCONFIG_SET_FD, where there is
-/// one, would make it show them.)
+/// The kernel shows the given strings in the table of mounts, which processes in the root can read: layers are
+/// named by descriptors, so that it does not show the host's paths. (FSCONFIG_SET_FD, where the kernel has it,
+/// would make it show them.)
 fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path, syncing: Syncing) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = |key: &str, path: &Path| -> Result<(), Errno> {

@@ -47,7 +47,7 @@ pub fn enable(socket: impl AsFd) -> io::Result<()> {
 /// Receives a datagram: its length, its sender and the local end. A datagram without one is an error.
 ///
 /// # Errors
-/// Those of recvmsg(2), `WouldBlock` where there is none.
+/// Those of recvmsg(2), `WouldBlock` without a waiting datagram.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV6, LocalEnd)> {
     let mut control = Control([0; 64]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };

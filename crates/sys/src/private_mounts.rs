@@ -1,4 +1,4 @@
-//! A thread with mounts of its own: what it mounts nobody else sees, and it goes with it.
+//! A thread with a mount namespace of its own: its mounts are seen nowhere else, and end with it.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Kills processes that are known by number and start time, never another that got the number since.
+//! Kills processes that are identified by number and start time, never another that got the number since.
 
 use std::collections::HashSet;
 use std::fs;
@@ -56,7 +56,7 @@ pub fn fields_after_name(proc: &Path, pid: u32) -> io::Result<String> {
 pub fn open(pid: u32, started: u64) -> io::Result<Option<OwnedFd>> {
     let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
     match pidfd_open(number, PidfdFlags::empty()) {
-        // The number may be another's by now: what the descriptor is of is known only once it is open.
+        // The number may be reused by now: only the open descriptor can be compared safely.
         Ok(descriptor) => Ok((start_time(pid) == Some(started)).then_some(descriptor)),
         Err(rustix::io::Errno::SRCH) => Ok(None),
         Err(error) => Err(error.into()),
@@ -110,8 +110,8 @@ pub fn kill_and_wait(pid: u32, started: u64, timeout: Duration) {
     }
 }
 
-/// Kills the processes that a list names, such as that of a cgroup; says whether it named any. A number that another
-/// process has by the time is its only if the list, read again, has it still.
+/// Kills the processes that a list names, such as that of a cgroup; returns whether it named any. A number that was
+/// reused meanwhile is killed only if the list, read again, still has it.
 ///
 /// # Errors
 /// Those of `list`.

@@ -31,9 +31,9 @@ impl ProcessTitle {
         }
     }
 
-    /// Shows others these arguments. They need the room of those that the process was started with: what is longer is
-    /// cut off. To be called when nobody in the process reads its arguments any more. A forked process has its own at the
-    /// same place as its parent, and needs no /proc for this.
+    /// Replaces the arguments that other processes see. They use the space of those that the process was started with:
+    /// what is longer is cut off. To be called when the process no longer reads its arguments. A forked process has its
+    /// own at the same place as its parent, and needs no /proc for this.
     ///
     /// # Errors
     /// Those of `process_vm_writev(2)`: where the arguments are not writable memory any more.
@@ -53,8 +53,8 @@ impl ProcessTitle {
         let place = std::ptr::with_exposed_provenance_mut(start);
         let remote = libc::iovec { iov_base: place, iov_len: text.len() };
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        // SAFETY: the kernel reads `text`, which lives, and writes where it put the arguments, or fails; nobody in
-        // the process reads these any more.
+        // SAFETY: the kernel reads `text`, which lives, and writes where it put the arguments, or fails; the
+        // process does not read these any more.
         let written = unsafe { libc::process_vm_writev(own, &raw const local, 1, &raw const remote, 1, 0) };
         match usize::try_from(written) {
             Ok(written) if written == text.len() => Ok(()),

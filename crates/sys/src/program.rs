@@ -1,4 +1,4 @@
-//! Starts a program with descriptors given to it, from a memory file that nobody can write to.
+//! Starts a program with descriptors passed to it, from a memory file that cannot be written to.
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;
@@ -54,8 +54,8 @@ impl ProgramFile {
     }
 }
 
-/// A program kept in a sealed memory file: whoever runs it can never change it,
-/// not even through `/proc/self/exe`.
+/// A program kept in a sealed memory file: its process can never change it, not even through
+/// `/proc/self/exe`.
 #[derive(Debug)]
 pub struct SealedProgram(OwnedFd);
 

@@ -40,7 +40,7 @@ const GET_QUOTA: u32 = 0x8000_0702;
 const SET_QUOTA: u32 = 0x8000_0802;
 const BLOCK_LIMITS: u32 = 1;
 
-/// The project of a file or directory; 0 is none.
+/// The project of a file or directory; 0 means no project.
 ///
 /// # Errors
 /// Those of the ioctl: `Unsupported` or ENOTTY where the file system has no projects.

@@ -1,7 +1,7 @@
 //! Distinguishes file systems that store files from those whose files the kernel generates while they are read.
 //!
-//! A pseudo-file is a regular file to fstat(2), but reading one can act (`/proc/kmsg` takes the messages away that it
-//! gives) or never end, and what it says is the host's.
+//! A pseudo-file is a regular file to fstat(2), but reading one can act (`/proc/kmsg` consumes the messages that it
+//! returns) or never end, and its content is the host's.
 
 use std::io;
 use std::os::fd::AsFd;

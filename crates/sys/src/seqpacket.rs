@@ -46,7 +46,7 @@ fn address(path: &Path) -> io::Result<(Option<OwnedFd>, SocketAddrUnix)> {
 /// Connects to a socket's path, however long.
 ///
 /// # Errors
-/// When nobody listens there.
+/// When it has no listener.
 pub fn connect(path: &Path) -> io::Result<OwnedFd> {
     connect_with(SocketFlags::empty(), path)
 }
@@ -54,7 +54,7 @@ pub fn connect(path: &Path) -> io::Result<OwnedFd> {
 /// Connects to a socket's path without waiting; calls on the socket do not wait either.
 ///
 /// # Errors
-/// When nobody listens there, `WouldBlock` when as many wait already as the listener allows.
+/// When it has no listener, `WouldBlock` when its backlog is full.
 pub fn connect_nonblocking(path: &Path) -> io::Result<OwnedFd> {
     connect_with(SocketFlags::NONBLOCK, path)
 }
@@ -81,7 +81,7 @@ pub fn listen(path: &Path) -> io::Result<OwnedFd> {
 /// Takes a connection.
 ///
 /// # Errors
-/// `WouldBlock` when there is none on a non-blocking socket.
+/// `WouldBlock` without a waiting connection on a non-blocking socket.
 pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
 }
@@ -95,8 +95,8 @@ pub fn listener(socket: impl AsFd) -> io::Result<u32> {
     u32::try_from(number).map_err(io::Error::other)
 }
 
-/// Number and descriptor of the process that listened where this socket is connected to, ended or not, unix(7). Whoever got its
-/// number since is not meant.
+/// Number and descriptor of the process that listened where this socket is connected to, ended or not, unix(7); never those of
+/// a process that got the number since.
 ///
 /// # Errors
 /// Those of getsockopt(2): before Linux 6.5 the kernel gives no descriptor, and some later ones none of a process that was reaped.
@@ -117,15 +117,16 @@ pub fn listening_process(socket: impl AsFd) -> io::Result<(u32, OwnedFd)> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made the descriptor for this process (and closes it at an execution), nobody else has it.
+    // SAFETY: the kernel has just made the descriptor for this process (and closes it at an execution), it has no other
+    // owner.
     let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
     Ok((number, descriptor))
 }
 
-/// Ends a connection for both sides, whoever else holds its descriptors.
+/// Ends a connection for both sides, even if its descriptors are held elsewhere.
 ///
 /// # Errors
-/// When the descriptor is no connected socket.
+/// When the descriptor is not a connected socket.
 pub fn shut_down(socket: impl AsFd) -> io::Result<()> {
     Ok(rustix::net::shutdown(socket, rustix::net::Shutdown::Both)?)
 }
@@ -159,7 +160,7 @@ pub fn send(socket: impl AsFd, packet: &[u8], descriptor: Option<BorrowedFd<'_>>
 /// Receives one packet of at most `limit` bytes and the descriptor beside it; `None` when the peer is gone.
 ///
 /// # Errors
-/// `WouldBlock` when there is none yet; `InvalidData` when the packet is longer than the limit.
+/// `WouldBlock` when none has arrived; `InvalidData` when the packet is longer than the limit.
 pub fn receive(socket: impl AsFd, limit: usize) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
     let length = rustix::io::retry_on_intr(|| {
         rustix::net::recv(&socket, &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::TRUNC)

@@ -17,14 +17,15 @@ const STATE: usize = 1;
 const ESTABLISHED: u8 = 1;
 const CLOSE_WAIT: u8 = 8;
 
-/// Whether the other end of a connection of IPv4 has sent its last: closed, or shut down for writing. Both ends are looked
-/// for in the network namespace of the calling thread.
+/// Whether the other end of a connection of IPv4 has sent its last: closed, or shut down for writing. Both ends must be in
+/// the network namespace of the calling thread.
 ///
 /// # Errors
-/// The kernel's, for example where it does not describe sockets; [`io::ErrorKind::NotConnected`] for a connection that is none.
+/// The kernel's, for example where it does not describe sockets; [`io::ErrorKind::NotConnected`] when there is no such
+/// connection.
 pub fn has_closed(local: SocketAddrV4, peer: SocketAddrV4) -> io::Result<bool> {
     let mut kernel = Socket::open(Protocol::SocketDiagnosis)?;
-    // A kernel that describes no sockets says the same as of one that is not there.
+    // A kernel without socket diagnostics answers the same as for a missing socket.
     if state(&mut kernel, local, peer)?.is_none() {
         return Err(io::ErrorKind::NotConnected.into());
     }

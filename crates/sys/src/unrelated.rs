@@ -1,4 +1,4 @@
-//! Tells a file system that the directories within a directory have nothing to do with each other.
+//! Marks a directory as one of unrelated directories, for the file system's placement on disk.
 
 use std::fs::File;
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! caller ──clone──→ child: unshares or joins the user namespace ──→ "in"
-//!    │ writes the maps, which only who is outside may ──→ "mapped"
+//!    │ writes the maps, which only a process outside may ──→ "mapped"
 //!    │                     child: unshares the others, which belong to it ──→ "made"
 //!    └ opens all of them by the child's number, and lets the child end
 //! ```
@@ -38,11 +38,11 @@ pub enum Origin<'a> {
 pub struct Owned {
     /// The user namespace.
     pub user: OwnedFd,
-    /// The network namespace, if asked for.
+    /// The network namespace, if requested.
     pub network: Option<OwnedFd>,
-    /// The ipc namespace, if asked for.
+    /// The ipc namespace, if requested.
     pub ipc: Option<OwnedFd>,
-    /// The uts namespace, if asked for.
+    /// The uts namespace, if requested.
     pub uts: Option<OwnedFd>,
 }
 
@@ -140,7 +140,8 @@ pub fn enter(namespace: BorrowedFd<'_>) -> io::Result<()> {
     become_root()
 }
 
-/// Becomes root of the user namespace that the calling process has entered: until then it is nobody there.
+/// Becomes root of the user namespace that the calling process has entered: until then it has no mapped user
+/// there.
 ///
 /// # Errors
 /// Those of setresuid(2).

@@ -56,7 +56,7 @@ impl Systemd {
             // The kubelet ends pods at a shutdown, in its own order.
             ("DefaultDependencies", Value::from(false)),
             ("CollectMode", Value::from("inactive-or-failed")),
-            // systemd limits the tasks of units that say nothing.
+            // systemd limits the tasks of units by default.
             ("TasksMax", Value::from(u64::MAX)),
         ];
         // Of two values of a property the last one counts.

@@ -1,8 +1,8 @@
 //! How a process moves itself into its container's directories: it is born into that of v2, and writes itself into those
 //! of v1.
 //!
-//! A thread that moves itself by `tasks` takes no lock over all processes. Whoever moves another by `cgroup.procs`
-//! takes it, and may wait milliseconds until every processor was seen.
+//! A thread that moves itself by `tasks` takes no lock over all processes. Moving another process by
+//! `cgroup.procs` takes it, and may wait milliseconds for every processor.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -49,7 +49,7 @@ impl Cgroup {
         self.freezer_state()?.is_frozen()
     }
 
-    /// Opens what tells whether its processes are frozen, for those who look again and again.
+    /// Opens the files with the frozen state of its processes, for callers that poll it.
     pub(crate) fn freezer_state(&self) -> Result<FreezerState, CgroupError> {
         let open = |directory: &Path, name: &str| {
             let path = directory.join(name);
@@ -96,7 +96,7 @@ impl Cgroup {
     }
 }
 
-/// The open files of a cgroup that tell whether its processes are frozen.
+/// The open files of a cgroup with the frozen state of its processes.
 #[derive(Debug)]
 pub(crate) struct FreezerState(StateFiles);
 

@@ -15,7 +15,7 @@ struct Setting {
     of_bfq: Option<(&'static str, String)>,
 }
 
-/// A limit of a block device whose numbers are known.
+/// A limit of a block device with its device numbers.
 #[derive(Debug, Clone, Copy)]
 struct BlockLimit {
     kind: BlockLimitKind,
@@ -229,8 +229,8 @@ fn order_memory(directory: &std::path::Path, settings: &mut [Setting]) {
     }
 }
 
-/// Settings that a kernel may lack without anybody having asked for them: swap is limited beside
-/// memory by default, and kernel memory has no limit of its own any more since Linux 5.16.
+/// Settings that a kernel may lack though no client requested them: swap is limited beside memory by default,
+/// and kernel memory has no limit of its own any more since Linux 5.16.
 const DISPENSABLE: [&str; 3] =
     ["memory.memsw.limit_in_bytes", "memory.swap.max", "memory.kmem.limit_in_bytes"];
 

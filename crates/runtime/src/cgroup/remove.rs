@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::{Cgroup, file};
 use crate::CgroupError;
 
-/// How long processes may take to die and directories to be let go of.
+/// How long processes may take to die and directories to become unused.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -72,7 +72,7 @@ impl Cgroup {
         remove_tree(directory, Instant::now() + TIMEOUT)
     }
 
-    /// v2 knows at once; without it every hierarchy is looked at.
+    /// v2 reports it at once; without it every hierarchy is checked.
     fn is_empty(&self) -> Result<bool, CgroupError> {
         if let Some(directory) = self.unified() {
             return match fs::read_to_string(directory.join("cgroup.events")) {
@@ -169,8 +169,8 @@ fn remove_tree(directory: &Path, deadline: Instant) -> Result<(), CgroupError> {
                 return Err(CgroupError::new(format!("rmdir {}", directory.display()), error));
             }
             Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
-                // Groups that the container made, a process that moved itself elsewhere, or one
-                // that the kernel has not quite let go of.
+                // Groups that the container made, a process that moved itself elsewhere, or one that the
+                // kernel has not quite released.
                 kill_in(&directory)?;
                 let children = children(&directory);
                 if children.is_empty() {

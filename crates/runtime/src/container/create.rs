@@ -153,7 +153,7 @@ fn clone_init(
     Ok(Created { running, channel: ours, network_namespace: None, devices: Some(devices) })
 }
 
-/// Of a child that is not reaped, or of a process that is known to be the one that is meant.
+/// `pid` must be a child that is not reaped, or a process that was verified to be the right one.
 fn open_network_namespace(host: &Host, pid: u32) -> Result<OwnedFd, StartError> {
     let path = host.proc.join(pid.to_string()).join("ns/net");
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())

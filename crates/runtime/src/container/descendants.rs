@@ -1,4 +1,4 @@
-//! Finds and kills what came of one process of the container.
+//! Finds and kills the descendants of one process of the container.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,8 +9,8 @@ use super::Running;
 use crate::{CgroupError, Process};
 
 impl Running {
-    /// Kills the processes of the container that descend from this one, which may be making new ones meanwhile: says
-    /// whether there were any.
+    /// Kills the processes of the container that descend from this one, which may be making new ones meanwhile;
+    /// returns whether there were any.
     ///
     /// # Errors
     /// When the container's processes cannot be listed.

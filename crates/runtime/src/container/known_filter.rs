@@ -16,7 +16,7 @@ pub(super) struct KnownFilter(OnceCell<(Mask, Option<Filter>)>);
 impl KnownFilter {
     /// Compiles it for processes like this one, unless it is. What fails is reported by the process that needs it.
     pub(super) fn prepare(&self, spec: &ContainerSpec, process: &ProcessSpec) {
-        // Who enters a user namespace may hand on other capabilities than the caller.
+        // A process that enters a user namespace may pass on other capabilities than the caller.
         if self.0.get().is_some() || spec.user_namespace.is_some() {
             return;
         }

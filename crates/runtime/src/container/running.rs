@@ -51,8 +51,8 @@ pub struct Exec {
 /// A process beneath a reaper.
 #[derive(Debug)]
 pub struct Probe {
-    /// The process's parent, a child of the caller: it ends when all that came of the process has ended. Its exit code
-    /// is the process's, unless that was given at `end` before; a reaper that a signal ended has none.
+    /// The process's parent, a child of the caller: it ends when all descendants of the process have ended. Its exit
+    /// code is the process's, unless that was sent to `end` before; a reaper that a signal ended has none.
     pub reaper: Process,
     /// Gives the process's exit code if it has left others behind, four bytes in the host's order, and its end when
     /// the reaper has ended.
@@ -155,7 +155,7 @@ impl Drop for Running {
         if self.is_destroyed.get() {
             return;
         }
-        // There is nobody left to report to; the next sweep finds what resists.
+        // The error cannot be reported any more; the next sweep finds what resists.
         let _ = self.init.signal(Signal::KILL);
         let _ = self.cgroup.kill();
         self.init.kill_and_reap();

@@ -26,7 +26,7 @@ use crate::{FailureKind, StartError};
 pub(crate) struct Launch<'a> {
     /// What runs.
     pub(crate) process: &'a ProcessSpec,
-    /// Who runs it.
+    /// The user and groups that it runs as.
     pub(crate) identity: Identity,
     /// What it may, as far as the host has it.
     pub(crate) capabilities: Mask,
@@ -38,13 +38,14 @@ pub(crate) struct Launch<'a> {
     pub(crate) proc: Option<BorrowedFd<'a>>,
     /// The line to the parent.
     pub(crate) channel: &'a Channel,
-    /// Who is root, where that is not the host's: what only the host's root may has been done.
+    /// Whether the caller is root of the host or of a user namespace: what only the host's root may do has
+    /// been done.
     pub(crate) rights: Rights,
     /// Labels of security modules, written before execve: file of /proc/self/attr, content.
     pub(crate) label: Option<(&'static str, String)>,
 }
 
-/// Whose root the caller is.
+/// The user namespace in which the caller is root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rights {
     Host,
@@ -195,7 +196,7 @@ impl Launch<'_> {
 }
 
 impl Ready {
-    /// Puts the filter in force and lets go of what only that needed; what follows must pass it.
+    /// Puts the filter in force and closes what only that needed; what follows must pass it.
     pub(crate) fn confine(&mut self) -> Result<(), StartError> {
         if let Some(filter) = self.filter.take() {
             filter.install().doing("installing the seccomp filter")?;

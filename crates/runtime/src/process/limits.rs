@@ -34,7 +34,8 @@ pub(crate) fn set(limits: &[ResourceLimit]) -> Result<(), StartError> {
     })
 }
 
-/// Raises the hard limits of the caller where [`set`] will need it: in a user namespace nobody can.
+/// Raises the hard limits of the caller where [`set`] will need it: within a user namespace that is not
+/// permitted.
 pub(crate) fn allow(limits: &[ResourceLimit]) -> Result<(), StartError> {
     limits.iter().try_for_each(|limit| {
         let (number, resource) = find(limit)?;

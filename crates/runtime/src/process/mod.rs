@@ -119,10 +119,10 @@ impl Process {
         self.wait_with(WaitIdOptions::empty())?.ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Kills it and takes its exit. One that the kernel does not let die, as in a file system that does
-    /// not answer, is left to whoever reaps the caller's children later.
+    /// Kills it and takes its exit. One that the kernel does not let die, as in a file system that does not
+    /// respond, is reaped later with the caller's other children.
     pub(crate) fn kill_and_reap(&self) {
-        // There is nobody to report to: it ends, or it hangs.
+        // The error cannot be reported: it ends, or it hangs.
         let _ = self.signal(Signal::KILL);
         let timeout = Timespec { tv_sec: 10, tv_nsec: 0 };
         let mut events = [PollFd::new(&self.pidfd, PollFlags::IN)];

@@ -1,4 +1,4 @@
-//! Who a process runs as: users and groups from the container's own files.
+//! The identity of a process: users and groups from the container's own files.
 
 use std::path::Path;
 

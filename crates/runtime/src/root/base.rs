@@ -41,8 +41,8 @@ pub(crate) fn mount(spec: &ContainerSpec, users: Option<BorrowedFd<'_>>) -> Resu
     Ok(mount)
 }
 
-/// Makes a mount the process's root and lets go of the host's. The root of a user namespace could not find a path to
-/// the place, but it is there.
+/// Makes a mount the process's root and detaches the host's. The root of a user namespace could not resolve a path
+/// to the place, but it is there.
 pub(crate) fn enter(mount: OwnedFd) -> Result<Root, StartError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(&mount, c"", CWD, c"", flags).doing("attaching the root")?;

@@ -89,7 +89,7 @@ impl Devices {
         attach(&self.0, place).doing("mounting /dev")
     }
 
-    /// The node that hides files: made by [`Self::make`], so it is the real one, and still looked at.
+    /// The node that hides files: made by [`Self::make`], so it is the real one, and still verified.
     pub(crate) fn null(&self) -> Result<OwnedFd, StartError> {
         let act = "opening /dev/null";
         let null = open_beneath(&self.0, Path::new("null"), OFlags::PATH).doing(act)?;

@@ -15,8 +15,8 @@ use crate::error::Doing;
 
 /// Hides and protects what the specification, or the default, names.
 ///
-/// Every place is opened once, looked at, and covered through that descriptor. `null` is a
-/// verified null device on a detached or attached mount.
+/// Every place is opened once, checked, and covered through that descriptor. `null` is a verified null device
+/// on a detached or attached mount.
 pub(crate) fn hide(spec: &ContainerSpec, root: &Root, null: OwnedFd) -> Result<(), StartError> {
     let mut covers = Covers { null: Cover::new(null), empty: None };
     for path in paths(spec.masked_paths.as_ref(), &MASKED_PATHS, spec.privileged) {

@@ -36,10 +36,10 @@ pub(crate) struct Node {
     wish: Wish,
 }
 
-/// How a node came to be asked for.
+/// How a node was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
-    /// By its own name: without it the container is not what was asked for.
+    /// By its own name: the container cannot do without it.
     Named,
     /// With all others of a directory: what is at its place already stays.
     Among,
@@ -153,8 +153,8 @@ fn walk(directory: &Path, shown_as: &Path, permissions: &str, nodes: &mut Vec<No
     Ok(())
 }
 
-/// Makes the nodes in a directory that will be /dev of a user namespace, with their owners mapped; those of whom it lacks are its
-/// root's.
+/// Makes the nodes in a directory that will be /dev of a user namespace, with their owners mapped; those whose owners it lacks
+/// belong to its root.
 pub(crate) fn make_beneath_dev(
     nodes: &[Node],
     directory: &Root,

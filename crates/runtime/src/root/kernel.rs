@@ -29,7 +29,7 @@ pub(crate) struct KernelFileSystems {
     pub(crate) proc: OwnedFd,
     proc_to_attach: OwnedFd,
     sys: OwnedFd,
-    /// What is asked for beneath /dev.
+    /// The requested mounts beneath /dev.
     wanted: Wanted,
     /// The container's own terminals.
     pub(crate) terminals: Option<OwnedFd>,
@@ -155,7 +155,7 @@ fn terminals() -> rustix::io::Result<OwnedFd> {
     make(c"devpts", &options, NO_PROGRAMS)
 }
 
-/// /dev/shm is shared by those who share the ipc namespace.
+/// /dev/shm belongs to the ipc namespace, and is shared with it.
 fn shared_memory(spec: &ContainerSpec, joined: &Joined) -> Result<OwnedFd, StartError> {
     let act = "mounting /dev/shm";
     match &spec.namespaces.ipc {

@@ -60,8 +60,8 @@ impl Sources {
         spec.mounts.iter().map(open).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Mounts images, and takes the parts of sources that are asked for. The caller's mounts must be private: a source lies
-    /// over `place`, a directory of the host, for a moment.
+    /// Mounts images, and resolves the requested parts of sources. The caller's mounts must be private: a source lies over
+    /// `place`, a directory of the host, for a moment.
     pub(crate) fn complete(self, spec: &ContainerSpec, place: &Path) -> Result<Self, StartError> {
         let complete = |(mount, source): (&Mount, Option<OwnedFd>)| {
             let whole = match (&mount.source, source) {
@@ -155,7 +155,7 @@ fn restrict(tree: &OwnedFd, restrictions: MountRestrictions) -> std::io::Result<
     Ok(())
 }
 
-/// Copies a directory or file of the host as a mount, if the host's own mount propagates as is asked.
+/// Copies a directory or file of the host as a mount, if the host's own mount has the requested propagation.
 fn copy_tree(mount: &Mount, path: &Path) -> Result<OwnedFd, StartError> {
     propagation::check(path, mount.propagation)?;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -198,7 +198,7 @@ pub(crate) fn tmpfs(options: &str) -> std::io::Result<OwnedFd> {
     sys::filesystem::mount("tmpfs", "tmpfs", &MountOptions::restricted(options))
 }
 
-/// Options of a tmpfs that say no mode are given that of the directory which it lies over, if there is one.
+/// Options of a tmpfs without a mode get that of the directory which it lies over, if there is one.
 fn with_mode(options: &str, destination: &Path, root: &Root) -> Result<String, StartError> {
     if options.split(',').any(|option| option.starts_with("mode=")) {
         return Ok(options.to_owned());

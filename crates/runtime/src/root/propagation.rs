@@ -1,4 +1,4 @@
-//! Whether a mount of the host can do what a bind asks of it.
+//! Whether a mount of the host allows the propagation that a bind requests.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use rustix::fs::{AtFlags, CWD, StatxFlags};
 use crate::error::Doing;
 use crate::{FailureKind, StartError};
 
-/// Refuses to share what the host does not share: nothing would travel either way, and nobody would be told.
+/// Refuses to share what the host does not share: mounts would propagate in neither direction, without any
+/// error.
 pub(super) fn check(path: &Path, propagation: Propagation) -> Result<(), StartError> {
     let (slave_will_do, wanted) = match propagation {
         Propagation::Private | Propagation::RecursivePrivate => return Ok(()),

@@ -17,7 +17,7 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// A decision that looks at no argument.
+    /// A decision regardless of the arguments.
     pub(super) const fn always(action: Action) -> Self {
         Self { cases: Vec::new(), otherwise: action }
     }

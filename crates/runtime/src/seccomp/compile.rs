@@ -47,7 +47,7 @@ pub(super) struct TooLong(usize);
 /// The decisions of each architecture; one that is `None` has no calls at all.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// What happens to calls that nothing is said about.
+    /// The action for calls without a rule.
     pub(super) default: Action,
     pub(super) native: Calls,
     pub(super) x86: Option<Calls>,

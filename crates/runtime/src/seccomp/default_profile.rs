@@ -50,7 +50,7 @@ umask uname unlink unlinkat uretprobe utime utimensat utimensat_time64 utimes vf
 waitid waitpid write writev
 ";
 
-/// Allowed to those who have a capability, named by its number.
+/// Allowed with a capability, given by its number.
 const WITH_CAPABILITY: [(usize, &str); 14] = [
     (capability::BPF, "bpf"),
     (capability::DAC_READ_SEARCH, "name_to_handle_at open_by_handle_at"),
@@ -78,14 +78,13 @@ const WITH_CAPABILITY: [(usize, &str); 14] = [
 const NEW_NAMESPACES: u64 = 0x7e02_0000;
 
 /// The address families of socket(2) that Docker's profile allows, AF_* of linux/socket.h. AF_VSOCK (40), which
-/// reaches the hypervisor past every network namespace, AF_ALG (38) and families that nobody uses are not among
-/// them.
+/// reaches the hypervisor past every network namespace, AF_ALG (38) and unused families are not among them.
 const SOCKET_FAMILIES: [u64; 37] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33,
     35, 36, 39, 41, 42, 43, 44, 45,
 ];
 
-/// The family is an `int`: the kernel does not look at the upper half of the register, so the filter must not.
+/// The family is an `int`: the kernel ignores the upper half of the register, so the filter must, too.
 const INT: Comparison = Comparison::MaskedEqual(0xffff_ffff);
 
 /// The function of socketcall(2) that makes a socket, SYS_SOCKET of linux/net.h.

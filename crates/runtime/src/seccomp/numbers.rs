@@ -14,8 +14,7 @@ pub(super) enum Architecture {
 /// What an x32 number carries.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
-/// No x86-64 or i386 call beyond these is known here: newer kernels' calls are answered as an older
-/// kernel would.
+/// The last x86-64 or i386 call in this table: newer kernels' calls get the result of an older kernel.
 pub(super) const LAST: u32 = 469;
 
 impl Architecture {
@@ -41,7 +40,7 @@ pub(super) const X32_OWN: [&str; 36] = [
     "pwritev2",
 ];
 
-/// Name, number on x86-64, number on i386; -1 where there is none.
+/// Name, number on x86-64, number on i386; -1 where it does not exist.
 #[rustfmt::skip]
 pub(super) const NUMBERS: [(&str, i16, i16); 469] = [
     ("_llseek", -1, 140), ("_newselect", -1, 142), ("_sysctl", 156, 149), ("accept", 43, -1),

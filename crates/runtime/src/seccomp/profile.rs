@@ -145,8 +145,8 @@ fn rule(entry: &Entry, default_error: u16) -> Result<Rule, ProfileError> {
     Ok(Rule { names, action: action(&entry.action, error)?, conditions })
 }
 
-/// Conditions on several arguments must all hold; where two look at the same argument, each is a rule of
-/// its own, as in all engines that read this form.
+/// Conditions on several arguments must all hold; if two concern the same argument, each is a rule of its
+/// own, as in all engines that read this form.
 fn alternatives(rule: Rule) -> Vec<Rule> {
     let arguments = || rule.conditions.iter().map(|condition| condition.argument);
     if arguments().collect::<std::collections::BTreeSet<_>>().len() == rule.conditions.len() {

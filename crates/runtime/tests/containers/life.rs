@@ -140,7 +140,7 @@ fn a_container_ends_with_its_parent() {
     }
 }
 
-/// Makes or starts a container, tells its init's number and waits to be killed.
+/// Makes or starts a container, reports its init's number and waits to be killed.
 fn be_a_parent(spec: &ContainerSpec, is_started: bool, telling: &OwnedFd) -> ! {
     let tell = |pid: u32| rustix::io::write(telling, pid.to_string().as_bytes()).unwrap();
     let (created, _ends) = create(spec).unwrap();

@@ -36,7 +36,7 @@ pub(crate) struct Scene {
     pub(crate) id: ContainerId,
 }
 
-/// What came of a container that ran to its end.
+/// The outcome of a container that ran to its end.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) exit: ProcessExit,

@@ -237,7 +237,7 @@ fn attack_looking_into_an_exec() {
             .lines()
             .filter(|line| !["/bin/busybox", "/", "/tmp/found", "/tmp/rights", "/dev/null"].contains(line))
             .filter(|line| !line.starts_with("/proc"))
-            // Whoever may trace may see which program the kernel has not yet replaced.
+            // With the right to trace, the program can be seen that the kernel has not yet replaced.
             .filter(|line| !tracing || own.as_os_str() != *line)
             .collect();
         assert!(strange.is_empty(), "found {strange:?}");
@@ -275,7 +275,7 @@ fn attack_program_of_the_runtime() {
 
 fn attack_hostile_user_files() {
     let scene = Scene::new();
-    // A pipe that nobody writes to must not stop the start, and a huge file not fill the memory.
+    // A pipe without a writer must not stop the start, and a huge file not fill the memory.
     fs::remove_file(scene.layer("etc/passwd")).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,

@@ -1,7 +1,7 @@
-//! Rotated files that are compressed: made piece by piece, read as if they were not.
+//! Compressed rotated files: compressed in small parts, read as if they were not.
 //!
-//! The header of a compressed file says which file it was made of, so that a reader who still has that one open finds
-//! its place among the others.
+//! The header of a compressed file names the file it was made of, so that a reader which still has that one open
+//! finds its place among the others.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};

@@ -39,7 +39,7 @@ pub(crate) fn scan(line: &mut [u8]) -> Option<Parts> {
     own_layout(line).or_else(|| any_layout(line))
 }
 
-/// A record just as the encoder writes it without attributes: all lengths are known but the text's.
+/// A record just as the encoder writes it without attributes: only the text's length varies.
 fn own_layout(line: &mut [u8]) -> Option<Parts> {
     const HEAD: &[u8] = b"{\"log\":\"";
     const MIDDLE: &[u8] = b"\",\"stream\":\"std";

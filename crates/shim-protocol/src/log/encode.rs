@@ -44,7 +44,7 @@ impl Encoder {
         }
     }
 
-    /// Appends one record, its newline included. The payload is a piece of [`split_lines`].
+    /// Appends one record, its newline included. The payload is one of [`split_lines`].
     pub fn encode(&self, stream: Stream, payload: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(HEAD);
         escape(payload, out);
@@ -81,9 +81,9 @@ fn tail(stream: Stream, attributes: &BTreeMap<String, String>) -> Vec<u8> {
     out
 }
 
-/// Cuts output into the payloads of records: lines with their newlines, or pieces of
-/// [`MAXIMUM_PAYLOAD`] where a line is longer, never within a character. Gives each to `each` and
-/// returns how many bytes of `output` it used; the rest is the beginning of a line.
+/// Cuts output into the payloads of records: lines with their newlines, or parts of at most
+/// [`MAXIMUM_PAYLOAD`] where a line is longer, never within a character. Passes each to `each` and returns
+/// how many bytes of `output` it used; the rest is the beginning of a line.
 pub fn split_lines(output: &[u8], mut each: impl FnMut(&[u8])) -> usize {
     let mut used = 0;
     loop {

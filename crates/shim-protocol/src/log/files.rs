@@ -94,8 +94,8 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The ages of the files there are, youngest first, each looked for when it is asked for. Files only grow older, so none is
-/// missed while the log rotates. One name may be free for a moment then.
+/// The ages of the existing files, youngest first, each looked up on demand. Files only grow older, so none is missed while
+/// the log rotates. One name may be free for a moment then.
 fn younger_first(path: &Path) -> impl Iterator<Item = u32> {
     let mut missing = 0;
     let looked_for = (0..).map_while(move |age| {
@@ -113,8 +113,8 @@ pub(crate) fn ages(path: &Path) -> Vec<u32> {
     ages
 }
 
-/// The file that follows the one of this identity. The log may rotate while this looks, so what was
-/// found is looked at once more. `None` when the file is the newest.
+/// The file that follows the one of this identity. The log may rotate during the search, so the result is
+/// verified once more. `None` when the file is the newest.
 pub(crate) fn successor(path: &Path, of: Identity) -> io::Result<Option<LogFile>> {
     const ATTEMPTS: u32 = 100;
     for _ in 0..ATTEMPTS {
@@ -140,7 +140,7 @@ pub(crate) fn successor(path: &Path, of: Identity) -> io::Result<Option<LogFile>
 pub(crate) fn age_of(path: &Path, of: Identity) -> Option<u32> {
     let is_it = |file: &Path| fs::metadata(file).is_ok_and(|metadata| Identity::of(&metadata) == of);
     let same = |age: &u32| is_it(&rotated(path, *age)) || is_it(&compressed(path, *age));
-    // The numbers of files are used again, but not while somebody has the file open: the youngest is meant.
+    // Inode numbers are reused, but not while the file is open: the youngest match is the right one.
     let made_of_it =
         |age: &u32| File::open(compressed(path, *age)).is_ok_and(|file| origin(&file) == Some(of));
     younger_first(path).find(same).or_else(|| younger_first(path).find(made_of_it))

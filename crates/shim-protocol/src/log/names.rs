@@ -1,4 +1,4 @@
-//! The names of a log's files, and what tells them from each other whatever their names are.
+//! The names of a log's files, and their identity independent of their names.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What tells one file from another while someone holds it open.
+/// Distinguishes a file from others while it is held open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,

@@ -61,7 +61,7 @@ pub struct Reader {
     buffer: Vec<u8>,
     /// What of the buffer is read from the file and not yet given out.
     unread: Range<usize>,
-    /// How much of `unread` is known to hold no newline.
+    /// How many bytes of `unread` were searched and hold no newline.
     searched: usize,
     /// Within a line that is too long to be a record.
     skipping: bool,
@@ -332,7 +332,7 @@ impl Reader {
         if self.end.is_some_and(|end| self.is_behind(end, file.identity)) {
             return Ok(false);
         }
-        // It may have grown between its end and its renaming; nobody writes it any more now.
+        // It may have grown between its end and its renaming; it has no writer any more.
         if self.fill()? {
             return Ok(true);
         }

@@ -89,8 +89,8 @@ impl Record<'_> {
         &self.payload[..self.payload.len() - added]
     }
 
-    /// Whether the next record of its stream continues this line: a piece of a long line is as long as a
-    /// record can be, but for a character that would be cut.
+    /// Whether the next record of its stream continues this line: a part of a long line is as long as a
+    /// record can be, except for a character that would be cut.
     #[must_use]
     pub fn is_continued(&self) -> bool {
         !self.payload.ends_with(b"\n") && self.payload.len() > MAXIMUM_PAYLOAD - LONGEST_CHARACTER

@@ -1,4 +1,4 @@
-//! The log's format and reader, against made-up output, rotation, damage and garbage.
+//! The log's format and reader, against generated output, rotation, damage and garbage.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

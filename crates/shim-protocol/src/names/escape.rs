@@ -42,7 +42,7 @@ pub(super) fn text_of(name: &str) -> Option<String> {
     (fits && labels().all(is_label)).then(|| dns_text(labels()))
 }
 
-/// The text by which a name that users gave is found: in lower case. `None` when nobody can ask for it.
+/// The text by which a user's name is looked up: in lower case. `None` when it cannot be queried.
 #[must_use]
 pub fn lookup_text(name: &str) -> Option<String> {
     text_of(&name.to_ascii_lowercase())

@@ -86,7 +86,7 @@ impl<'a> NamesFile<'a> {
         self.network
     }
 
-    /// The addresses of a name in lower case, at most [`MOST_ADDRESSES`]; `None` when nobody has the name.
+    /// The addresses of a name in lower case, at most [`MOST_ADDRESSES`]; `None` for an unknown name.
     #[must_use]
     pub fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         let mut found = self.found("n ", name).take(MOST_ADDRESSES).peekable();

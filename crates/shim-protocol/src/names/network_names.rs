@@ -30,8 +30,8 @@ pub struct NamedEndpoint {
 }
 
 impl NamedEndpoint {
-    /// Its lines in the network's file, each once. Names that no domain name can be have none: nobody can
-    /// ask for them.
+    /// Its lines in the network's file, each once. Names that cannot be domain names have none: they cannot
+    /// be queried.
     fn lines(&self) -> Vec<String> {
         let names = std::iter::once(&self.name).chain(&self.other_names);
         let keys = names.filter_map(|name| lookup_text(name));

@@ -49,7 +49,8 @@ pub(crate) enum State {
     Waiting { next: Instant },
     /// A probe runs.
     Probing(Probe),
-    /// A probe took too long and is killed: looked at then, and if it is still there after `wait` again.
+    /// A probe took too long and is killed: checked at `look_at`, and if it is still there after `wait`
+    /// again.
     Dying { probe: Probe, look_at: Instant, wait: Duration, next: Instant },
     /// A probe failed for a reason that the end of the container would be too: then it counts if that has not come.
     Doubtful { ending: Ending, judge_at: Instant },

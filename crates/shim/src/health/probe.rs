@@ -80,7 +80,7 @@ impl Probe {
         Ok((probe, pipe))
     }
 
-    /// Waits for what comes of a probe that was started.
+    /// Waits for the outcome of a started probe.
     ///
     /// # Errors
     /// [`Obstacle`] when that is not possible; it is killed then.
@@ -121,7 +121,7 @@ impl Probe {
         }
     }
 
-    /// Takes no output any more: who still writes gets SIGPIPE.
+    /// Closes the output: later writers get SIGPIPE.
     pub(crate) fn stop_reading(&mut self, poller: &Poller) {
         if let Some(pipe) = self.output_pipe.take() {
             let _ = poller.remove(&pipe.read);
@@ -141,10 +141,10 @@ impl Probe {
         }
     }
 
-    /// Takes the exit of the reaper, which has closed its last descriptor: that it is gone is a matter of microseconds.
+    /// Takes the exit of the reaper, which has closed its last descriptor: it ends within microseconds.
     ///
-    /// A zombie that is traced is invisible to its parent until the tracer lets go of it (ptrace(2)), so this never
-    /// waits for the exit itself: what cannot be taken is a stranger from then on, reaped as those are.
+    /// A zombie that is traced is invisible to its parent until the tracer detaches (ptrace(2)), so this never
+    /// waits for the exit itself: an exit that cannot be taken now is reaped later as that of an orphan.
     fn take_exit(&self) -> io::Result<Option<ProcessExit>> {
         // Where that cannot be waited for, it may have come already.
         let _ = Poller::new().and_then(|poller| {

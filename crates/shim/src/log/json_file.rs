@@ -65,7 +65,7 @@ impl Rotation {
 }
 
 impl JsonFile {
-    /// Opens the log that a specification asks for, with these options where it names none.
+    /// Opens the log of a specification, with these options where it has none.
     pub(crate) fn of(spec: &LogSpec, defaults: &[(&str, &str)]) -> io::Result<Self> {
         let mut attributes = spec.selected.clone();
         if let Some(tag) = spec.attributes.get("tag") {
@@ -196,7 +196,8 @@ impl JsonFile {
         self.compressor.is_some()
     }
 
-    /// Compresses a piece, small enough that nobody waits for it. A file that cannot be compressed stays as it is.
+    /// Compresses a part, small enough not to delay the event loop. A file that cannot be compressed stays as it
+    /// is.
     pub(crate) fn compress(&mut self) {
         let Some(compressor) = &mut self.compressor else { return };
         if !matches!(compressor.advance(COMPRESSED_BLOCKS), Ok(false)) {

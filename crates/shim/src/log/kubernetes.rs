@@ -1,7 +1,7 @@
 //! A log in the form that the kubelet reads and rotates: `time stream tag text`, a line each.
 //!
-//! The tag is `F` for a line that is over and `P` for a piece of one that goes on in the next record of its stream: long
-//! lines come in pieces, and what a process leaves without a newline stays without one.
+//! The tag is `F` for a complete line and `P` for a part of one that continues in the next record of its stream: long
+//! lines are split, and what a process leaves without a newline stays without one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use shim_protocol::log::Stream;
 
 use super::lines::Lines;
 
-/// Who reads logs may be in the file's group.
+/// Readers of logs may be in the file's group.
 const MODE: u32 = 0o640;
 
 /// A log in a file.

@@ -18,7 +18,7 @@ impl Lines {
         }
     }
 
-    /// Takes output and gives each line, or piece of a long one, to `each`; keeps a begun line.
+    /// Passes each line of the output, or part of a long one, to `each`; keeps an unfinished line.
     pub(crate) fn take(&mut self, stream: Stream, output: &[u8], mut each: impl FnMut(&[u8])) {
         let pending = match stream {
             Stream::Stdout => &mut self.stdout,

@@ -19,7 +19,7 @@ use self::kubernetes::KubernetesFile;
 use self::remote::Remote;
 use crate::event_loop::EventLoop;
 
-/// The time between the compressions of two pieces of a file.
+/// The time between the compressions of two parts of a file.
 const COMPRESSION_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How often the daemon is sent what is wrong with the log.
@@ -57,7 +57,7 @@ impl Log {
         Self { driver: Driver::Nothing, reported_lost: 0, reported_rotation: false }
     }
 
-    /// Opens the log that a specification asks for.
+    /// Opens the log of a specification.
     pub(crate) fn open(spec: &LogSpec, container: &ContainerSpec) -> io::Result<Self> {
         let driver = match &spec.driver {
             LogDriver::None => Driver::Nothing,

@@ -20,7 +20,7 @@ pub(super) enum Content {
     Addresses(Vec<IpAddr>),
     /// The address's name, as text.
     Name(String),
-    /// The name is known, or not to be queried elsewhere, and has nothing of this kind.
+    /// The name exists, or must not be queried elsewhere, and has no record of this kind.
     Nothing,
 }
 

@@ -59,8 +59,8 @@ impl Directory {
         }
     }
 
-    /// The addresses of a family that a name has in the first network in which it has some; none of one that is known for
-    /// addresses of the other alone.
+    /// The addresses of a family of a name in the first network where it has some; empty for a name that has addresses of
+    /// the other family alone.
     fn addresses_of_family(&mut self, name: &str, is_ipv4: bool) -> Option<Vec<IpAddr>> {
         let is_wanted = |address: &IpAddr| address.is_ipv4() == is_ipv4;
         let found = self.addresses(name, |addresses| addresses.iter().any(is_wanted));
@@ -122,7 +122,7 @@ fn shuffle(addresses: &mut [IpAddr]) {
     }
     let mut state = u64::from_ne_bytes(sys::random::bytes()) | 1;
     for index in (1..addresses.len()).rev() {
-        // Marsaglia's xorshift64: nothing depends on nobody foreseeing the order.
+        // Marsaglia's xorshift64: the order need not be unpredictable.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

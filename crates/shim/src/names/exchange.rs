@@ -29,7 +29,7 @@ const DOMAIN: u16 = 53;
 /// How long one server has for its answer.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// More datagrams that do not answer the question, and somebody tries to guess its number.
+/// More datagrams that do not match the question mean that a sender is guessing its number.
 const MOST_WRONG: u32 = 32;
 
 /// How many datagrams are read before others of the shim have their turn.
@@ -38,7 +38,7 @@ const TURN: u32 = 8;
 /// The client that waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
-    /// Whoever sent a datagram from this address.
+    /// The sender of a datagram from this address.
     Datagram(SocketAddr),
     /// The connection of this number.
     Connection(u32),
@@ -53,7 +53,7 @@ impl Client {
     }
 }
 
-/// What came of an event.
+/// The outcome of an event.
 pub(super) enum Progress {
     Waits,
     /// This server has no answer.
@@ -109,7 +109,7 @@ impl Exchange {
         self.deadline <= now
     }
 
-    /// Sends the query to the next server that it can be sent to; false when there is none.
+    /// Sends the query to the next server that can be reached; false when there is none.
     pub(super) fn ask_next(&mut self, token: Token, namespaces: &Namespaces, shared: &EventLoop) -> bool {
         // Its socket leaves the poller as it closes.
         self.conversation = None;
@@ -175,7 +175,7 @@ impl Exchange {
                     None => *wrong += 1,
                 },
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return (Progress::Waits, cost),
-                // Nobody listens there, or there is no way.
+                // There is no listener, or no route.
                 Err(_) => return (Progress::Failed, cost),
             }
             if *wrong > MOST_WRONG {

@@ -60,7 +60,7 @@ impl Listening {
         let _ = self.datagrams.send_to(answer, client);
     }
 
-    /// The next connection; `None` when there is none now.
+    /// The next connection; `None` when none is waiting.
     pub(super) fn accept(&self) -> io::Result<Option<TcpStream>> {
         match self.listener.accept() {
             Ok((stream, _)) => stream.set_nonblocking(true).map(|()| Some(stream)),

@@ -47,7 +47,7 @@ const MOST_EXCHANGES: usize = 128;
 /// How many datagrams are answered before others of the shim have their turn.
 const TURN: usize = 32;
 
-/// What comes of a packet.
+/// The outcome of a packet.
 enum Outcome {
     Answer(Vec<u8>),
     /// An exchange with upstream servers gives the answer.
@@ -174,7 +174,7 @@ impl NameServer {
     }
 
     fn read_datagrams(&mut self, shared: &mut EventLoop) {
-        // Its content means nothing to anybody else meanwhile.
+        // Its content is not used elsewhere meanwhile.
         let mut scratch = std::mem::take(&mut shared.scratch);
         for _ in 0..TURN {
             let Some((length, client)) = self.listening.receive(&mut scratch) else { break };
@@ -215,7 +215,7 @@ impl NameServer {
         }
     }
 
-    /// Begins an exchange with the upstream servers; the answer is SERVFAIL when there are none.
+    /// Begins an exchange with the upstream servers; without any, the answer is SERVFAIL.
     fn forward(&mut self, query: &Query<'_>, client: Client, shared: &mut EventLoop) -> Outcome {
         if self.exchanges.len() >= MOST_EXCHANGES {
             return Outcome::Nothing;

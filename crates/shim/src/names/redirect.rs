@@ -25,7 +25,7 @@ use std::net::Ipv4Addr;
 
 use sys::netlink::{ACKNOWLEDGE, APPEND, CREATE, EXCLUSIVE, Message, Protocol, RequestError, Socket};
 
-/// Where the container's resolv.conf says that its name server is.
+/// The address of the name server in the container's resolv.conf.
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
 const TABLE: &str = "berth-names";
@@ -107,8 +107,8 @@ pub(super) fn make(ports: Ports) -> io::Result<()> {
     made.map_err(failed)
 }
 
-/// Makes the table anew where the container has removed it. The kernel waits for a grace period wherever it refuses a
-/// change of nf_tables, so it is asked for the table first.
+/// Recreates the table where the container has removed it. The kernel waits for a grace period wherever it refuses a
+/// change of nf_tables, so the table is queried first.
 pub(super) fn restore(ports: Ports) -> io::Result<()> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
     if is_there(&mut socket).map_err(failed)? {

@@ -4,7 +4,7 @@
 //! Open ──end of what came──→ Ended, and the other side is shut down
 //! ```
 //!
-//! What cannot be sent stays where it came from: it is looked at, sent, and taken only as far as it was sent.
+//! What cannot be sent stays where it came from: it is peeked at, sent, and taken only as far as it was sent.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -49,7 +49,7 @@ pub(super) struct Connection {
     is_connected: bool,
 }
 
-/// What came of one look at what a side has sent.
+/// The outcome of one attempt to pass on what a side has sent.
 enum Passed {
     /// Something, or nothing was there.
     Room,

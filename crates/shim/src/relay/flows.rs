@@ -73,7 +73,7 @@ impl Flows {
         let Some(flow) = self.all.get_mut(&number) else { return };
         let (port, client, local) = flow.client;
         for _ in 0..TURN {
-            // Nothing more, or that nobody in the container has the port.
+            // Nothing more, or no listener in the container has the port.
             let Ok(length) = flow.container.recv(&mut shared.scratch) else { return };
             flow.active_at = shared.now;
             if let Some(listening) = listening.get(&port) {

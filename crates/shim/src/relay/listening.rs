@@ -78,7 +78,8 @@ impl Listening {
                 .map(|(length, client, local)| Accepted::Datagram { length, client, local }),
         };
         match accepted {
-            // One that was broken before it could be accepted, accept(2), or a datagram that came to nobody.
+            // A connection that was broken before it could be accepted, accept(2), or a datagram without a
+            // receiver.
             Err(error)
                 if matches!(
                     error.kind(),

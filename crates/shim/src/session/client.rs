@@ -47,7 +47,7 @@ pub(super) struct Replay {
 pub(super) enum Outcome {
     /// It goes on.
     Stays,
-    /// Everything it asked for was sent.
+    /// All that it requested was sent.
     Finished,
     /// Its connection is broken.
     Gone,
@@ -61,7 +61,7 @@ pub(super) struct Client {
     token: u64,
     framed: bool,
     wanted: [bool; 2],
-    /// Whether it is not told why there is no process.
+    /// Whether it does not receive the reason why there is no process.
     pub(super) quiet: bool,
     /// Whether what it sends is the process's input.
     pub(super) gives_input: bool,
@@ -185,8 +185,8 @@ impl Client {
         }
     }
 
-    /// Puts a good piece of the log into the queue; at its end also what is not a record yet, and then
-    /// the client is where the process is: nothing can come in between.
+    /// Queues a good part of the log; at its end also what is not a record yet, and then the client has
+    /// caught up with the process: nothing can come in between.
     fn read_log(&mut self, log: &Log) -> io::Result<()> {
         let Feed::Log(replay) = &mut self.feed else {
             return Ok(());
@@ -261,7 +261,7 @@ impl Client {
             read: self.input_open && (!self.gives_input || input_accepted),
             write: !self.queue.is_empty() || !self.is_live(),
         };
-        // A hang-up cannot be left out: one that is known must not be reported again and again.
+        // A hang-up cannot be left out: the poller would report it again and again.
         let wanted = (!self.hung_up).then_some(interest);
         if self.registered == wanted {
             return;
@@ -276,7 +276,7 @@ impl Client {
         }
     }
 
-    /// Takes it out of the poller before its socket goes to somebody else.
+    /// Removes it from the poller before its socket is passed on.
     pub(super) fn unregister(&mut self, poller: &Poller) {
         if self.registered.take().is_some() {
             let _ = poller.remove(&self.socket);

@@ -107,7 +107,7 @@ impl Input {
         }
     }
 
-    /// Ends it at once; nobody reads it any more.
+    /// Closes it at once; it has no reader any more.
     pub(super) fn close(&mut self, poller: &Poller) {
         if let (true, Sink::Open(sink)) = (self.registered, &self.sink) {
             let _ = poller.remove(sink);

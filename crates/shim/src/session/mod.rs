@@ -38,7 +38,7 @@ const TURN: usize = 32;
 /// How much a client's socket takes at once, in bytes.
 const SEND_BUFFER: usize = 512 * 1024;
 
-/// How often a terminal that no process has open is looked at.
+/// How often a terminal that no process has open is checked.
 const REOPENED: Duration = Duration::from_millis(100);
 
 /// What of a process's stdio does not change.
@@ -190,7 +190,7 @@ impl Session {
         }
     }
 
-    /// Sends a client what it can take and looks at what became of it.
+    /// Sends a client what it can take and handles the outcome.
     fn advance_client(&mut self, id: u32, shared: &mut EventLoop) {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
@@ -242,7 +242,7 @@ impl Session {
         self.apply_backpressure(shared);
     }
 
-    /// A pipe is over; a terminal is looked at again later, as long as its process lives.
+    /// A pipe is over; a terminal is checked again later, as long as its process lives.
     fn output_closed(&mut self, index: usize, shared: &mut EventLoop) {
         self.outputs[index].register(&shared.poller, false);
         if self.outputs[index].is_terminal() {
@@ -296,8 +296,8 @@ impl Session {
         self.output_at
     }
 
-    /// The process has ended and its output is read: the log is completed, clients are let go when
-    /// they have taken what waits for them.
+    /// The process has ended and its output is read: the log is completed, clients are disconnected when they
+    /// have read what waits for them.
     pub(crate) fn end(&mut self, shared: &mut EventLoop) {
         self.ended = true;
         self.paused_at = None;
@@ -312,7 +312,7 @@ impl Session {
         }
     }
 
-    /// Closes the shim's ends of the process's stdio. Who still writes there gets SIGPIPE.
+    /// Closes the shim's ends of the process's stdio. Later writers get SIGPIPE.
     pub(crate) fn close_outputs(&mut self) {
         self.outputs.clear();
     }
@@ -328,7 +328,7 @@ impl Session {
             if self.options.terminal { (Stream::Stdout, "\r\n") } else { (Stream::Stderr, "\n") };
         let text = format!("{message}{end}");
         for client in self.clients.values_mut().filter(|client| !client.quiet) {
-            // A client whose connection is broken is found out when it is let go.
+            // A client whose connection is broken is noticed when it is disconnected.
             client.deliver(stream, text.as_bytes(), shared.now);
         }
     }
@@ -348,7 +348,7 @@ impl Session {
         }
     }
 
-    /// Lets a client go whose connection broke or that asked to leave.
+    /// Disconnects a client whose connection broke or that requested to leave.
     fn drop_client(&mut self, id: u32, shared: &mut EventLoop) {
         self.finish(id, DetachReason::Closed, shared);
     }

@@ -9,8 +9,8 @@
 //!   more is kept in memory.
 //! - Where it does not, the client must take something within [`TIMEOUT`] and, when that is over, once more as long, or is
 //!   disconnected: a machine that stood still has given it no chance the first time.
-//! - A client that is the only one to get the output (no log, nobody else) may be as slow as it likes: the
-//!   process waits for it, as if it wrote into a pipe to the client.
+//! - A client that is the only one to get the output (no log, no other client) may be as slow as it likes:
+//!   the process waits for it, as if it wrote into a pipe to the client.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ impl Session {
         }
     }
 
-    /// Reads on when nobody has much waiting any more.
+    /// Resumes reading when no client has much waiting any more.
     pub(super) fn resume_reading(&mut self, shared: &mut EventLoop) {
         let resume_limit = self.resume_limit();
         let slow = |client: &super::Client| client.is_live() && client.queue.len() > resume_limit;

@@ -29,7 +29,7 @@ impl Queue {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Sends two pieces behind what waits; keeps what the socket does not take. Returns whether
+    /// Sends a header and a body behind what waits; keeps what the socket does not take. Returns whether
     /// anything was taken.
     pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, header: &[u8], body: &[u8]) -> io::Result<bool> {
         if !self.is_empty() {

@@ -9,7 +9,7 @@ use shim_protocol::log::Stream;
 use sys::seqpacket::set_nonblocking;
 use sys::stream;
 
-/// The size asked for of every pipe, in bytes; the kernel's usual limit for the unprivileged.
+/// The requested size of every pipe, in bytes; the kernel's usual limit for the unprivileged.
 pub(super) const PIPE_SIZE: usize = 1024 * 1024;
 
 /// Which of a process's streams are pipes; the others are /dev/null.

@@ -55,7 +55,7 @@ impl Place {
             std::fs::create_dir_all(root.join(name)).unwrap();
         }
         // Not by this process: what another thread starts meanwhile has its descriptor for a while, and a program that
-        // somebody may write to cannot be executed.
+        // is open for writing cannot be executed.
         let mut copy = std::process::Command::new("cp");
         copy.arg("/usr/bin/busybox").arg(root.join("bin/busybox"));
         assert!(copy.status().unwrap().success(), "busybox-static is installed");
@@ -205,7 +205,7 @@ impl Daemon {
         seqpacket::send(&self.socket, packet, None).unwrap();
     }
 
-    /// Asks for something and waits for the answer.
+    /// Sends a request and waits for the answer.
     pub(crate) fn ask(&mut self, request: Request, beside: Option<&OwnedFd>) -> Result<Answer, Failure> {
         let number = self.next;
         self.next += 1;

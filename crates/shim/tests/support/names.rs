@@ -68,12 +68,12 @@ impl Named {
         within(self.init, act)
     }
 
-    /// Asks over UDP.
+    /// Queries over UDP.
     pub(crate) fn ask(&self, name: &str, kind: Rtype) -> Reply {
         self.ask_as(&Ask { name, kind, ..Ask::default() })
     }
 
-    /// Asks for IPv4 addresses over UDP; in order.
+    /// Queries IPv4 addresses over UDP; in order.
     pub(crate) fn addresses(&self, name: &str) -> Vec<IpAddr> {
         let reply = self.ask(name, Rtype::A);
         let mut addresses = reply.addresses();
@@ -106,11 +106,11 @@ pub(crate) fn within<T: Send>(pid: u32, act: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// A question and how it is asked.
+/// A question and how it is sent.
 pub(crate) struct Ask<'a> {
     pub(crate) name: &'a str,
     pub(crate) kind: Rtype,
-    /// The size that EDNS tells.
+    /// The size in EDNS.
     pub(crate) size: Option<u16>,
     /// Over TCP.
     pub(crate) connection: bool,
@@ -265,7 +265,7 @@ pub(crate) fn service(files: &[&PathBuf], links: &[(&str, &str)], upstream: &[Up
     }
 }
 
-/// A server at an address in the container's namespace, which is asked there.
+/// A server at an address in the container's namespace, which is queried there.
 pub(crate) fn in_container(address: &str) -> Upstream {
     Upstream { address: address.parse().unwrap(), namespace: UpstreamNamespace::Container }
 }

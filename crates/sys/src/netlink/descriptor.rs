@@ -18,7 +18,7 @@ pub enum Protocol {
 
 pub(super) const HEADER_LENGTH: usize = 16;
 
-/// A datagram of the kernel is never larger than this unless asked for.
+/// A datagram of the kernel is never larger than this unless a larger buffer is offered.
 pub(super) const RECEIVE_LENGTH: usize = 64 * 1024;
 
 /// Opens a socket that receives the messages of the groups (a bit each).

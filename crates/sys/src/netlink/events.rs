@@ -15,7 +15,7 @@ use super::{HEADER_LENGTH, Protocol, RECEIVE_LENGTH, bound};
 pub struct Event {
     /// The type of its message.
     pub kind: u16,
-    /// The port of the socket that asked for the change ([`super::Socket::port`]).
+    /// The port of the socket that made the change ([`super::Socket::port`]).
     pub origin: u32,
 }
 

@@ -38,7 +38,7 @@ impl Message {
         Self { bytes }
     }
 
-    /// Appends the fixed part that the message's type asks for, padded to 4 bytes.
+    /// Appends the fixed part of the message's type, padded to 4 bytes.
     #[must_use]
     pub fn fixed(mut self, bytes: &[u8]) -> Self {
         self.bytes.extend_from_slice(bytes);

@@ -16,7 +16,7 @@ const PATH: &str = "/org/freedesktop/systemd1";
 /// How many jobs of other units end before the one that is waited for, more than a client's queue has room for.
 const OTHER_JOBS: u32 = 300;
 
-/// A bus on which everybody may do everything.
+/// A bus without access control.
 const CONFIGURATION: &str = r#"<busconfig>
   <type>session</type>
   <listen>unix:path=DIRECTORY/bus</listen>
@@ -76,7 +76,7 @@ pub(crate) enum End {
     Never,
 }
 
-/// One call that the stand-in was asked.
+/// One call that the stand-in received.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) method: &'static str,
@@ -158,7 +158,7 @@ impl Manager {
         known.then_some(()).ok_or_else(|| ManagerError::NoSuchUnit(format!("Unit {unit} not loaded.")))
     }
 
-    /// Ends a new job before it is known by its number, as systemd may, and behind those of others.
+    /// Ends a new job before its number is returned, as systemd may, and after those of others.
     async fn run_job(
         &mut self,
         emitter: &SignalEmitter<'_>,

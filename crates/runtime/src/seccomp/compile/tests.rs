@@ -260,7 +260,7 @@ fn rule() -> impl Strategy<Value = Rule> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the rules, the program that the kernel runs decides as they say.
+    /// Whatever the rules, the program that the kernel runs decides by them.
     #[test]
     fn programs_decide_as_their_rules(
         rules in proptest::collection::vec(rule(), 0..24),

@@ -1,4 +1,4 @@
-//! Sends each line to a log server, as its driver says.
+//! Sends each line to a log server, in its driver's format.
 
 mod transport;
 

@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server may take to acknowledge a line before it is sent again over a new connection.
 const ACKNOWLEDGMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How much of what a server says is kept to find an acknowledgment in, in bytes.
+/// How much of a server's response is kept to find an acknowledgment in, in bytes.
 const MAXIMUM_ANSWER: usize = 4096;
 
 /// How long the end of the container waits for the server to take what is left.
@@ -42,7 +42,7 @@ pub(super) struct Transport {
     failures: u32,
     /// When the first packet, which is sent, must have been acknowledged.
     acknowledged_by: Option<Instant>,
-    /// What the server has said since that packet was sent.
+    /// The server's response since that packet was sent.
     answer: Vec<u8>,
     given_up_at: Option<Instant>,
 }
@@ -142,7 +142,7 @@ impl Transport {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock | ErrorKind::NotConnected => break,
-                    // An earlier datagram found nobody. This one was not sent yet: the server may be back.
+                    // An earlier datagram met no listener. This one was not sent yet: the server may be back.
                     ErrorKind::ConnectionRefused if matches!(self.peer, Peer::Udp(_)) => self.dropped += 1,
                     _ if error.raw_os_error() == Some(TOO_LONG) => self.drop_first(),
                     _ => self.lose_connection(shared),
