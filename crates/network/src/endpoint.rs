@@ -38,8 +38,8 @@ pub enum SourceCheck {
     /// Only from the container's own.
     #[default]
     Strict,
-    /// Also from those that belong to nobody on the network, with its own hardware address: for a
-    /// container that may configure itself as a router (`NET_ADMIN`).
+    /// Also from addresses that are not in use on the network, with its own hardware address: for a container
+    /// that may configure itself as a router (`NET_ADMIN`).
     Loose,
 }
 
@@ -181,7 +181,7 @@ impl Endpoint {
     }
 }
 
-/// The hardware address of an interface that asks for none: it follows from its address.
+/// The default hardware address of an interface: it follows from its address.
 pub(crate) fn hardware_address(ipv4: Option<Ipv4Addr>, ipv6: Option<Ipv6Addr>) -> MacAddress {
     let of_ipv6 = || ipv6.map_or(0, |address| fnv(&address.octets()));
     MacAddress::of(ipv4.unwrap_or_else(|| of_ipv6().into()))
@@ -198,7 +198,7 @@ pub(crate) fn link_local(mac: MacAddress) -> Ipv6Addr {
     Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
 }
 
-/// Endpoints of earlier releases do not say; they are their containers' only ones.
+/// Endpoints of earlier releases do not name it; they are their containers' only ones.
 fn first_interface() -> String {
     INTERFACE_NAME.to_owned()
 }

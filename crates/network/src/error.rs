@@ -145,7 +145,7 @@ impl Error {
         }
     }
 
-    /// Whether it is only that others hold what was asked for.
+    /// Whether the only cause is that the requested address or port is in use.
     #[must_use]
     pub const fn is_about_what_others_hold(&self) -> bool {
         matches!(

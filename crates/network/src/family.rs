@@ -11,7 +11,7 @@ pub trait Address: Copy + Eq + Ord + Hash + Debug + Display + FromStr + Into<IpA
     const BITS: u8;
     /// The number of the family in messages of netlink(7), `AF_INET` or `AF_INET6`.
     const FAMILY: u8;
-    /// Whether the last address of a network is everybody's.
+    /// Whether the last address of a network is for broadcasts.
     const HAS_BROADCAST: bool;
 
     /// The address as a number.

@@ -1,4 +1,4 @@
-//! The engine's own nf_tables tables: what they say, and changing them in single transactions.
+//! The engine's own nf_tables tables: their content, and changing them in single transactions.
 //!
 //! The tables `ip berth` and `ip6 berth` ([`table`]) and `bridge berth` ([`port_security`]; `berth-<bridge>` for a
 //! bridge of another name) consist of a few fixed rules over sets and maps, so that a container
@@ -58,8 +58,8 @@ impl Firewall {
         Ok(firewall)
     }
 
-    /// Acts with all tables, and where the kernel lacks a part of them with those that it has: which it lacks is
-    /// seen when it is asked for the others alone.
+    /// Acts with all tables, and where the kernel lacks a part of them with the others: which it lacks is found
+    /// by trying the others alone.
     fn with_what_there_is(&mut self, act: impl Fn(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
         let whole = self.tables.clone();
         let parts = [(true, true), (true, false), (false, true), (false, false)];
@@ -215,7 +215,7 @@ impl Firewall {
     }
 }
 
-/// An error of the first transaction says what the kernel cannot do at all.
+/// An error of the first transaction means that the kernel lacks a feature.
 fn missing_or_refused(source: RequestError) -> Error {
     let missing = [Errno::OPNOTSUPP, Errno::NOENT, Errno::PROTONOSUPPORT, Errno::AFNOSUPPORT];
     if missing.into_iter().any(|number| source.is(number)) {

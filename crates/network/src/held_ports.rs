@@ -1,5 +1,5 @@
-//! The host's ports that are held for containers: each by a bound socket, so that no other
-//! program can take it, and noted here, so that a port of another container is known from that of a program.
+//! The host's ports that are held for containers: each by a bound socket, so that no other program can take
+//! it, and recorded here, so that a container's port can be told from a program's.
 
 use std::collections::HashMap;
 use std::io;
@@ -66,7 +66,7 @@ impl PortBook {
         Self { ephemeral, next: HashMap::new(), held: HashMap::new(), count: 0 }
     }
 
-    /// Holds all ports asked for, or none.
+    /// Holds all requested ports, or none.
     pub(crate) fn hold(
         &mut self,
         requests: &[PortRequest],
@@ -89,8 +89,8 @@ impl PortBook {
         Ok(held)
     }
 
-    /// Holds the ports of a saved endpoint again. A port that cannot be bound stays noted; the
-    /// error says which.
+    /// Holds the ports of a saved endpoint again. A port that cannot be bound stays recorded; the error names
+    /// it.
     pub(crate) fn adopt(&mut self, endpoint: &Endpoint) -> (Vec<Held>, Vec<Error>) {
         let mut held = Vec::with_capacity(endpoint.ports.len());
         let mut errors = Vec::new();

@@ -1,9 +1,9 @@
 //! Networks as the engine uses them: open, reserve, connect, disconnect, remove.
 //!
-//! Each network has a book: who has which address and interface. What the host has once is shared
-//! ([`host::Host`], which also says in which order locks are taken). The kernel is never asked while
-//! a book is held, so a slow answer of it to one start does not keep another one from being
-//! reserved. Who holds the firewall may look into the books.
+//! Each network has an address table: the addresses and interfaces of its containers. What the host has once
+//! is shared ([`host::Host`], which also documents the order of locks). The kernel is never called while a
+//! table is locked, so a slow call for one start does not keep another one from being reserved. A holder of
+//! the firewall's lock may lock the tables.
 
 mod adopted_endpoints;
 mod adoption;
@@ -110,10 +110,10 @@ impl Network {
         bridge_addresses::taken_by_host(&mut Routing::open()?)
     }
 
-    /// The addresses of an interface of the host; `None` when there is none of this name.
+    /// The addresses of an interface of the host; `None` if it does not exist.
     ///
     /// # Errors
-    /// When the kernel cannot be asked.
+    /// When the kernel's list cannot be read.
     pub fn addresses_of_host_interface(name: &str) -> Result<Option<Vec<IpAddr>>, Error> {
         let mut routing = Routing::open()?;
         let Some(interface) = routing.interface(name)? else { return Ok(None) };
@@ -201,7 +201,7 @@ impl Network {
         self.active.as_ref().map(|active| active.book()).or_else(own)
     }
 
-    /// Removes what earlier daemons left on the host for networks that clients had made, where there are none now.
+    /// Removes what earlier daemons left on the host for networks of clients, if there are no such networks now.
     ///
     /// # Errors
     /// The kernel's refusal.

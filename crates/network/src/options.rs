@@ -1,4 +1,4 @@
-//! What the daemon's flags say about networking, parsed and checked before anything is made.
+//! The daemon's flags for networking, parsed and checked before anything is made.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +7,7 @@ use model::ErrorKind;
 use crate::publishing::{GatewayMode, Publishing, Relay};
 use crate::subnet::{InterfaceAddress, Subnet};
 
-/// The name of the engine's own bridge, unless another is asked for.
+/// The default name of the engine's own bridge.
 pub const DEFAULT_BRIDGE: &str = "berth0";
 
 /// An interface's name is at most this long (`IFNAMSIZ` without its final zero).
@@ -23,9 +23,9 @@ pub enum BridgeChoice {
         /// Its address (`--bip`); `None` keeps the present one or chooses a free network.
         address: Option<InterfaceAddress>,
     },
-    /// A bridge that somebody else made and configured (`--bridge NAME`).
+    /// A bridge that was made and configured elsewhere (`--bridge NAME`).
     Existing(String),
-    /// A bridge that somebody else made, on which a network has addresses of its own beside what is there.
+    /// A bridge that was made elsewhere, to which a network adds its own addresses.
     Shared {
         /// Its name.
         name: String,
@@ -38,7 +38,7 @@ pub enum BridgeChoice {
     None,
 }
 
-/// What the daemon's flags say about networking.
+/// The daemon's flags for networking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// `--bridge` and `--bip`.
@@ -106,21 +106,21 @@ pub struct Ipv6Options {
 pub enum Ipv6Address {
     /// This one.
     Exactly(InterfaceAddress<Ipv6Addr>),
-    /// The one that the bridge has, or that running containers know; this one where there is none.
+    /// The one that the bridge has, or that running containers use; this one if there is none.
     PresentOr(InterfaceAddress<Ipv6Addr>),
 }
 
 /// Whether interfaces of the host but the bridge may have addresses of a network: no container can have these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HostAddresses {
-    /// The host is asked.
+    /// The host's interfaces are checked.
     #[default]
     Possible,
     /// The network was chosen where the host has none.
     None,
 }
 
-/// Which free address a container gets that asks for none.
+/// Which free address a container gets by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AddressOrder {
     /// The next in turn, so that a released one comes last.
@@ -214,7 +214,7 @@ impl Options {
         }
     }
 
-    /// Checks what can be checked without asking the kernel.
+    /// Checks what can be checked without the kernel.
     ///
     /// # Errors
     /// The first contradiction.

@@ -1,11 +1,11 @@
-//! What networks on an interface of the host are asked to be: containers have interfaces of their own on the
-//! parent, and the host takes no part in what they send.
+//! The options of networks on an interface of the host: containers have interfaces of their own on the
+//! parent, and their traffic does not pass the host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::subnet::{InterfaceAddress, Subnet};
 
-/// What a network on a parent is asked to be.
+/// The options of a network on a parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParentOptions {
     /// The interface that containers' interfaces are on.
@@ -25,8 +25,8 @@ pub struct ParentOptions {
 /// An interface that networks are on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParentChoice {
-    /// One of the host's. Where there is none, and the name is that of one with `.` and a number behind, it is made:
-    /// the VLAN of this number.
+    /// One of the host's. If it does not exist, and the name is that of an existing one with `.` and a number
+    /// appended, it is made: the VLAN of this number.
     Named(String),
     /// A dummy of this name, which leads nowhere.
     Dummy(String),
@@ -59,7 +59,7 @@ pub enum Sharing {
     Macvlan(MacvlanMode),
     /// All have that of the parent.
     Ipvlan {
-        /// Who forwards.
+        /// The layer at which packets are forwarded.
         mode: IpvlanMode,
         /// What passes between them.
         flag: IpvlanFlag,
@@ -117,7 +117,7 @@ impl Sharing {
         }
     }
 
-    /// Whether the interfaces have a router: where the host routes there is none.
+    /// Whether the interfaces have a router: where the host routes there is no other.
     pub(crate) const fn has_router(self) -> bool {
         !matches!(self, Self::Ipvlan { mode: IpvlanMode::L3 | IpvlanMode::L3s, .. })
     }

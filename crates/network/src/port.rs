@@ -1,4 +1,4 @@
-//! Ports: what a container asks to publish, and what is published.
+//! Ports: the requested bindings, and the published ones.
 
 mod binding;
 

@@ -74,7 +74,7 @@ impl Publishing {
         self.is_relayed(port.host_ip) || self.relays_loopback() && port.is_at_ipv6_loopback()
     }
 
-    /// The addresses at which a port is published that asks for this one.
+    /// The addresses at which a port is published for this requested address.
     ///
     /// # Errors
     /// The address, where containers have none of its family.

@@ -113,7 +113,7 @@ impl Routing {
             .map_err(|source| route_error("lead the default route through", interface, source))
     }
 
-    /// Removes the default route of a family. That there is none is no error.
+    /// Removes the default route of a family. A missing route is not an error.
     pub(crate) fn delete_default_route<A: Address>(&mut self) -> Result<(), Error> {
         let message = Message::new(DELETE_ROUTE, netlink::ACKNOWLEDGE)
             .fixed(&default_route(A::FAMILY, SCOPE_NOWHERE))

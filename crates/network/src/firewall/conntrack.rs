@@ -135,8 +135,8 @@ mod tests {
         table.lines().filter(|line| line.contains(&format!("dport={port} "))).count()
     }
 
-    /// Needs root. Connections over the loopback of a namespace of the thread's own are tracked as
-    /// soon as some table asks for their state.
+    /// Needs root. Connections over the loopback of a namespace of the thread's own are tracked as soon as
+    /// some table uses their state.
     #[test]
     fn only_connections_of_the_port_are_forgotten_one_by_one_or_at_once() {
         let run = || {
@@ -146,7 +146,7 @@ mod tests {
             let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
             let send = || {
                 for port in [5001, 5002] {
-                    // Nobody listens: the refusal comes back on the next call.
+                    // It has no listener: the refusal is returned by the next call.
                     let _ = client.send_to(b"x", ("127.0.0.1", port));
                     let _ = client.send_to(b"x", ("127.0.0.1", port));
                 }

@@ -14,7 +14,7 @@ use model::MacAddress;
 /// What the tables hold of one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Tells networks of one host apart.
+    /// Distinguishes the networks of one host.
     pub(crate) number: u32,
     pub(crate) bridge: String,
     /// The group of its interfaces beside the bridge.
@@ -25,7 +25,7 @@ pub(crate) struct Layout {
     pub(crate) communicate: bool,
     /// Whether its containers reach only each other.
     pub(crate) internal: bool,
-    /// Whether the bridge is the engine's, not somebody else's.
+    /// Whether the engine made the bridge.
     pub(crate) has_own_bridge: bool,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Content {
     pub(crate) networks: Vec<Layout>,
     /// Interfaces beside the bridges.
     pub(crate) interfaces: Vec<Beside>,
-    /// Ports of the bridges and who is behind them.
+    /// Ports of the bridges and the containers behind them.
     pub(crate) stations: Vec<Station>,
     /// Published ports and the addresses of their containers.
     pub(crate) ports: Vec<(PublishedPort, IpAddr)>,

@@ -240,7 +240,7 @@ pub(super) trait Expressions: Sized {
         self.load(Field::Ipv6PayloadAndNextHeader, 0).equals(&length_and_next_header)
     }
 
-    /// Goes on with a packet of ARP for Ethernet and IPv4, whose fields are where [`Field`] says:
+    /// Continues with a packet of ARP for Ethernet and IPv4, whose fields are at the offsets of [`Field`]:
     /// types of hardware and protocol, lengths of their addresses.
     fn plain_arp(self) -> Self {
         const HEAD: [u8; 6] = [0, 1, 8, 0, 6, 4];

@@ -1,16 +1,15 @@
 //! The host's own rules, where they drop forwarded packets.
 //!
-//! In nf_tables a packet passes only when every table lets it pass, so a host that drops what it
-//! forwards (as dockerd sets it up: policy DROP of iptables' chain FORWARD) drops containers'
-//! packets whatever the engine's own table says. Where that chain has that policy, the engine
-//! appends rules of its own to it, marked with a comment: what comes from or goes to its
-//! bridges and interfaces ([`super::passing`]) passes instead of meeting the policy. All rules of the host stand before
-//! them and keep their say (DOCKER-USER too), nothing of the host's is changed, and what
-//! containers may do is then still the engine's table's say. The rules go with the table.
+//! In nf_tables a packet passes only when every table lets it pass, so a host that drops what it forwards (as dockerd
+//! sets it up: policy DROP of iptables' chain FORWARD) drops containers' packets regardless of the engine's own table.
+//! Where that chain has that policy, the engine appends rules of its own to it, marked with a comment: what comes from
+//! or goes to its bridges and interfaces ([`super::passing`]) passes instead of meeting the policy. All rules of the
+//! host stand before them and keep their effect (DOCKER-USER too), nothing of the host's is changed, and the engine's
+//! own table still decides what containers may do. The rules are removed with the table.
 //!
-//! The engine looks when the network opens, before it connects a container and when another
-//! program changes rules, so another engine may also be started later. Where another table drops,
-//! or iptables-legacy is in use, a warning goes to the administrator instead.
+//! The engine checks when the network opens, before it connects a container and when another program changes
+//! rules, so another engine may also be started later. Where another table drops, or iptables-legacy is in
+//! use, the administrator gets a warning instead.
 
 use std::path::Path;
 
@@ -146,7 +145,7 @@ impl Firewall {
         })
     }
 
-    /// Changes the host's chain, which somebody may have removed.
+    /// Changes the host's chain, which may have been removed.
     fn commit_on_host(&mut self, transaction: Transaction) -> Result<Presence, Error> {
         match self.commit(transaction) {
             Err(Error::Firewall { source }) if source.is(Errno::NOENT) => Ok(Presence::Gone),
@@ -170,7 +169,7 @@ impl Firewall {
         self.commit(handles.iter().fold(Transaction::new(&host_table(family)), delete))
     }
 
-    /// Tells of what else drops forwarded packets on this host.
+    /// Warnings about other rules of the host that drop forwarded packets.
     pub(crate) fn warnings(&mut self) -> Result<Vec<String>, Error> {
         let mut warnings = Vec::new();
         let bridge = self.default_bridge();
@@ -211,8 +210,8 @@ impl Firewall {
         Ok(warnings)
     }
 
-    /// How iptables is told of packets from containers, and to them: by the groups of their interfaces, or by the bridge of
-    /// the default network where that is somebody else's or the kernel cannot match groups.
+    /// The iptables matches for packets from containers, and to them: by the groups of their interfaces, or by the bridge
+    /// of the default network where that was made elsewhere or the kernel cannot match groups.
     fn matches_for_others(&self) -> [String; 2] {
         let is_own = self.networks.first().is_some_and(|network| network.has_own_bridge);
         if is_own && self.known_by == KnownBy::Group {
@@ -266,7 +265,7 @@ impl Firewall {
         Ok(rules)
     }
 
-    /// Asks again where the rules changed while they were read.
+    /// Repeats the request if the rules changed while they were read.
     fn list_rules(&mut self, message: &Message) -> Result<Vec<Reply>, Error> {
         let mut attempts = 0;
         loop {

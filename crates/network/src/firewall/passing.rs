@@ -1,8 +1,8 @@
 //! The rules by which containers' packets pass a chain of the host that would drop them.
 //!
 //! The engine's own bridges and the interfaces beside them have groups that begin alike ([`CONTAINERS`]), so two rules are
-//! enough for all networks. Bridges of somebody else keep their group: each has two rules by its name. A kernel without
-//! iptables' match `devgroup` (CONFIG_NETFILTER_XT_MATCH_DEVGROUP) has four rules a network.
+//! enough for all networks. Other bridges keep their group: each has two rules by its name. A kernel without iptables'
+//! match `devgroup` (CONFIG_NETFILTER_XT_MATCH_DEVGROUP) has four rules a network.
 
 use super::expression::{Direction, Expressions, Field, Groups, Verdict};
 use super::family::Family;

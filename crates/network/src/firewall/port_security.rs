@@ -1,9 +1,9 @@
-//! What ports of the bridge take from their containers: packets from their own addresses.
+//! The packets that ports of the bridge accept from their containers: those from their own addresses.
 //!
-//! A container with NET_RAW, which it has by default, can send any frame. Without a check it could
-//! announce itself as a router of IPv6 (CVE-2020-13401), answer ARP for others (CVE-2020-14370's
-//! kind), or teach the bridge another's hardware address, and get what is meant for them. The rules
-//! of this table see a frame before the bridge learns from it:
+//! A container with NET_RAW, which it has by default, can send any frame. Without a check it could announce
+//! itself as a router of IPv6 (CVE-2020-13401), answer ARP for others (CVE-2020-14370's kind), or make the
+//! bridge learn another's hardware address, and get its packets. The rules of this table see a frame before
+//! the bridge learns from it:
 //!
 //! ```text
 //! set senders          port . hardware address . address     what each port may send from, of IPv4
@@ -16,17 +16,17 @@
 //!
 //! chain prerouting     IPv4 and ARP from the port's own addresses passes; from a checked port
 //!                      nothing else of them does, unless its container may be a router
-//! chain loose          with its own hardware address, a router sends from whatever belongs to nobody else
-//! chain ipv6           the same of IPv6, without what only routers and DHCP servers say
+//! chain loose          with its own hardware address, a router sends from any address that is not in use
+//! chain ipv6           the same of IPv6, without what only routers and DHCP servers send
 //! chain neighbours     solicitations and advertisements of neighbours that carry the port's own hardware
 //!                      address, and advertisements of the port's own addresses
 //! ```
-//! A port whose container has no address of IPv4 or of IPv6 sends nothing of it. Nobody behind a port is a
-//! router that announces itself, sends others elsewhere, asks who listens to a group, or hands out addresses.
-//! 0.0.0.0 is everybody's, for DHCP clients and ARP probes (RFC 2131, RFC 5227), and so is the unspecified
-//! address of IPv6, for the detection of duplicate addresses (RFC 4862). The neighbours' options are looked at
-//! where they stand in messages of one option; such with more are nobody's. Linux takes no message of neighbours
-//! in fragments (RFC 6980). Ports that somebody else added to the bridge are not checked.
+//! A port whose container has no address of IPv4 or of IPv6 sends nothing of it. Containers behind ports cannot
+//! announce themselves as routers, redirect others, query multicast listeners, or hand out addresses. 0.0.0.0 is
+//! allowed to all, for DHCP clients and ARP probes (RFC 2131, RFC 5227), and so is the unspecified address of
+//! IPv6, for the detection of duplicate addresses (RFC 4862). The neighbours' options are checked where they
+//! stand in messages of one option; messages with more are dropped. Linux ignores fragmented messages of
+//! neighbours (RFC 6980). Ports that other programs added to the bridge are not checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -53,9 +53,9 @@ const IPV6_LOOSE: Set = Set::of("ipv6_loose", 21, &[Part::InterfaceName, Part::H
 const IPV6_ADDRESSES: Set = Set::of("ipv6_addresses", 22, &[Part::Ipv6Address]);
 const ALL: [Set; 7] = [SENDERS, PORTS, LOOSE, ADDRESSES, IPV6_SENDERS, IPV6_LOOSE, IPV6_ADDRESSES];
 
-// Numbers of protocols, and of ICMPv6's messages that only routers send: queries of who listens to a group
-// (RFC 2710), solicitations and advertisements of routers, redirections (RFC 4861), and those of routers of
-// groups (RFC 4286).
+// Numbers of protocols, and of ICMPv6's messages that only routers send: multicast listener queries (RFC
+// 2710), solicitations and advertisements of routers, redirections (RFC 4861), and those of multicast routers
+// (RFC 4286).
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 const OF_ROUTERS: [u8; 7] = [130, 133, 134, 137, 151, 152, 153];
@@ -197,7 +197,7 @@ fn neighbours(transaction: Transaction) -> Transaction {
             let rule = rule.load(Field::NeighbourOption, 0).equals(&SENDERS_ADDRESS);
             own(rule, Field::NeighbourHardwareAddress, Field::Ipv6Source).verdict(Verdict::Accept)
         })
-        // Who asks whether an address is free sends no hardware address, only a number (RFC 7527).
+        // A probe whether an address is free has no hardware address, only a nonce (RFC 7527).
         .rule("neighbours", |rule| {
             let rule = rule.message(ICMPV6, NEIGHBOUR_SOLICITATION).payload_is(WITH_OPTION);
             let rule = rule.load(Field::Ipv6Source, 0).equals(&unspecified);

@@ -152,7 +152,7 @@ fn interval(address: IpAddr, prefix_length: u8) -> Vec<Element> {
     fn of<A: Address>(subnet: Subnet<A>) -> Vec<Element> {
         let bytes = |address: A| octets(address.into());
         let behind = subnet.last().number().checked_add(1).filter(|behind| {
-            // Behind the last address of all there is none.
+            // The last address of all has none behind it.
             A::from_number(*behind).number() == *behind
         });
         let behind = behind.map(|behind| Element {

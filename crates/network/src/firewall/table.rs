@@ -1,4 +1,4 @@
-//! What the engine's tables of IPv4 and IPv6 say; they are the same but for the length of addresses.
+//! The content of the engine's tables of IPv4 and IPv6, which are the same but for the length of addresses.
 //!
 //! ```text
 //! set interfaces                     bridges, and interfaces beside them
@@ -22,20 +22,19 @@
 //!
 //! chain publish                      to where a published port leads
 //! chain prerouting, output (nat)     -> publish; nothing from outside to 127.0.0.0/8
-//! chain postrouting (nat)            who gets the host's address as its source
+//! chain postrouting (nat)            what gets the host's address as its source
 //! chain forward (filter)             what may pass to and from containers
 //! chain guard (filter, raw)          containers do not reach, or pretend to be, 127.0.0.0/8 or ::1,
 //!                                    and interfaces beside the bridge take only their own address
 //! ```
 //! The rules are the same whatever networks there are; a network more is some elements more.
-//! What ports of the bridge take is in the table of the bridge's family, [`port_security`].
+//! What ports of the bridge accept is in the table of the bridge's family, [`port_security`].
 //!
-//! Source addresses stay as they are, but where the answer would miss the host: a client on
-//! 127.0.0.1, and a container that comes through the host's address to another or to itself.
-//! Both come from the bridge's address then.
-//! What comes from outside passes to a container only by a published port or as an answer, also
-//! when somebody routes to containers' addresses through this host. From one network to another
-//! passes nothing but by published ports. Nothing passes to or from an internal network.
+//! Source addresses stay as they are, except where the answer would miss the host: a client on 127.0.0.1, and
+//! a container that comes through the host's address to another or to itself. Both come from the bridge's
+//! address then. What comes from outside passes to a container only by a published port or as an answer, also
+//! when packets are routed to containers' addresses through this host. From one network to another packets
+//! pass by published ports only. Nothing passes to or from an internal network.
 
 use super::expression::{ESTABLISHED_OR_RELATED, Expressions, Field, Verdict};
 use super::family::Family;
@@ -208,7 +207,7 @@ fn forward(transaction: Transaction, family: Family) -> Transaction {
         .rule("forward", |rule| rule.verdict(Verdict::Drop))
 }
 
-/// Lets pass what comes in and leaves as the set says, so within one network.
+/// Lets packets pass whose interfaces in and out are together in the set, so within one network.
 fn within_network(
     input: Field,
     output: Field,

@@ -43,7 +43,7 @@ const SET_DATA_TYPE: u16 = 6;
 const SET_DATA_LENGTH: u16 = 7;
 const SET_ID: u16 = 10;
 const SET_USER_DATA: u16 = 13;
-/// Tells nft that the key is in the machine's byte order: type, length, value.
+/// Declares to nft that the key is in the machine's byte order: type, length, value.
 const KEY_IN_HOST_ORDER: [u8; 6] = [0, 4, 1, 0, 0, 0];
 const SET_HAS_INTERVALS: u32 = 4;
 const SET_IS_MAP: u32 = 8;
@@ -200,8 +200,8 @@ impl Transaction {
         self
     }
 
-    /// Sends the transaction and waits for what comes of it. The last change alone is acknowledged, when all is done; the
-    /// kernel reports what fails of the others unasked.
+    /// Sends the transaction and waits for its outcome. Only the last change is acknowledged, when all is done; the
+    /// kernel reports failures of the others by itself.
     pub(super) fn commit(mut self, socket: &mut Socket) -> Result<(), RequestError> {
         // What begins a transaction without changes is not answered.
         if self.messages.len() > 1

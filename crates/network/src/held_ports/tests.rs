@@ -1,5 +1,5 @@
-//! Holding ports of a host that nobody else uses: each test has a network of its own, so that no program of the
-//! machine and no other test takes a port meanwhile. Needs root.
+//! Holding ports of a host without other programs: each test has a network namespace of its own, so that no
+//! program of the machine and no other test takes a port meanwhile. Needs root.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 

@@ -43,7 +43,7 @@ impl HostLine {
     /// Makes the line of the hosts file, `gateway` being the host's address on the default bridge.
     ///
     /// # Errors
-    /// [`NameError::NoHostGateway`] when it is asked for and there is no bridge.
+    /// [`NameError::NoHostGateway`] when it is requested and there is no bridge.
     pub fn of(host: &ExtraHost, gateway: Option<Ipv4Addr>) -> Result<Self, NameError> {
         let address = match host.address {
             ExtraAddress::Address(address) => Some(address),
@@ -79,7 +79,7 @@ impl LinkedHost {
     }
 }
 
-/// What a container's hosts file says.
+/// The content of a container's hosts file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hosts {
     /// Its own addresses; each has a line.
@@ -134,7 +134,7 @@ pub fn with_own_address(content: &[u8], address: IpAddr, hostname: &str, domainn
     let content = without_own_address(content, address);
     let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
     let is_own = |line: &&[u8]| is_line_of_names(line, &own);
-    // One without an end of line is the last and was written by somebody else.
+    // One without an end of line is the last and was not written by the engine.
     let behind = lines.iter().rposition(|line| is_own(line) && line.ends_with(b"\n"));
     let (above, below) = lines.split_at(behind.map_or(0, |position| position + 1));
     [above.concat(), line.into_bytes(), below.concat()].concat()

@@ -1,5 +1,5 @@
-//! Containers whose name server is their own at 127.0.0.11, on networks where containers are known by name: what
-//! their `/etc/resolv.conf` says, and whom that server asks for other names.
+//! Containers whose name server is their own at 127.0.0.11, on networks where containers are found by name: the
+//! content of their `/etc/resolv.conf`, and the upstream servers for other names.
 
 use std::net::IpAddr;
 
@@ -10,12 +10,12 @@ use super::resolv_conf::{FALLBACK, NameServers, Parsed};
 /// Where the container's own name server is, on every network that knows containers by name.
 const OWN_SERVER: &str = "127.0.0.11";
 
-/// A server that is asked for names of no container.
+/// A server for names that are not those of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamServer {
-    /// One that was given for containers, asked from the container's network.
+    /// A server that was set for containers, queried from the container's network.
     Given(IpAddr),
-    /// One of the host's, asked from the host's network, since it may be on the host's loopback.
+    /// One of the host's, queried from the host's network, since it may be on the host's loopback.
     Host(IpAddr),
 }
 
@@ -24,7 +24,7 @@ pub enum UpstreamServer {
 pub enum Reach {
     /// It is on a network that leads outside.
     Outside,
-    /// All of its networks are internal: the host does not ask for it.
+    /// All of its networks are internal: the host does not forward its queries.
     Internal,
 }
 
@@ -33,16 +33,16 @@ pub enum Reach {
 pub struct OwnNameServer {
     /// The content of `/etc/resolv.conf`.
     pub resolv_conf: String,
-    /// Whom it asks, in this order.
+    /// Its upstream servers, in this order.
     pub upstream: Vec<UpstreamServer>,
-    /// Whether it keeps other names of one label for itself: an `ndots` above 0 was asked for, with which the
+    /// Whether it does not forward other names of one label: an `ndots` above 0 was requested, with which the
     /// client adds its search domains.
     pub keeps_single_labels: bool,
 }
 
 impl OwnNameServer {
-    /// Makes it of the host's file and of what is asked for. What is asked for replaces the host's, but for the
-    /// host's `ndots`: names of containers have one label, which are to be asked for as they are.
+    /// Combines the host's file with the requested settings. These replace the host's, and the host's `ndots`
+    /// is dropped: names of containers have one label and must be queried as they are.
     #[must_use]
     pub fn new(host: &str, asked: &NameServers, reach: Reach) -> Self {
         let own = Parsed::of(host);
@@ -72,7 +72,7 @@ impl OwnNameServer {
     }
 }
 
-/// Those that are asked for, else the host's, else the ones that everybody can ask.
+/// The requested ones, else the host's, else public ones.
 fn upstream(host: &Parsed<'_>, asked: &NameServers, reach: Reach) -> Vec<UpstreamServer> {
     let addresses = |servers: &mut dyn Iterator<Item = &str>| -> Vec<IpAddr> {
         servers.filter_map(|server| server.parse().ok()).collect()

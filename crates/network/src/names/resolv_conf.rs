@@ -1,4 +1,4 @@
-//! The content of `/etc/resolv.conf`: the host's servers or those that were asked for.
+//! The content of `/etc/resolv.conf`: the host's servers or the requested ones.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use model::NameServer;
 use super::read_on_host;
 use crate::Error;
 
-/// Asked when the host has only servers that a container cannot reach.
+/// Used when the host has only servers that a container cannot reach.
 pub(super) const FALLBACK: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 /// Where systemd-resolved lists the servers behind its local one.
 const RESOLVED_UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
@@ -76,8 +76,8 @@ pub fn host_resolv_conf(path: &Path) -> Result<String, Error> {
     Ok(content)
 }
 
-/// Makes the file's content of the host's file and of what is asked for. Without any wish the
-/// host's file stays as it is, but for servers out of reach.
+/// Combines the host's file with the requested settings. Without any, the host's file stays as it is, except
+/// for servers out of reach.
 #[must_use]
 pub fn resolv_conf(host: &str, asked: &NameServers, host_servers: HostServers) -> String {
     if asked.servers.is_empty() && asked.search.is_empty() && asked.options.is_empty() {

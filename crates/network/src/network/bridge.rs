@@ -100,7 +100,7 @@ fn make(
     })
 }
 
-/// What opening the network has made of the bridge.
+/// The bridge as opening the network has left it.
 #[derive(Debug)]
 pub(super) enum Made {
     Nothing,
@@ -122,7 +122,7 @@ impl Made {
 pub(super) fn default_mtu(routing: &mut Routing) -> Result<u32, Error> {
     let Some(out) = switches::interface_of_default_route() else { return Ok(ETHERNET_MTU) };
     let interface = routing.interface(&out)?;
-    // A loopback or tunnel of 64 KiB says nothing of what the way out carries.
+    // The MTU of a loopback or tunnel of 64 KiB does not show what the route out carries.
     Ok(interface.map_or(ETHERNET_MTU, |interface| interface.mtu.clamp(68, 9000)))
 }
 

@@ -14,8 +14,8 @@ pub(super) fn require_bridge(interface: &Interface) -> Result<(), Error> {
     if interface.kind == "bridge" { Ok(()) } else { Err(Error::NotABridge(interface.name.clone())) }
 }
 
-/// The address of IPv6 that a bridge gets, if any: the one asked for, the one that it has or that running
-/// containers know, or the one that is free.
+/// The address of IPv6 that a bridge gets, if any: the requested one, the one that it has or that running
+/// containers use, or the free one.
 pub(super) fn wanted_ipv6_address(
     routing: &mut Routing,
     interface: Option<&Interface>,
@@ -54,8 +54,8 @@ pub(super) fn address_of(
     Ok(routing.addresses_of(interface)?.into_iter().next())
 }
 
-/// The address that the bridge gets: the one asked for, the one that running containers know, or
-/// one of a network that the host does not reach otherwise.
+/// The address that the bridge gets: the requested one, the one that running containers use, or one of a
+/// network that the host does not reach otherwise.
 pub(super) fn wanted_address(
     routing: &mut Routing,
     name: &str,

@@ -1,10 +1,10 @@
 //! Makes a new interface carry packets at once.
 //!
-//! By itself the kernel lets ends of interfaces and the bridge carry packets a moment after they are
-//! set up, or on a busy host much later, and until then drops what is sent: the first packet
-//! would cost a second. And who has which hardware address is asked of all ports, which with many
-//! containers costs more than the rest of a start. So the container's end is set up here and the
-//! kernel finishes the device, and host and container get each other's neighbour entries.
+//! By itself the kernel lets ends of interfaces and the bridge carry packets a moment after they are set up,
+//! or on a busy host much later, and until then drops what is sent: the first packet would cost a second. And
+//! hardware addresses are resolved by queries to all ports, which with many containers costs more than the
+//! rest of a start. So the container's end is set up here and the kernel finishes the device, and host and
+//! container get each other's neighbour entries.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
@@ -61,7 +61,8 @@ impl Active {
         Ok(self.host.faults.pass(Step::CarryPackets)?)
     }
 
-    /// Tells the host who has the container's addresses, and the bridge behind which port it is.
+    /// Adds the container's addresses to the host's neighbours, and its port to the bridge's forwarding
+    /// table.
     pub(super) fn add_neighbours(
         &self,
         routing: &mut Routing,
@@ -97,7 +98,7 @@ fn set_up_inside(
         switches::allow_ipv6(&interface.name)?;
     }
     routing.set_up_without_ipv6(&interface)?;
-    // Asking for an interface lets the kernel first do what is pending for it (since 6.8).
+    // Reading an interface makes the kernel finish its pending work for it first (since 6.8).
     routing.existing_interface(&endpoint.interface_name)?;
     if let Some(lease) = endpoint.ipv6 {
         add_ipv6(routing, &interface, endpoint, lease, state)?;

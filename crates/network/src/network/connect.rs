@@ -72,7 +72,7 @@ impl Network {
     /// The kernel's refusal; a container without an endpoint.
     pub fn open_link(&self, container: &ContainerId, ports: &[LinkedPort]) -> Result<(), Error> {
         let active = self.active()?;
-        // Held until both know the exceptions: whoever takes an endpoint away withdraws what the book has of it.
+        // Held until both have the exceptions: removing an endpoint withdraws those in the address table.
         let mut firewall = active.host.firewall();
         let new: Vec<LinkException> = {
             let mut book = active.book();
@@ -168,7 +168,7 @@ impl Active {
         }
     }
 
-    /// Adds elements; where somebody has removed the table, it is made anew first.
+    /// Adds elements; a table that was removed is made again first.
     pub(super) fn add_rules(&self, firewall: &mut Firewall, content: &Content) -> Result<(), Error> {
         match firewall.add(content) {
             Err(Error::Firewall { source }) if source.is(Errno::NOENT) => {
@@ -292,7 +292,7 @@ impl Active {
         })
     }
 
-    /// Removes elements. Where the kernel refuses, the tables are made anew without them: nobody asks again.
+    /// Removes elements. Where the kernel refuses, the tables are made again without them: there is no retry.
     fn withdraw(&self, firewall: &mut Firewall, content: &Content) -> Result<(), Error> {
         let withdrawn = self.host.faults.pass(Step::CloseFirewall).map_err(Error::from);
         withdrawn

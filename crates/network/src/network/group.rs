@@ -1,4 +1,4 @@
-//! Groups by which interfaces of an engine are known, ip-link(8).
+//! Groups that mark the interfaces of an engine, ip-link(8).
 
 use crate::endpoint::fnv;
 

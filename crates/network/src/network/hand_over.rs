@@ -1,6 +1,6 @@
 //! Moves a container's published ports from its endpoint in one network to that in another.
 //!
-//! The host's ports are held all the while, so nobody else can take one, and connections that are open go on
+//! The host's ports are held all the while, so that no other program can take one, and open connections continue
 //! while the interface that they use is there. A network on a parent holds none: its containers are reached at their
 //! own addresses.
 
@@ -81,7 +81,7 @@ impl Network {
         })
     }
 
-    /// Frees ports that are held for nobody.
+    /// Frees held ports that no container uses.
     ///
     /// # Errors
     /// A network without a bridge, which holds none.

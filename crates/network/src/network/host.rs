@@ -1,8 +1,8 @@
-//! What the host has once, whatever networks there are: the routing socket, the firewall's tables, the
-//! book of ports, the reaper of interfaces, the faults of a test.
+//! What the host has once, whatever networks there are: the routing socket, the firewall's tables, the table
+//! of ports, the reaper of interfaces, the faults of a test.
 //!
-//! Locks are taken in this order: firewall, list of networks, a network's book, book of ports. The
-//! kernel is never asked while a book is held.
+//! Locks are taken in this order: firewall, list of networks, a network's address table, table of ports. The
+//! kernel is never called while a table is locked.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -100,7 +100,7 @@ impl Host {
         content
     }
 
-    /// Makes the engine's rules anew where somebody has removed some.
+    /// Restores the engine's rules where some were removed.
     pub(super) fn mend_firewall(&self) -> Result<(), Error> {
         let Some(mut firewall) = self.firewall() else { return Ok(()) };
         if !firewall.is_whole()? {

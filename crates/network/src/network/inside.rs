@@ -13,7 +13,7 @@ use crate::family::Address;
 use crate::route::{Interface, Route, Routing};
 use crate::subnet::InterfaceAddress;
 
-/// Who gives an interface its address of IPv4.
+/// What configures an interface's address of IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Configurer {
     /// The container's init, at its start.
@@ -86,8 +86,8 @@ pub fn set_default_routes(namespace: BorrowedFd<'_>, routes: DefaultRoutes<'_>) 
     })
 }
 
-/// Does the same, but leaves a default route alone that leads through none of these interfaces: somebody in the
-/// container has led it elsewhere.
+/// Does the same, but leaves a default route that leads through none of these interfaces: it was changed in the
+/// container.
 ///
 /// # Errors
 /// The kernel's refusal.

@@ -45,7 +45,7 @@ impl Leases {
     }
 }
 
-/// Takes the address that is asked for, or a free one; `None` of a family that the network has not.
+/// Takes the requested address, or a free one; `None` of a family that the network does not have.
 fn lease<A: Address>(
     pool: Option<&mut AddressPool<A>>,
     host: Option<InterfaceAddress<A>>,

@@ -21,7 +21,7 @@ pub struct HostListing {
 type Listed<A> = Vec<(u32, InterfaceAddress<A>)>;
 
 impl HostListing {
-    /// Asks the kernel.
+    /// Reads the lists from the kernel.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -39,7 +39,7 @@ pub(super) fn addresses<A: Address>(routing: &mut Routing) -> Result<Vec<A>, Err
     Ok(routing.addresses()?.into_iter().map(|(_, address)| address.address).collect())
 }
 
-/// What is known of the host when a network opens.
+/// The state of the host when a network opens.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum KnownHost<'l> {
     /// An earlier daemon may have left something of the network, which is in this list.

@@ -24,9 +24,9 @@ use crate::publishing::GatewayMode;
 use crate::route::Routing;
 
 impl Network {
-    /// Makes or adopts the bridge, sets the kernel's switches, rebuilds the firewall exactly, and
-    /// takes the known endpoints (those saved for containers that run) back: their addresses and
-    /// ports are held again, interfaces of containers that are not known are removed.
+    /// Makes or adopts the bridge, sets the kernel's switches, rebuilds the firewall exactly, and takes over
+    /// the known endpoints (those saved for running containers): their addresses and ports are held again,
+    /// interfaces of unknown containers are removed.
     ///
     /// # Errors
     /// Contradicting options, a missing bridge or network, a kernel that lacks what is needed.
@@ -65,8 +65,8 @@ impl Network {
     }
 
     /// Makes or adopts a further network on the host of this one. Its containers reach those of other
-    /// networks only by published ports. What the options say of the whole host counts for the first
-    /// network alone. The listing was made since the last daemon ended.
+    /// networks only by published ports. Options of the whole host count for the first network alone. The
+    /// listing was made since the last daemon ended.
     ///
     /// # Errors
     /// As [`Network::open`].
@@ -113,7 +113,7 @@ impl Network {
     }
 }
 
-/// What is known while the network opens.
+/// The state from which the network opens.
 pub(super) struct NetworkOpening<'a> {
     pub(super) options: &'a Options,
     pub(super) bridge: Bridge,

@@ -60,13 +60,13 @@ impl Reaper {
         }
     }
 
-    /// The names of interfaces that will be removed: nobody may give one to a new interface.
+    /// The names of interfaces that will be removed: a new interface must not get one of them.
     pub(super) fn names(&self) -> Vec<String> {
         let queue = locked(&self.shared.queue);
         queue.waiting.iter().map(|(name, _)| name.clone()).chain(queue.going.iter().cloned()).collect()
     }
 
-    /// Removes the interfaces that still wait, for somebody who cannot wait; the thread has none left then.
+    /// Removes the interfaces that still wait, for a caller that cannot wait; the thread has none left then.
     ///
     /// # Errors
     /// The first refusal of the kernel; all are tried.
@@ -85,7 +85,7 @@ impl Shared {
     fn work(&self, mut routing: Routing, group: u32) {
         while let Some(interfaces) = self.due() {
             if let Err(error) = routing.delete_interfaces(&interfaces, group) {
-                // Nobody waits for an answer; what is left goes when the network opens next.
+                // There is no caller to report to; what is left is removed when the network opens next.
                 tracing::warn!(%error, ?interfaces, "cannot remove interfaces");
             }
             locked(&self.queue).going.clear();

@@ -1,4 +1,4 @@
-//! Makes a bridge anew that somebody has removed by hand, with all that was connected to it.
+//! Restores a bridge that was removed by hand, with all that was connected to it.
 
 use std::sync::atomic::Ordering;
 
@@ -17,8 +17,8 @@ pub(super) enum Restored {
 }
 
 impl Active {
-    /// Makes the engine's own bridge anew if it is gone, as it was, and connects to it who was connected. The firewall names
-    /// it by its name, which stays.
+    /// Restores the engine's own bridge if it is gone, and connects its interfaces again. The firewall refers to it by its
+    /// name, which stays.
     pub(super) fn restore_bridge(&self) -> Result<Restored, Error> {
         let _alone = locked(&self.restoring);
         let mut routing = Routing::open()?;

@@ -1,4 +1,4 @@
-//! Bridges of somebody else, to which a network adds what they lack.
+//! Bridges that were made elsewhere, to which a network adds what they lack.
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::route::{Interface, Routing};
 use crate::subnet::InterfaceAddress;
 
-/// A bridge of somebody else, with the address of IPv4 that it has; that of IPv6 is added where it is missing.
+/// An existing bridge of another owner, with its address of IPv4; that of IPv6 is added where it is missing.
 pub(super) fn existing(
     routing: &mut Routing,
     name: &str,
@@ -46,8 +46,8 @@ pub(super) fn existing(
     })
 }
 
-/// Adds the network's addresses that a bridge of somebody else lacks, and notes these; all else on it stays as it is.
-/// Returns the network's addresses.
+/// Adds the network's addresses that such a bridge lacks, and records these; all else on it stays as it is. Returns
+/// the network's addresses.
 pub(super) fn share(
     routing: &mut Routing,
     (name, asked): (&str, Option<InterfaceAddress>),
@@ -76,7 +76,7 @@ pub(super) fn share(
     Ok((interface, BridgeAddresses { ipv4, ipv6 }))
 }
 
-/// Adds an address of IPv6 to a bridge of somebody else that lacks it; says whether it did.
+/// Adds an address of IPv6 to such a bridge if it lacks it; returns whether it did.
 fn add_missing_ipv6(
     routing: &mut Routing,
     interface: &Interface,

@@ -1,16 +1,16 @@
-//! Bridges of networks that are gone, for the networks that come.
+//! Bridges of removed networks, to be used for new ones.
 //!
 //! Removing a bridge takes the kernel some 40 ms, in half of which no interface of the host can be made or changed. So a
-//! network that goes leaves its bridge here: without addresses, down and of another name. A thread looks whether
-//! it is as it was made. Such a one serves the next network, and goes when none comes; any other goes at once.
+//! removed network leaves its bridge here: without addresses, down and renamed. A thread checks whether its settings are
+//! unchanged. If so it serves the next network, and is removed when none comes; a changed one is removed at once.
 //!
 //! ```text
 //! retire ─> Retired ─ as it was made ─> spare ─> take
 //!              │                          │
-//!              └ changed by somebody ─> removed <─ after a while, or beyond a few
+//!              └ changed ─> removed <─ after a while, or beyond a few
 //! ```
-//! Those that are to be removed go together, which costs the kernel hardly more than one: somebody may remove a thousand
-//! networks.
+//! Bridges that are to be removed are removed together, which costs the kernel hardly more than one: a client may remove
+//! a thousand networks.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -26,9 +26,9 @@ const LIFETIME: Duration = Duration::from_millis(500);
 const MOST: usize = 4;
 /// Ports of containers that have ended are gone after some time.
 const PORTS_INTERVAL: Duration = Duration::from_millis(50);
-/// So many are removed together: meanwhile nobody can make or change an interface.
+/// So many are removed together: meanwhile no interface can be made or changed.
 const MOST_TOGETHER: usize = 64;
-/// How long a network that comes waits for a bridge to be looked at. A new one costs less, but later a removal more.
+/// How long a new network waits while a bridge is checked. A new one costs less, but later a removal more.
 const TIMEOUT: Duration = Duration::from_millis(10);
 
 /// The bridges that wait, and the thread that looks after them.
@@ -43,7 +43,7 @@ pub(super) struct SpareBridges {
 #[derive(Debug)]
 pub(super) struct Spare {
     pub(super) bridge: Interface,
-    /// When it is to be looked at, or removed.
+    /// When it is to be checked, or removed.
     due: Instant,
     /// What was set on it when its network was made; `None` of one that no other network can have.
     settings: Option<Vec<u8>>,
@@ -61,7 +61,7 @@ struct Shared {
 struct Queue {
     retired: Vec<Spare>,
     spares: Vec<Spare>,
-    /// Whether the thread looks at one that may become a spare.
+    /// Whether the thread checks one that may become a spare.
     examining: bool,
     closing: bool,
 }
@@ -153,7 +153,7 @@ pub(super) fn remove_left(routing: &mut Routing, group: u32, going: u32) -> Resu
 }
 
 impl Spare {
-    /// Whether it has not been looked at.
+    /// Whether it has not been checked.
     fn is_new(&self) -> bool {
         self.settings.is_some() && self.due == self.since
     }
@@ -225,7 +225,7 @@ impl Shared {
         let begin = Instant::now();
         let names: Vec<String> = bridges.iter().map(|spare| spare.bridge.name.clone()).collect();
         if let Err(error) = routing.delete_interfaces(&names, going) {
-            // Nobody waits for an answer; what is left goes when the network opens next.
+            // There is no caller to report to; what is left is removed when the network opens next.
             tracing::warn!(%error, "cannot remove bridges of networks that are gone");
         }
         let (took, queue) = (begin.elapsed(), locked(&self.queue));
@@ -240,7 +240,7 @@ impl Queue {
     fn unwanted(&mut self, now: Instant) -> Vec<Spare> {
         let Self { retired, spares, closing, .. } = self;
         let kept = if *closing { 0 } else { MOST };
-        // Without a look at each, which asks for all interfaces of the host.
+        // Without a check of each, which reads all interfaces of the host.
         let surplus = retired.len().saturating_sub(kept);
         let mut unwanted: Vec<Spare> = retired.drain(..surplus).collect();
         unwanted.extend(retired.extract_if(.., |spare| spare.settings.is_none()));

@@ -27,7 +27,7 @@ pub(super) const DEFAULT_NETWORK: u32 = 1;
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) host: Arc<Host>,
-    /// Tells it from the host's other networks.
+    /// Distinguishes it from the host's other networks.
     pub(super) number: u32,
     pub(super) bridge: Bridge,
     pub(super) publishing: Publishing,
@@ -68,7 +68,7 @@ pub(super) struct Bridge {
 pub(super) enum BridgeOwner {
     /// The engine's, which may remove it.
     Engine,
-    /// Somebody else's; the engine takes these from it again, which it has added.
+    /// The bridge was made elsewhere; the engine removes the addresses that it has added.
     SomebodyElse(BridgeAddresses),
 }
 
@@ -79,7 +79,7 @@ pub(super) struct BridgeAddresses {
     pub(super) ipv6: Option<InterfaceAddress<Ipv6Addr>>,
 }
 
-/// Who has what.
+/// The address table.
 #[derive(Debug)]
 pub(super) struct Book {
     /// `None` on a network of IPv6 alone.

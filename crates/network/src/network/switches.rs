@@ -30,10 +30,9 @@ pub(super) fn forwards() -> bool {
     read(FORWARDING).is_ok_and(|content| content.trim() == "1")
 }
 
-/// Turns the host's forwarding of IPv6 on, unless it is. A host that forwards takes announcements of routers only
-/// where it is told to take them all the same, so interfaces that take them now are told so first: the host keeps
-/// its own addresses and routes (Documentation/networking/ip-sysctl.rst, accept_ra). A kernel without IPv6 has
-/// nothing to set.
+/// Turns the host's forwarding of IPv6 on, unless it is. A host that forwards accepts router advertisements only
+/// with accept_ra 2, so interfaces that accept them now are set to that first: the host keeps its own addresses
+/// and routes (Documentation/networking/ip-sysctl.rst, accept_ra). A kernel without IPv6 has nothing to set.
 pub(super) fn forward_ipv6() -> Result<(), Error> {
     let all = Path::new(IPV6_SETTINGS).join("all/forwarding");
     match std::fs::read_to_string(&all) {
@@ -55,7 +54,7 @@ fn write_setting(path: PathBuf, value: &'static str) -> Result<(), Error> {
     std::fs::write(&path, value).map_err(|source| Error::Setting { path, value, source })
 }
 
-/// Lets an interface have addresses of IPv6, but take none that somebody announces.
+/// Lets an interface have addresses of IPv6, but accept none from router advertisements.
 pub(super) fn allow_ipv6(interface: &str) -> Result<(), Error> {
     let directory = Path::new(IPV6_SETTINGS).join(interface);
     for (name, value) in [("accept_ra", "0"), ("autoconf", "0"), ("disable_ipv6", "0")] {
@@ -69,8 +68,8 @@ pub(super) fn answer_for_others_by_ipv6(interface: &str) -> Result<(), Error> {
     write_setting(Path::new(IPV6_SETTINGS).join(interface).join("proxy_ndp"), "1")
 }
 
-/// Lets the host's interface take nothing of IPv6: no address or route that somebody announces on
-/// its interface, and no packet. A kernel without IPv6 has nothing to set.
+/// Lets the host's interface accept nothing of IPv6: no address or route that is advertised on it, and no
+/// packet. A kernel without IPv6 has nothing to set.
 pub(super) fn refuse_ipv6(interface: &str) -> Result<(), Error> {
     let directory = Path::new(IPV6_SETTINGS).join(interface);
     for (name, value) in [("accept_ra", "0"), ("autoconf", "0"), ("disable_ipv6", "1")] {

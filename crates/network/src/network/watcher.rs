@@ -1,11 +1,10 @@
-//! Keeps the firewall as it must be while others change the host's rules.
+//! Restores the firewall's rules when other programs change the host's.
 //!
-//! An administrator's `nft flush ruleset` (a restart of the service nftables does it), a dockerd
-//! that is started later and drops what is forwarded, an `iptables -F`: each would cut containers
-//! off until the daemon's next start. So a thread receives the kernel's notifications of changes that
-//! others make, and looks again: the table is made anew where rules of it are missing, and the
-//! rules in the host's own chain where they are needed. Changes that only add to a table of
-//! somebody else cost nothing but the look.
+//! An administrator's `nft flush ruleset` (a restart of the service nftables does it), a dockerd that is
+//! started later and drops what is forwarded, an `iptables -F`: each would cut containers off until the
+//! daemon's next start. So a thread receives the kernel's notifications of other programs' changes, and
+//! checks the rules: the table is made again where rules of it are missing, and the rules in the host's own
+//! chain where they are needed. Changes that only add to another table cost nothing but the check.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::error::Error;
 
 /// `NFNLGRP_NFTABLES`, linux/netfilter/nfnetlink.h.
 const CHANGES_OF_RULES: u32 = 7;
-/// Changes come in crowds: the look waits until there is none for this long.
+/// Changes come in crowds: the check waits until there is none for this long.
 const QUIET: Duration = Duration::from_millis(20);
 /// But a crowd without an end does not put it off for more than so many of them.
 const MOST_IN_A_CROWD: u32 = 50;

@@ -96,7 +96,7 @@ impl Routing {
         }
     }
 
-    /// Asks again where the list changed while it was read.
+    /// Repeats the request if the list changed while it was read.
     pub(super) fn list<T>(
         &mut self,
         act: &'static str,
@@ -115,7 +115,7 @@ impl Routing {
     }
 }
 
-/// Asks for one interface.
+/// A request for one interface.
 pub(super) fn interface_request(index: u32) -> Message {
     without_counts(Message::new(GET_LINK, netlink::ACKNOWLEDGE).fixed(&header(index, 0)))
 }

@@ -1,8 +1,8 @@
-//! Telling the kernel who is where, before it asks.
+//! Adds neighbour entries, so that the kernel need not resolve addresses.
 //!
-//! The kernel's table of neighbours is one for all network namespaces and holds 1,024 that it
-//! asked for itself; some hundred containers that speak to their gateway would fill it. Those
-//! that are marked as learned elsewhere do not count, but must be removed by who added them.
+//! The kernel's table of neighbours is one for all network namespaces and holds 1,024 that it resolved
+//! itself; some hundred containers that speak to their gateway would fill it. Entries that are marked as
+//! learned elsewhere do not count, but must be removed by the program that added them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,7 +22,7 @@ const GET_NEIGHBOUR: u16 = 30;
 const DESTINATION: u16 = 1;
 const HARDWARE_ADDRESS: u16 = 2;
 const INTERFACE: u16 = 8;
-/// `NUD_REACHABLE`: as if it had just answered; it is asked again in due time.
+/// `NUD_REACHABLE`: as if it had just answered; it is resolved again in due time.
 const REACHABLE: u16 = 2;
 /// `NTF_MASTER`: the bridge's table, not the port's.
 const OF_THE_BRIDGE: u8 = 4;
@@ -136,7 +136,7 @@ impl Routing {
     }
 }
 
-/// `ndmsg`; without an interface it asks for all.
+/// `ndmsg`; without an interface it selects all.
 fn header(family: u8, interface: u32, flags: u8) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[0] = family;

@@ -1,5 +1,5 @@
-//! Whether an interface that was there already has what a port of the bridge must have, so that a start of the engine
-//! changes nothing on the many that have it: each change is announced to all who watch the host's interfaces.
+//! Whether an existing interface has the settings of a port of the bridge, so that a start of the engine changes
+//! nothing on the many that have them: each change is announced to all programs that watch the host's interfaces.
 
 use sys::netlink::attributes;
 

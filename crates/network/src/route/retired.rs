@@ -92,7 +92,7 @@ impl Routing {
         Ok(())
     }
 
-    /// All that somebody may have set on a bridge, to be compared with another time; `None` of one that is gone.
+    /// All settings of a bridge that may be changed, to be compared later; `None` of one that is gone.
     pub(crate) fn bridge_settings(&mut self, bridge: &Interface) -> Result<Option<Vec<u8>>, Error> {
         match self.socket.request(&[interface_request(bridge.index)]) {
             Ok(replies) => Ok(replies.first().map(|reply| settings(&reply.payload))),

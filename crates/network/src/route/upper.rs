@@ -28,7 +28,7 @@ pub(crate) struct Upper<'a> {
     pub(crate) name: &'a str,
     /// The index of the parent.
     pub(crate) parent: u32,
-    /// The hardware address; `None` where the parent says it.
+    /// The hardware address; `None` for the parent's.
     pub(crate) mac: Option<MacAddress>,
     pub(crate) mtu: Option<u32>,
     pub(crate) sharing: Sharing,
@@ -37,8 +37,8 @@ pub(crate) struct Upper<'a> {
 }
 
 impl Routing {
-    /// Sees that the kernel knows interfaces of this kind: it is asked for one of no parent, which it refuses either
-    /// way.
+    /// Checks that the kernel supports interfaces of this kind: it gets a request for one without a parent, which it
+    /// refuses in either case.
     pub(crate) fn require_kind(&mut self, kind: &'static str) -> Result<(), Error> {
         let message = unnamed_creation().nested(LINK_INFO, |info| info.string(INFO_KIND, kind));
         match self.acknowledged(message) {
@@ -70,7 +70,7 @@ impl Routing {
         self.create("create", upper.name, upper.sharing.kind(), message)
     }
 
-    /// Makes the VLAN of a number on an interface, in a group by which it is known as the engine's own.
+    /// Makes the VLAN of a number on an interface, in a group that marks it as the engine's own.
     pub(crate) fn create_vlan(&mut self, name: &str, lower: u32, id: u16, group: u32) -> Result<(), Error> {
         let message =
             creation(name).native_u32(LOWER, lower).native_u32(GROUP, group).nested(LINK_INFO, |info| {

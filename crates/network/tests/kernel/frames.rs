@@ -121,7 +121,7 @@ pub(crate) fn advertisement(
     about_neighbour(name, from, source, (136, 2), (target, at))
 }
 
-/// RFC 4861: who is at an address, asks somebody with this hardware address.
+/// RFC 4861: a query for an address by a sender with this hardware address.
 pub(crate) fn solicitation(
     name: &'static str,
     from: MacAddress,

@@ -1,4 +1,4 @@
-//! A container that sends raw frames takes nobody's address and announces nothing.
+//! A container that sends raw frames takes no other's address and announces nothing.
 
 use std::net::{Ipv4Addr, UdpSocket};
 
@@ -23,7 +23,7 @@ impl Scene {
     }
 
     fn at(bridge: &'static str, network: &Network, check: SourceCheck) -> Self {
-        // Nobody is in both networks of a test.
+        // No container is in both networks of a test.
         let first = if bridge == BRIDGE { 1 } else { 11 };
         let [attacker, victim, third] = [(0, check), (1, SourceCheck::Strict), (2, SourceCheck::Strict)]
             .map(|(number, check)| Container::start_with(network, request_with(first + number, &[], check)));
@@ -134,7 +134,7 @@ fn victims_keep_their_routes_neighbours_and_traffic() {
     on_a_host(|_| {
         let network = Network::open(&options(), Vec::new()).expect("open");
         let scene = Scene::new(&network, SourceCheck::Strict);
-        // As if somebody had turned IPv6 on again everywhere.
+        // As if IPv6 had been turned on again everywhere.
         let accept = |name: &str| {
             for (setting, value) in [("disable_ipv6", "0"), ("accept_ra", "2"), ("autoconf", "1")] {
                 std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/{setting}"), value).expect("root");

@@ -238,7 +238,7 @@ fn addresses_of_ipv6_are_kept_over_daemons_and_nothing_is_left() {
                 ..dual(SECOND, "fd00:2::1/64", GatewayMode::Translated)
             };
             let default = Network::open(&self::options(), Vec::new()).expect("open");
-            // The kernel gives its links addresses of their own, and uses them when it has asked for a while who else has them.
+            // The kernel gives its links addresses of their own, and uses them after it has checked for duplicates.
             eventually("the kernel's own addresses", || !run("ip", "-6 -o addr").0.contains("tentative"));
             let before = state();
             let second = open_beside(&default, &options, Vec::new()).expect("open");

@@ -9,7 +9,7 @@ use berth_network::{Network, Options};
 
 use crate::world::*;
 
-/// Ports of the bridge and routed interfaces are one network to whoever is in it.
+/// Ports of the bridge and routed interfaces are one network to its containers.
 fn reach_each_other(world: &World, containers: &[&Container]) {
     for server in containers {
         serve(&server.namespace, 80);

@@ -39,7 +39,7 @@ fn containers_run_on_under_a_new_daemon() {
         serve(&kept.namespace, 80);
         drop(network);
         let before = run("nft", "list ruleset").0;
-        // Somebody meddled meanwhile, and an end of an interface was left.
+        // The rules were changed meanwhile, and an end of an interface was left.
         run("nft", "flush chain ip berth-brtest0 forward");
         ip(&format!("link set {} nomaster", kept.endpoint.host_interface));
         let network = Network::open(&options(), vec![kept.endpoint.clone()]).expect("open again");

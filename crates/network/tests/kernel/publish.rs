@@ -15,7 +15,7 @@ const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 fn on_both_hosts(test: fn(&World)) {
     for passes in ["0", "1"] {
         on_a_host(move |world| {
-            // A kernel without br_netfilter has no such switch and does as with 0.
+            // A kernel without br_netfilter has no such switch and acts as with 0.
             let switch = "/proc/sys/net/bridge/bridge-nf-call-iptables";
             if std::path::Path::new(switch).exists() {
                 std::fs::write(switch, passes).expect("root may write");
@@ -140,14 +140,14 @@ fn a_successor_gets_the_datagrams_of_a_steady_client() {
     on_a_host(|world| {
         let network = Network::open(&options(), Vec::new()).expect("open");
         let client = world.outside.run(|| UdpSocket::bind("0.0.0.0:4000").expect("a socket"));
-        // Sent before anybody publishes the port: tracked as meant for the host itself.
+        // Sent before the port is published: tracked as meant for the host itself.
         assert!(unanswered(&client, HOST, 5353));
         for (number, name) in [(1, "first"), (2, "second")] {
             let container = Container::start(&network, number, &["5353:53/udp"]);
             serve_udp(&container.namespace, 53, name);
             assert_eq!(ask_udp(&client, HOST, 5353), Ok(format!("{name} {OUTSIDE}")));
             network.disconnect(&container.id).expect("disconnected");
-            // While it is nobody's, the client goes on.
+            // While it is not published, the client continues.
             assert!(unanswered(&client, HOST, 5353));
         }
     });

@@ -34,7 +34,7 @@ fn the_next_network_takes_the_bridge_and_without_one_it_goes() {
         let before = links();
         let mut network = make(&first);
         let fresh = run("ip", &format!("-d link show {SECOND}")).0;
-        // A bridge is looked at for a moment before it is taken again.
+        // A bridge is checked for a moment before it is used again.
         let is_taken_again = (0..100).any(|_| {
             let last = index();
             network.remove().expect("removed");

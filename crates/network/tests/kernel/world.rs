@@ -192,7 +192,7 @@ pub(crate) fn id(number: u8) -> ContainerId {
     ContainerId::from_random([number; 32])
 }
 
-/// What a container asks for, with ports as the client spells them.
+/// A container's request, with ports as the client spells them.
 pub(crate) fn request(number: u8, publish: &[&str]) -> Request {
     request_with(number, publish, SourceCheck::Strict)
 }
@@ -230,7 +230,7 @@ pub(crate) fn ip(arguments: &str) {
     assert!(output.1, "ip {arguments}: {}", output.0);
 }
 
-/// Runs a program with these words; gives what it says and whether it succeeded.
+/// Runs a program with these arguments; returns its output and whether it succeeded.
 pub(crate) fn run(program: &str, arguments: &str) -> (String, bool) {
     let output = Command::new(program).args(arguments.split_whitespace()).output();
     let output = output.unwrap_or_else(|error| panic!("these tests need {program}: {error}"));
@@ -268,7 +268,7 @@ pub(crate) fn serve_udp(namespace: &Namespace, port: u16, name: &'static str) {
     wait.recv().expect("served");
 }
 
-/// Asks a TCP server from the calling thread's namespace: the address it saw, or why not.
+/// Queries a TCP server from the calling thread's namespace: the address it saw, or the error.
 pub(crate) fn ask(address: impl Into<IpAddr>, port: u16) -> Result<String, String> {
     let address = SocketAddr::new(address.into(), port);
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(|error| error.to_string())?;
@@ -290,7 +290,7 @@ pub(crate) fn unreachable(address: impl Into<IpAddr>, port: u16) -> bool {
     !reaches(address, port, false)
 }
 
-/// Asks a UDP server from the socket.
+/// Queries a UDP server from the socket.
 pub(crate) fn ask_udp(socket: &UdpSocket, address: Ipv4Addr, port: u16) -> Result<String, String> {
     ask_udp_within(socket, address, port, TIMEOUT)
 }
