@@ -112,8 +112,8 @@ fn timed(
     )?)
 }
 
-/// This process's time on the processors, in hundredths of a second (proc_pid_stat(5), fields 14
-/// and 15): on a busy machine it says more than the clock.
+/// This process's time on the processors, in hundredths of a second (proc_pid_stat(5), fields 14 and 15): on
+/// a busy machine it is more reliable than the clock.
 fn cpu_time() -> Result<u64, Failure> {
     let text = std::fs::read_to_string("/proc/self/stat")?;
     let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();

@@ -9,7 +9,8 @@ use sys::memory_budget::{Budget, Reservation};
 
 use crate::tar::ArchiveError;
 
-/// All archives together: the largest window that a stream may ask for (64 MiB), and what reads it.
+/// All archives together: the largest window that a stream may require (64 MiB), and the buffers that read
+/// it.
 const LIMIT: usize = 80 << 20;
 
 static ARCHIVES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(LIMIT, 0)));

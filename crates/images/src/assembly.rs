@@ -1,4 +1,4 @@
-//! The record that gives a layer's tar back: its bytes between contents, and where contents lie.
+//! The record that rebuilds a layer's tar: its bytes between contents, and where contents lie.
 //!
 //! A zstd stream of records: `0` a length and that many bytes; `1` the length of a path, the path
 //! (in `diff`, or `../replaced/<number>` for what was replaced), offset and length of a content.
@@ -21,7 +21,7 @@ pub(crate) enum Record {
 const LEVEL: i32 = 1;
 /// So many bytes are compressed at once.
 const GATHERED: usize = 64 * 1024;
-/// Larger raw pieces are split, so that reading needs little memory.
+/// Larger raw parts are split, so that reading needs little memory.
 const RAW_LIMIT: usize = 1 << 20;
 
 /// Writes a record file.

@@ -1,4 +1,4 @@
-//! Tells bombs from archives: how much a compressed stream may become.
+//! Protects from decompression bombs: limits how much a compressed stream may become.
 //!
 //! A stream may become as much as the allowance, however small it is, and beyond that a fixed multiple
 //! of what came. Streams within a stream (the compressed layers of a compressed tarball, all layers of
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::tar::ArchiveError;
 
-/// What a stream may become without a look at its own size: 10 GiB.
+/// What a stream may become regardless of its own size: 10 GiB.
 pub(crate) const DEFAULT_ALLOWANCE: u64 = 10 << 30;
 
 /// What a stream may become for each byte of its own beyond the allowance. Text and programs shrink

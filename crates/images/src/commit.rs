@@ -25,7 +25,7 @@ pub struct CommitRequest<'a> {
     pub container_config: Config,
     /// The container's id.
     pub container: String,
-    /// Who made it.
+    /// The author.
     pub author: String,
     /// What for.
     pub comment: String,
@@ -88,7 +88,7 @@ impl Store {
     }
 }
 
-/// What the parent says; this machine's where it says nothing.
+/// The parent's value; this machine's where that is empty.
 fn or_own(parents: &str, own: &str) -> String {
     if parents.is_empty() { own } else { parents }.to_owned()
 }

@@ -23,7 +23,7 @@ pub enum Compression {
     Zstd,
 }
 
-/// As many bytes tell all formats apart.
+/// So many bytes distinguish all formats.
 const MAGIC_LENGTH: usize = 6;
 
 impl Compression {
@@ -61,10 +61,10 @@ fn is_skippable_frame(start: &[u8]) -> bool {
     start.len() >= 4 && (0x50..=0x5f).contains(&start[0]) && start[1..4] == [0x2a, 0x4d, 0x18]
 }
 
-/// A reader whose first bytes were looked at.
+/// A reader whose first bytes were peeked at.
 pub type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
-/// Looks at the first bytes of a stream without losing them.
+/// Peeks at the first bytes of a stream.
 ///
 /// # Errors
 /// Whatever the reader fails with.
@@ -74,7 +74,7 @@ pub fn peek<R: Read>(mut reader: R) -> io::Result<(Compression, Peeked<R>)> {
     Ok((Compression::detect(&start), Cursor::new(start).chain(reader)))
 }
 
-/// The largest window that an xz stream may ask for: what `xz -9` makes.
+/// The largest window that an xz stream may require: that of `xz -9`.
 const XZ_WINDOW_LIMIT: u64 = 64 << 20;
 /// What an xz decoder takes beside its window, about.
 const XZ_DECODER: u64 = 1 << 20;

@@ -31,7 +31,7 @@ pub enum Error {
         /// The platform.
         wanted: String,
     },
-    /// An empty name was asked for.
+    /// An empty name was given.
     #[error("could not find image: Prefix can't be empty")]
     EmptyPrefix,
     /// An image without a name was to be removed.
@@ -50,7 +50,7 @@ pub enum Error {
         /// The full id of the image that has it.
         image: String,
     },
-    /// The image cannot be removed in its present state; the text says why.
+    /// The image cannot be removed in its present state; the text has the reason.
     #[error(transparent)]
     RemovalConflict(#[from] RemovalConflict),
     /// An archive is malformed, hostile or truncated, or cannot be read or unpacked.
@@ -85,7 +85,7 @@ pub enum Error {
         act: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The store's database fails.
@@ -93,7 +93,7 @@ pub enum Error {
     Database {
         /// What was tried.
         act: &'static str,
-        /// What SQLite said.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// The receiver of a stream is gone or fails.
@@ -120,7 +120,7 @@ pub enum Inconsistency {
         /// The digest it has.
         actual: Digest,
     },
-    /// Content has another size than its descriptor says.
+    /// Content has another size than its descriptor states.
     #[error("{name} has {actual} bytes, not {expected}")]
     WrongSize {
         /// What it is.

@@ -14,7 +14,7 @@ use crate::store::{ImageRecord, Store};
 pub struct HistoryStep {
     /// The image that the step ended with; `None` when it was made elsewhere and is not here.
     pub image: Option<Digest>,
-    /// When it was made, as far as its image says.
+    /// When it was made, if its image records that.
     pub created: Option<Timestamp>,
     /// The command that made it.
     pub created_by: String,
@@ -22,7 +22,7 @@ pub struct HistoryStep {
     pub tags: Vec<String>,
     /// The bytes of its layer's files.
     pub size: u64,
-    /// What its makers say about it.
+    /// The comment of its makers.
     pub comment: String,
 }
 
@@ -78,7 +78,7 @@ impl Store {
         };
         let mut steps: Vec<History> = config.history.into_iter().skip(inherited_steps).collect();
         if steps.is_empty() && config.steps.is_empty() {
-            // Images of the old format say it of themselves.
+            // Images of the old format have it in a field of their own.
             let command = config.container_config.and_then(|config| config.cmd);
             steps.push(History {
                 created: config.created,

@@ -17,7 +17,7 @@ pub struct ImageDetails {
     pub tags: Vec<String>,
     /// Its names with a digest, in order: `busybox@sha256:…`.
     pub digests: Vec<String>,
-    /// When it got a tag the last time, as far as that is known.
+    /// When it got a tag the last time, if known.
     pub last_tagged: Option<Timestamp>,
     /// What it came under, where it came from elsewhere.
     pub target: Option<Target>,

@@ -47,11 +47,11 @@ impl ListFilter {
 pub struct ImageSummary {
     /// Its id.
     pub id: Digest,
-    /// The image it was built on, as far as that is known here.
+    /// The image it was built on, if known here.
     pub parent: Option<Digest>,
-    /// Its names with a tag that the filter asks for, in order.
+    /// Its names with a tag that match the filter, in order.
     pub tags: Vec<String>,
-    /// Its names with a digest that the filter asks for, in order.
+    /// Its names with a digest that match the filter, in order.
     pub digests: Vec<String>,
     /// When it was made.
     pub created: Timestamp,

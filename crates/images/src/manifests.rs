@@ -9,7 +9,7 @@ use crate::store::{Store, Target, parse_document};
 /// One manifest of what an image came under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestSummary {
-    /// What the index says of it, or for an image without an index what is known of its manifest.
+    /// Its descriptor in the index, or for an image without an index one made of its manifest.
     pub descriptor: Descriptor,
     /// What it is.
     pub kind: ManifestKind,
@@ -26,12 +26,12 @@ pub enum ManifestKind {
     Image {
         /// Its id, where it is here.
         image: Option<Digest>,
-        /// What it is for, as far as that is known.
+        /// Its platform, if known.
         platform: Option<Platform>,
         /// The bytes of its unpacked files.
         unpacked: u64,
     },
-    /// What says how another one was made.
+    /// Describes how another one was made.
     Attestation {
         /// The manifest of the other one.
         of: Option<Digest>,
@@ -40,7 +40,7 @@ pub enum ManifestKind {
     Unknown,
 }
 
-/// What is said of the making of an image.
+/// A statement about the making of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The blob that holds it.
@@ -86,7 +86,7 @@ impl Store {
         entries.into_iter().map(|entry| self.summary(target, entry)).collect()
     }
 
-    /// What an index says of the making of one of its images.
+    /// The statements of an index about the making of one of its images.
     ///
     /// # Errors
     /// `Internal` when the database fails.

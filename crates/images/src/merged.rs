@@ -21,8 +21,8 @@ pub(crate) enum Place {
     Other,
 }
 
-/// Says whether an image, merged of its layers (topmost first), has something at a place that is no
-/// directory. Links are followed, none out of the image.
+/// Whether an image, merged of its layers (topmost first), has anything but a directory at a place. Links are
+/// followed, none out of the image.
 ///
 /// # Errors
 /// When a layer cannot be read.
@@ -30,7 +30,7 @@ pub fn is_occupied(lower: &[PathBuf], place: &Path) -> io::Result<bool> {
     Ok(matches!(find(lower, place)?, Place::Other))
 }
 
-/// Says whether an image, merged of its layers (topmost first), has anything at a place.
+/// Whether an image, merged of its layers (topmost first), has anything at a place.
 ///
 /// # Errors
 /// When a layer cannot be read.

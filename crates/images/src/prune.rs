@@ -1,4 +1,4 @@
-//! Removes the images that nobody needs.
+//! Removes unused images.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,13 +18,12 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Removes the images that the filter lets through and that no container uses, with their names and the unnamed
-    /// images they were built on. An image that comes into use meanwhile stays, and one that is given a name where
-    /// those without are asked for. `removed` is told what was done after each image, of which one, and the labels
-    /// that it had.
+    /// Removes the images that match the filter and that no container uses, with their names and the unnamed images
+    /// they were built on. An image that comes into use meanwhile stays, and one that gets a name where only
+    /// unnamed ones are removed. `removed` is called for each image with what was done, its id, and its labels.
     ///
     /// # Errors
-    /// As [`Store::list`]; `Internal` when the disk fails: what went before it stays gone.
+    /// As [`Store::list`]; `Internal` when the disk fails: what was removed before stays removed.
     pub fn prune(
         &self,
         filter: &ListFilter,

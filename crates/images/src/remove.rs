@@ -39,8 +39,8 @@ pub enum Removal {
 
 impl Store {
     /// Removes a name, or an image with all its names and its unnamed parents. An image that stopped
-    /// containers use loses its names when force is asked for: they start, are copied from and committed
-    /// as before, and it goes with the last of them, see [`Store::remove_leaving`].
+    /// containers use loses its names with `force`: they start, are copied from and committed as before, and
+    /// it is removed with the last of them, see [`Store::remove_leaving`].
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when the image is in use, has children or several names.

@@ -111,7 +111,7 @@ fn by_prefix(index: &Index, prefix: &str) -> Option<Result<Arc<ImageRecord>, Amb
     let first = Digest::parse_hexadecimal(&format!("{prefix:0<64}")).ok()?;
     let last = Digest::parse_hexadecimal(&format!("{prefix:f<64}")).ok()?;
     let mut matches = index.images.range((Bound::Included(first), Bound::Included(last)));
-    // A step of a build has no short name that anybody saw.
+    // The short name of a build's step was never shown.
     let mut matches = matches.by_ref().filter(|(id, _)| !index.steps.contains_key(id));
     let (_, image) = matches.next()?;
     Some(if matches.next().is_some() { Err(Ambiguous) } else { Ok(Arc::clone(image)) })

@@ -41,12 +41,12 @@ pub(crate) struct ManifestItem {
     pub(crate) config: String,
     pub(crate) repo_tags: Option<Vec<String>>,
     pub(crate) layers: Vec<String>,
-    /// Says that the directories are named by the images' true ids.
+    /// The directories are named by the images' true ids.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) true_ids: bool,
 }
 
-/// What a name asks for: an image, and the names to be listed for it.
+/// The result of a name: an image, and the names to be listed for it.
 pub(crate) struct Asked {
     pub(crate) image: Arc<ImageRecord>,
     /// The repository and the tag, or the digest in its place.
@@ -59,7 +59,7 @@ impl Store {
     /// Prepares images for saving: a repository's name alone means all its tags, an id no name.
     ///
     /// # Errors
-    /// `NotFound` when one is unknown; nothing is written before that is known.
+    /// `NotFound` when one is unknown; nothing is written before that is checked.
     pub fn save(&self, names: &[impl AsRef<str>]) -> Result<SavedImages, Error> {
         let mut asked = Vec::new();
         for name in names {
@@ -175,7 +175,7 @@ impl Store {
         let digest = image.config;
         let document = self.document_of(&image.id, &digest)?;
         let spliced = saved.directories.get(&id).and_then(|directory| crate::v1::unspliced(&directory.json));
-        // Who knows an image of elsewhere by its id shall find it under that id again.
+        // A client that knows an image of elsewhere by its id shall find it under that id again.
         if spliced.as_ref() != Some(&document) || !self.is_own(&digest, &document)? {
             config = format!("{}.json", digest.hexadecimal());
             saved.configs.insert(config.clone(), document);

@@ -56,7 +56,7 @@ impl Store {
     /// only those of what each name has here.
     ///
     /// # Errors
-    /// `NotFound` when one is unknown or lacks a platform; nothing is written before that is known.
+    /// `NotFound` when one is unknown or lacks a platform; nothing is written before that is checked.
     pub fn save_layout(
         &self,
         names: &[impl AsRef<str>],
@@ -239,7 +239,7 @@ impl Store {
     }
 }
 
-/// A manifest's descriptor that says what its image is for.
+/// A manifest's descriptor with its image's platform.
 fn with_platform(descriptor: Descriptor, image: &Image) -> Descriptor {
     let platform = Some(Platform::of(&image.config)).filter(|platform| !platform.architecture.is_empty());
     Descriptor { platform, ..descriptor }

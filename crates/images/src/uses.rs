@@ -1,4 +1,4 @@
-//! Who uses images: the store asks whoever runs containers of them.
+//! Uses of images: the store requests them from the code that runs containers.
 
 use model::{ContainerId, Digest};
 
@@ -15,7 +15,7 @@ pub struct ImageUse {
 
 /// Knows which containers use images.
 pub trait ImageUsers: Send + Sync {
-    /// The containers that use images now. It is asked while nobody can begin to use one, see
+    /// The containers that use images now. It is called while no container can begin to use one, see
     /// [`Store::resolve_for_use`](crate::Store::resolve_for_use).
     fn uses(&self) -> Vec<ImageUse>;
 }

@@ -10,7 +10,7 @@ use crate::store::digest_of;
 /// A tar without entries.
 pub(crate) const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
-/// What a `json` member says; all that is unknown is passed over.
+/// The content of a `json` member; unknown fields are ignored.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct V1Image {
     pub(crate) id: String,

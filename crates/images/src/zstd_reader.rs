@@ -6,7 +6,7 @@ use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
 
 use crate::archive_memory::Share;
 
-/// The largest window that a stream may ask for: 64 MiB, eight times what RFC 8878 (3.1.1.1.2) recommends to support.
+/// The largest window that a stream may require: 64 MiB, eight times what RFC 8878 (3.1.1.1.2) recommends to support.
 const WINDOW_LOG_LIMIT: u32 = 26;
 
 /// The plain bytes of a zstd stream of any number of frames.

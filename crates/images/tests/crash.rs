@@ -11,7 +11,7 @@ use berth_images::{ImportOptions, ListFilter, RemoveOptions, Store};
 use model::ImageReference;
 use support::{Archive, Scratch};
 
-/// Tells the re-executed test program where to work.
+/// Where the re-executed test program works.
 const WORK: &str = "BERTH_IMAGES_WORK_UNTIL_KILLED";
 
 /// So many kills in any case, more until one met an image, and then it is a failure.

@@ -1,6 +1,6 @@
-//! Image layouts whose documents are damaged before their digests are taken, so that everything still points to something:
-//! whatever comes of a load, nothing panics, nothing stays after an error, and what is listed can be used. The targets `image_layout` and
-//! `image_index` of `fuzz/` go on from here. Needs root.
+//! Image layouts whose documents are damaged before their digests are taken, so that everything still points to something: whatever the
+//! outcome of a load, nothing panics, nothing stays after an error, and what is listed can be used. The targets `image_layout` and
+//! `image_index` of `fuzz/` cover the rest. Needs root.
 
 mod support;
 
@@ -14,7 +14,7 @@ use support::{Archive, Scratch};
 const ROUNDS: u32 = 600;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// Pieces that mean something to a parser.
+/// Strings that have a meaning for a parser.
 const PIECES: [&str; 14] = [
     "",
     "{",
@@ -48,7 +48,7 @@ impl Numbers {
         self.below(odds) == 0
     }
 
-    /// A document as it is, or with a piece of it replaced, doubled or taken away.
+    /// A document as it is, or with a part of it replaced, doubled or removed.
     fn damaged(&mut self, document: &Value) -> Vec<u8> {
         let mut bytes = document.to_string().into_bytes();
         if !self.hits(6) {
@@ -239,7 +239,7 @@ fn a_refusal_of_a_layout_names_what_is_wrong() {
     let words = format!("the index {innermost} stands in more than 3 others");
     assert_eq!(refusal(&store, &with_index(&members, &inner)), words);
 
-    // What is listed is not there: nobody asked for a platform.
+    // What is listed is not there: no platform was requested.
     let absent = json!({ "manifests": [{ "mediaType": MANIFEST, "digest": digest, "size": 1 }] });
     let (name, descriptor) = placed(&absent);
     let words = format!("the tarball has no blobs/{}: no such file", digest.replace(':', "/"));

@@ -256,7 +256,7 @@ fn a_huge_sparse_file_takes_no_space_and_a_flood_is_stopped() {
     layer.write_tar(&mut tar).expect("the tar");
     assert!(tar == archive, "the tar differs");
 
-    // An entry that says it is larger than all space there is fails before anything is written.
+    // An entry whose size is larger than all space there is fails before anything is written.
     let flood = Archive::new().extensions(&[("size", b"9000000000000000000")]).file("f", b"x").finish();
     assert!(refused("a flood", &flood).contains("as much as is free"));
 }
@@ -266,7 +266,7 @@ fn every_sparse_format_of_gnu_tar_is_read() {
     let scratch = Scratch::new();
     let source = std::fs::File::create(scratch.path().join("sparse")).expect("a file");
     source.set_len(3 << 20).expect("a hole");
-    // More pieces than an old header holds.
+    // More extents than an old header holds.
     for piece in 0..40_u64 {
         std::os::unix::fs::FileExt::write_all_at(&source, &support::noise(5_000), piece * 70_000)
             .expect("data");

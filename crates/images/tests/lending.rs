@@ -1,5 +1,5 @@
-//! Layers that lend others files: the kernel's overlay shows both as one, and what is lent stays as long as somebody needs
-//! it. Needs root.
+//! Layers that lend others files: the kernel's overlay shows both as one, and what is lent stays as long as it is needed.
+//! Needs root.
 
 mod support;
 
@@ -236,7 +236,7 @@ fn sizes_count_what_is_lent_once() {
     assert_eq!((sizes.all, sizes.used), (7 + 9, 7 + 9), "the borrower's own file and the base");
 }
 
-/// Has a store look at all its layers as after a loss of power.
+/// Has a store check all its layers as after a loss of power.
 fn lose_power(root: &Path) {
     let database = rusqlite::Connection::open(root.join("images.db")).expect("the database");
     database.execute("UPDATE layers SET boot = 'another'", []).expect("another boot");

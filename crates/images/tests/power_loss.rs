@@ -15,7 +15,7 @@ use model::ImageReference;
 use rustix::process::{Pid, Signal};
 use support::{Archive, Scratch};
 
-/// Tells the re-executed test program where to work.
+/// Where the re-executed test program works.
 const WORK: &str = "BERTH_IMAGES_WORK_UNTIL_THE_POWER_GOES";
 /// As many images are there at once.
 const KEPT: u32 = 12;
@@ -34,7 +34,7 @@ struct Disk(PathBuf);
 impl Disk {
     fn mount(image: &Path, at: &Path) -> Self {
         std::fs::create_dir_all(at).expect("a directory");
-        // Nothing is written but what is asked for: no commit of the journal by itself.
+        // Nothing is written but on request: no commit of the journal by itself.
         run(&["mount", "-o", "loop,commit=900", &image.display().to_string(), &at.display().to_string()]);
         Self(at.to_owned())
     }
@@ -154,7 +154,7 @@ fn copy(scratch: &Path, image: &Path, child: &Child, round: u64) -> Copied {
     // Any moment is a good one.
     std::thread::sleep(Duration::from_millis(150 + round * 61 % 200));
     rustix::process::kill_process(process, Signal::STOP).expect("stopped");
-    // What a thread had asked of the disk comes to its end.
+    // Writes that a thread had begun come to their end.
     while !is_stopped(child.id()) {
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -214,7 +214,7 @@ fn a_prune_leaves_what_is_given_a_name_meanwhile() {
     assert_eq!(pruned.expect("pruned").removals, *removals);
     let kept = store.resolve("app:kept").expect("the image").id;
     assert_ne!(kept, *gone);
-    // Where not only those without names are asked for it goes, with its name.
+    // Without that filter it is removed, with its name.
     let mut told = Vec::new();
     let all = store.prune(&ListFilter::default(), |_, _, removals| told.extend(removals.to_vec()));
     assert_eq!(told, [Removal::Untagged("app:kept".to_owned()), Removal::Deleted(kept)]);
@@ -239,7 +239,7 @@ fn a_layer_whose_record_stays_can_be_used_again() {
     assert!(!directory.exists(), "it goes with who held it");
 }
 
-/// A container that begins to use an image while the store asks who does: whoever asks first decides.
+/// A container that begins to use an image while the store requests the uses: the first request decides.
 struct Newcomer {
     store: Store,
     image: Digest,

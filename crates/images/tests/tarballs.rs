@@ -114,7 +114,7 @@ fn saved_images_come_back_with_ids_parents_and_names() {
         assert_eq!(other.inspect("one:v1", None).expect("it").image.id.hexadecimal(), id);
         assert_eq!(other.image(&one.id).expect("it").config, one.config);
     }
-    // The same again changes nothing; a tag that names another image moves and says so.
+    // The same again changes nothing; a tag that names another image moves and reports that.
     assert_eq!(store.load(&saved[..]).expect("loaded").notices, [""; 0]);
     let two = store.import(&Archive::new().file("f", b"2").finish()[..], &options).expect("an image");
     let notice = format!(

@@ -1,4 +1,4 @@
-//! Takes images in from blobs that somebody else keeps, as steps that builds may find.
+//! Imports images from blobs of another store, as steps that builds may find.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,12 +25,11 @@ const IMAGE_LIMIT: usize = 64;
 const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 
 impl Store {
-    /// Takes the images of an index in, without names; gives their ids. They are what builds may begin with, and each prune
-    /// takes them.
+    /// Imports the images of an index, without names; returns their ids. Builds may start from them, and each prune removes
+    /// them.
     ///
-    /// # Errors
-    /// [`Error::Archive`] for a blob that cannot be had, and for layers for which there is no space; [`Error::Document`] and
-    /// `Inconsistent` for what is no such index.
+    /// [`Error::Archive`] for a blob that cannot be read, and for layers for which there is no space; [`Error::Document`]
+    /// and `Inconsistent` for a malformed index.
     pub fn import_steps(&self, index: &Digest, source: &dyn BlobSource) -> Result<Vec<Digest>, Error> {
         let import = Import { store: self, source, budget: self.budget() };
         import.index(index)

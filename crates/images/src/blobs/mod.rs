@@ -1,5 +1,5 @@
-//! Images as the blobs of one index, for those who keep them elsewhere than in a registry: configs, manifests and packed
-//! layers by their digests (OCI image specification, "Image Layout").
+//! Images as the blobs of one index, for stores other than registries: configs, manifests and packed layers by their
+//! digests (OCI image specification, "Image Layout").
 
 mod archive;
 mod import;

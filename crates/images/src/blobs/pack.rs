@@ -72,7 +72,7 @@ pub struct Packer<'a> {
     pub store: &'a Store,
     /// What their layers become.
     pub form: Form,
-    /// What one image of which nothing is said is listed under.
+    /// The digest under which one image without attestations is listed.
     pub root: Root,
     /// What statements call the images.
     pub names: &'a [ImageReference],

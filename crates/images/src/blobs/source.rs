@@ -1,4 +1,4 @@
-//! Where blobs come from that somebody else keeps.
+//! A source of blobs in another store.
 
 use std::io::{self, Read};
 
@@ -15,9 +15,9 @@ pub enum BlobSize {
 
 /// Gives blobs out by their digests.
 pub trait BlobSource {
-    /// Opens a blob. Its content is verified by whoever reads it, its size by the source: reading one of another size fails.
+    /// Opens a blob. The reader verifies its content, the source its size: reading one of another size fails.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// The reason why it cannot be read.
     fn open(&self, digest: &Digest, size: BlobSize) -> io::Result<Box<dyn Read + Send>>;
 }

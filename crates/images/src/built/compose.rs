@@ -20,9 +20,9 @@ use crate::store::digest_of;
 
 /// The type of a statement (in-toto attestation framework 0.1, "Statement").
 const STATEMENT_KIND: &str = "https://in-toto.io/Statement/v0.1";
-/// The annotation of a statement's descriptor that says of which type its predicate is.
+/// The annotation with the type of a statement's predicate.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
-/// What is said of the architecture of an attestation.
+/// The architecture and operating system of an attestation.
 const UNKNOWN: &str = "unknown";
 
 /// An image of an index that is to be composed.
@@ -84,7 +84,7 @@ pub(crate) fn compose(
     Ok(Composed { index: serde_json::to_vec(&index)?, attestations })
 }
 
-/// What the index says of an attestation.
+/// The descriptor of an attestation in the index.
 fn entry(manifest: &[u8], of: Digest) -> Descriptor {
     let unknown =
         Platform { os: UNKNOWN.to_owned(), architecture: UNKNOWN.to_owned(), variant: String::new() };

@@ -1,4 +1,4 @@
-//! Images that were built here, and what is said of them.
+//! Images that were built here, with their statements.
 
 use std::collections::BTreeMap;
 
@@ -18,19 +18,19 @@ pub struct BuiltImages {
 }
 
 impl BuiltImages {
-    /// Whether one manifest cannot hold them, and what is said of them.
+    /// Whether one manifest cannot hold the images and their statements.
     #[must_use]
     pub fn needs_index(&self) -> bool {
         self.images.len() > 1 || self.images.iter().any(|image| !image.predicates.is_empty())
     }
 }
 
-/// An image that was built here, with what is said of it.
+/// An image that was built here, with its statements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BuiltImage {
     /// Its id.
     pub image: Digest,
-    /// What is said of its making.
+    /// Statements about its making.
     pub predicates: Vec<Predicate>,
     /// The annotations of its manifest.
     pub annotations: Annotations,
@@ -39,7 +39,7 @@ pub struct BuiltImage {
 }
 
 impl BuiltImage {
-    /// An image of which nothing is said.
+    /// An image without statements.
     #[must_use]
     pub fn new(image: Digest) -> Self {
         let (annotations, descriptor_annotations) = (Annotations::new(), Annotations::new());
@@ -47,11 +47,11 @@ impl BuiltImage {
     }
 }
 
-/// What is said of the making of an image (in-toto attestation framework, "Predicate").
+/// A statement about the making of an image (in-toto attestation framework, "Predicate").
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predicate {
     /// Its type, an address.
     pub kind: String,
-    /// What it says.
+    /// Its content.
     pub content: Value,
 }

@@ -1,4 +1,5 @@
-//! Images that were built here and what is said of their making: one index of their manifests and attestations.
+//! Images that were built here and the statements about their making: one index of their manifests and
+//! attestations.
 //!
 //! The store keeps an index whose layers are plain tars, which costs nothing to make. A push compresses the layers, and
 //! sends an index that is composed anew of the same statements.

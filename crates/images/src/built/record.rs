@@ -22,9 +22,9 @@ struct Statement {
 }
 
 impl Store {
-    /// Records the index of images that were built together, or the manifest of one that has annotations, in the place of
-    /// what earlier builds recorded of them. There is none for one image of which nothing is said, and for one that came
-    /// from elsewhere: it keeps what it came under.
+    /// Records the index of images that were built together, or the manifest of one that has annotations, in place of the
+    /// records of earlier builds. Nothing is recorded for one image without statements, and for one that came from
+    /// elsewhere: it keeps its own target.
     ///
     /// # Errors
     /// `NotFound` when an image is gone, `Internal` when the database fails.

@@ -43,7 +43,7 @@ pub struct ImageConfig {
     pub docker_version: String,
     #[serde(default, deserialize_with = "null_default")]
     pub history: Vec<History>,
-    /// The steps of builds that made the image, where its history does not tell them: `cache-from` finds them by it.
+    /// The steps of builds that made the image, where its history does not show them: `cache-from` finds them by it.
     #[serde(
         rename = "berth.build.steps",
         default,

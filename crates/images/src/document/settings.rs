@@ -5,10 +5,10 @@ use model::{ContainerSettings, ExposedPorts, ShownSettings, SignalError, Spelled
 use super::{Config, EmptyObject, HealthCheck, StringOrList};
 
 impl Config {
-    /// The settings of a container of which nothing else is known.
+    /// The settings of a container that come from its image alone.
     ///
     /// # Errors
-    /// When the stop signal is no signal.
+    /// When the stop signal is unknown.
     pub fn into_settings(self) -> Result<ContainerSettings, SignalError> {
         let settings = self.into_defaults();
         match settings.stop_signal.as_deref() {
@@ -57,7 +57,7 @@ impl Config {
         }
     }
 
-    /// What of a container's settings an image document says.
+    /// The part of a container's settings that an image document has.
     #[must_use]
     pub fn of(settings: &ContainerSettings) -> Self {
         let words = |words: &Option<Vec<String>>| words.clone().map(StringOrList);

@@ -36,14 +36,14 @@ pub(super) struct Hash {
     size: u64,
 }
 
-/// A hash, and what it was where that was asked for.
+/// A hash, and its state at a mark if that was requested.
 #[derive(Default)]
 struct MarkedHash {
     hash: Hash,
     marks: Vec<Hash>,
 }
 
-/// What is sent to whoever computes the hash.
+/// Messages to the thread that computes the hash.
 enum Piece {
     Chunk(Chunk),
     /// What the hash is now is to be noted.
@@ -91,7 +91,7 @@ impl Hasher {
         self.pass(piece)
     }
 
-    /// Hands a piece to whoever computes the hash.
+    /// Passes a message to the thread that computes the hash.
     fn pass(&mut self, piece: Piece) -> io::Result<()> {
         match self {
             Self::Here(hash) => {
@@ -232,7 +232,7 @@ impl<W: Write> HashingWriter<W> {
         Ok(())
     }
 
-    /// The memory of the oldest chunk, where nobody reads it any more. There are no more than wait for their hash.
+    /// The memory of the oldest chunk, if it has no reader any more. There are no more than wait for their hash.
     fn empty_buffer(&mut self) -> Vec<u8> {
         match self.sent.pop_front().map(Arc::try_unwrap) {
             Some(Ok(mut buffer)) => {

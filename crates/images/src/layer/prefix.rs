@@ -1,8 +1,8 @@
-//! The hash of a layer's tar, taken up from that of an earlier layer's tar which begins the same.
+//! The hash of a layer's tar, continued from that of an earlier layer's tar which begins the same.
 //!
 //! The tar of a copy of nearly the same files as before is the same up to the first change. As long as headers and digests of
-//! contents are those of the earlier tar nothing is read and nothing hashed but these; then the hash goes on from the last
-//! point at which its state is known.
+//! contents are those of the earlier tar nothing is read and nothing hashed but these; then the hash continues from the last
+//! point at which its state is recorded.
 //!
 //! ```text
 //! before:  header content header content │ header content header content │ …      │ a point: what came, the state of the hash
@@ -55,7 +55,7 @@ pub(super) struct PrefixHash<'a> {
 
 /// Whether an earlier tar is followed.
 enum Following<'a> {
-    /// There is none: the points of this one are noted.
+    /// There is none: the points of this one are recorded.
     None,
     /// So far nothing has differed.
     Same(Waiting<'a>),
@@ -106,7 +106,7 @@ impl<'a> PrefixHash<'a> {
         }
     }
 
-    /// What tells all that has come from everything else.
+    /// Identifies the bytes so far.
     fn so_far(&self) -> [u8; 32] {
         let mut all = Sha256::new();
         all.update(self.bytes.clone().finalize());

@@ -12,7 +12,7 @@ use super::{ASSEMBLY, DIFF, REPLACED};
 use crate::assembly::{AssemblyReader, Record};
 use crate::unpack::open_beneath;
 
-/// Contents are copied in pieces of this size.
+/// Contents are copied in chunks of this size.
 const PIECE: usize = 256 * 1024;
 const READING: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW);
 

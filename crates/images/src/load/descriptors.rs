@@ -1,5 +1,5 @@
-//! Reads documents that list descriptors, and says which one is wrong where one cannot be read (OCI image specification,
-//! "Content Descriptors").
+//! Parses documents that list descriptors; the error names the malformed one (OCI image specification, "Content
+//! Descriptors").
 
 use model::Digest;
 use serde::Deserialize;

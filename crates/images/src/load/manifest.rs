@@ -25,7 +25,7 @@ pub(super) struct ManifestItem {
 }
 
 impl Loading<'_> {
-    /// The items, unless the v1.20 layout beside them says more.
+    /// The items, unless the v1.20 layout beside them has more.
     pub(super) fn manifest_items(&self) -> Result<Option<Vec<ManifestItem>>, Error> {
         let Some(document) = self.tarball.document("manifest.json") else { return Ok(None) };
         let items: Vec<ManifestItem> = parse("manifest.json", document)?;

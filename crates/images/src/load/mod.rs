@@ -1,8 +1,8 @@
 //! Loads tarballs of images: the v1.20 layout, `manifest.json` and the OCI image layout.
 //!
-//! The tarball is read once, as it comes: documents are kept in memory, layers are unpacked into
-//! the store at once and held; at the end the documents say what belongs together. If anything
-//! fails, what was made is taken back.
+//! The tarball is read once, as it comes: documents are kept in memory, layers are unpacked into the store at
+//! once and held; at the end the documents decide what belongs together. If anything fails, what was made is
+//! removed.
 
 mod descriptors;
 mod incoming_blob;

@@ -113,7 +113,7 @@ impl Loading<'_> {
         index.iter().flat_map(|index| &index.manifests).filter_map(named).collect()
     }
 
-    /// A document of the size that its descriptor says (OCI image specification, "Content Descriptors").
+    /// A document of the size in its descriptor (OCI image specification, "Content Descriptors").
     fn described(&self, descriptor: &Descriptor) -> Result<&[u8], Inconsistency> {
         let name = blob(&descriptor.digest);
         let document = self.tarball.require(&name)?;
@@ -124,7 +124,7 @@ impl Loading<'_> {
         }
     }
 
-    /// Refuses a layout of a version whose rules are not known.
+    /// Refuses a layout of an unknown version.
     pub(super) fn check_layout_version(&self) -> Result<(), Error> {
         let Some(document) = self.tarball.document("oci-layout") else { return Ok(()) };
         let layout: LayoutVersion = parse_document("oci-layout", document)?;
@@ -141,7 +141,7 @@ impl Loading<'_> {
     }
 
     /// The images of `index.json` for the wanted platforms, or else for this machine; all of them where there are none for
-    /// it and no platform is asked for.
+    /// it and no platform is requested.
     fn wanted_of<'d>(&self, index: &'d Index) -> Vec<&'d Descriptor> {
         let images = || index.manifests.iter().filter(|entry| entry.is_image());
         let wanted = self.preferences();

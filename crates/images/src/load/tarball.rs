@@ -37,9 +37,9 @@ impl Destination<'_> {
 pub(super) struct Tarball {
     documents: BTreeMap<String, Vec<u8>>,
     layers: BTreeMap<String, Layer>,
-    /// Archives whose names say nothing: layers, where `manifest.json` says so.
+    /// Archives with unknown names: layers, if `manifest.json` lists them.
     archives: BTreeMap<String, Layer>,
-    /// What looked like one and is none.
+    /// Archives that are malformed.
     damaged: BTreeMap<String, ArchiveError>,
     links: BTreeMap<String, String>,
     directories: BTreeSet<String>,
@@ -139,7 +139,7 @@ impl Tarball {
         if !is_known && looks_like_archive(&start) {
             match destination.unpack((&start[..]).chain(content)) {
                 Ok(layer) => drop(self.archives.insert(name, layer)),
-                // It may be anything as long as nobody calls it a layer.
+                // It may be anything unless it is listed as a layer.
                 Err(Error::Archive(error)) if error.is_of_the_content() => {
                     self.damaged.insert(name, error);
                 }

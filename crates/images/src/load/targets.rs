@@ -18,7 +18,7 @@ const DEPTH_LIMIT: u32 = 4;
 /// What was found of one entry of `index.json`.
 #[derive(Default)]
 struct Found {
-    /// Manifests and inner indexes that were looked at: a hostile index lists one many times.
+    /// Manifests and inner indexes that were visited: a hostile index lists one many times.
     seen: BTreeSet<Digest>,
     /// The manifests of images.
     manifests: Vec<ImageManifestDocument>,
@@ -33,7 +33,7 @@ struct ImageManifestDocument {
 }
 
 impl Loading<'_> {
-    /// Keeps what the images came under that were loaded, where the tarball says so.
+    /// Keeps the targets of the loaded images that the tarball names.
     pub(super) fn keep_targets(&mut self, images: &[Digest]) -> Result<(), Error> {
         let Some(document) = self.tarball.document("index.json") else { return Ok(()) };
         // A tool may write a file of this name that is no layout's.
@@ -60,7 +60,7 @@ impl Loading<'_> {
             Some(index) => self.gather(index, &mut found, 0),
             None => found.take_manifest(document.clone()),
         }
-        // What nothing of was loaded by name is of no use to anybody.
+        // A target of which nothing was loaded by name is of no use.
         if !found.manifests.iter().any(|image| images.contains(&image.manifest.config.digest)) {
             return Ok(());
         }

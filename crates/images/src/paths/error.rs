@@ -33,7 +33,7 @@ pub enum PathError {
     /// The container may not write to the mount there.
     #[error("mounted volume is marked read-only")]
     ReadOnlyMount,
-    /// The container's user, who is to own the files, is not known in it.
+    /// The container's user, who is to own the files, is missing in its files.
     #[error(transparent)]
     Owner(#[from] IdentityError),
     /// The archive is no good, or cannot be unpacked there.
@@ -46,7 +46,7 @@ pub enum PathError {
         act: &'static str,
         /// On what.
         path: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The receiver of the tar fails.

@@ -12,7 +12,7 @@ use super::resolve::{Asked, follow};
 use super::stat::{PathStat, stat};
 use crate::tree::{Form, Packer, Stack, open_directory};
 
-/// A path that was found and can be written as a tar: nothing is written before all is known.
+/// A path that was found and can be written as a tar: errors come before anything is written.
 #[derive(Debug)]
 pub struct Fetched {
     /// Its attributes.
@@ -54,7 +54,7 @@ pub fn fetch(root: BorrowedFd<'_>, path: &str) -> Result<Fetched, PathError> {
     Ok(Fetched { stat, place, source })
 }
 
-/// Where a path is from the root; its last name is followed only when it says that it is a directory.
+/// Where a path is from the root; its last name is followed only when it ends as that of a directory.
 fn place(root: BorrowedFd<'_>, asked: &Asked) -> Result<String, PathError> {
     if asked.directory || asked.name.is_empty() {
         return follow(root, asked);

@@ -1,4 +1,4 @@
-//! Files of containers by their paths: looked at, fetched as a tar, put from a tar.
+//! Files of containers by their paths: their status, packed as a tar, unpacked from a tar.
 //!
 //! A [`View`] is a container's file system: of a running one through its init's root, of any other
 //! through mounts that only this view has. All paths are resolved by the kernel with the view's

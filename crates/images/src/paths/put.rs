@@ -16,14 +16,14 @@ use crate::unpack::{Options, Overwrite, Ownership, Unpacked, Whiteouts, Writing,
 pub struct Placement<'p> {
     /// Whether directories and others may replace each other.
     pub overwrite: Overwrite,
-    /// Who owns them.
+    /// The owner of the files.
     pub ownership: Ownership,
     /// The user namespace in which the owners are meant; `None` for the host's.
     pub user_namespace: Option<&'p IdMapping>,
 }
 
 impl Placement<'_> {
-    /// Files that belong to root, whatever the archive says.
+    /// Files that belong to root, whatever the archive has.
     #[must_use]
     pub const fn of_root(overwrite: Overwrite) -> Self {
         Self { overwrite, ownership: Ownership::ROOT, user_namespace: None }
@@ -63,7 +63,7 @@ pub fn put(
     };
     let unpack = || unpack_with(directory.as_fd(), archive, options);
     Ok(match placement.user_namespace.and_then(|mapping| mapping.on_host((0, 0))) {
-        // Only whom the namespace has can make files there.
+        // Only ids that the namespace maps can make files there.
         Some(owner) => make_files_as(owner, unpack).map_err(|source| PathError::System {
             act: "become the owner of files at",
             path: path.to_owned(),

@@ -50,7 +50,7 @@ impl Asked {
         if self.parent.is_empty() { self.name.clone() } else { format!("{}/{}", self.parent, self.name) }
     }
 
-    /// Opens the parent and looks at the last name, its symlink unfollowed.
+    /// Opens the parent and reads the status of the last name, its symlink unfollowed.
     pub(super) fn look(&self, root: BorrowedFd<'_>) -> Result<(OwnedFd, Stat), PathError> {
         let failed = || PathError::of("open", &self.shown);
         let flags = OFlags::PATH | OFlags::DIRECTORY;
@@ -60,7 +60,7 @@ impl Asked {
         Ok((parent, stat))
     }
 
-    /// Opens the directory that the path says it is.
+    /// Opens the directory that the path names.
     pub(super) fn open_directory(&self, root: BorrowedFd<'_>) -> Result<OwnedFd, PathError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         open_beneath(root, self.whole().as_bytes(), flags).map_err(PathError::of("open", &self.shown))

@@ -1,4 +1,4 @@
-//! Looks at a path in a container.
+//! The status of a path in a container.
 
 use std::os::fd::BorrowedFd;
 
@@ -24,9 +24,9 @@ pub enum FileKind {
 /// A path's attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathStat {
-    /// The last name of the path as it was asked for.
+    /// The last name of the requested path.
     pub name: String,
-    /// Bytes of a file, of a symlink's target, or what the file system says of others.
+    /// Bytes of a file, of a symlink's target, or the file system's value for others.
     pub size: u64,
     /// What it is.
     pub kind: FileKind,
@@ -38,7 +38,7 @@ pub struct PathStat {
     pub link_target: Option<String>,
 }
 
-/// Looks at a path: a symlink as its last name is not followed unless a `/` comes after it.
+/// Returns the status of a path: a symlink as its last name is not followed unless a `/` comes after it.
 ///
 /// # Errors
 /// [`PathError`]; `Invalid` when it ends as that of a directory does and is not one.

@@ -97,7 +97,7 @@ impl View {
         Ok(Self { root, user_namespace: IdMapping::parse(&users, &groups), _namespace: None })
     }
 
-    /// Mounts a container's file system in a mount namespace of its own: nobody else sees it.
+    /// Mounts a container's file system in a mount namespace of its own, invisible elsewhere.
     ///
     /// # Errors
     /// When the kernel refuses a mount.

@@ -95,11 +95,11 @@ fn registry_itself(transport: &Transport, host: Option<&str>) -> Result<Source, 
     Ok(Source::plain(host.to_owned(), bases, false))
 }
 
-/// Asks where an image may be pulled from, one after the other: the mirrors that a `hosts.toml` names for its registry, Docker
-/// Hub's mirrors for an image of Docker Hub, the registry. The failure of a mirror is not final.
+/// Tries the sources of an image in turn: the mirrors that a `hosts.toml` names for its registry, Docker Hub's mirrors for an
+/// image of Docker Hub, the registry. The failure of a mirror is not final.
 ///
 /// # Errors
-/// Those of [`registry`], what the registry answers, or [`RegistryError::Cancelled`].
+/// Those of [`registry`], the registry's error, or [`RegistryError::Cancelled`].
 pub(super) fn ask_in_turn<T>(
     transport: &Transport,
     reference: &ImageReference,
@@ -136,10 +136,10 @@ impl Source {
         Self { registry, bases: vec![url], is_mirror, overrides_path, trust }
     }
 
-    /// Asks each address for `/v2/` and takes the first that is a registry.
+    /// Requests `/v2/` from each address and takes the first that is a registry.
     ///
     /// # Errors
-    /// [`RegistryError::Unreachable`] with all that was tried.
+    /// [`RegistryError::Unreachable`] with all attempts.
     pub(super) fn connect(&self, transport: &Transport) -> Result<ApiRoot, RegistryError> {
         let mut attempts = Vec::new();
         let mut suggest_insecure = false;
@@ -166,7 +166,7 @@ impl Source {
         if !self.overrides_path {
             root.set_path(&format!("{}v2/", base.path()));
         }
-        // A path of its own is one within a registry: what it wants to see is said at the registry's root.
+        // A path of its own is one within a registry: the challenge comes from the registry's root.
         let mut asked = root.clone();
         if self.overrides_path {
             asked.set_path("/v2/");

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::host::{self, HUB, is_hub};
 
-/// A header or body with credentials does not say what it should.
+/// A header or body with credentials is malformed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// The value is not base64.
@@ -51,14 +51,14 @@ impl AuthError {
     }
 }
 
-/// Who asks, and how it is proved to a registry.
+/// A user's identity, and its proof for a registry.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user's name; empty when only a token is known.
+    /// The user's name; empty when there is only a token.
     pub username: String,
     /// The password.
     pub password: String,
-    /// The address that old registries ask for when they make an account.
+    /// The address that old registries require to make an account.
     pub email: String,
     /// The registry as the user named it: a host, perhaps with scheme and path.
     pub server_address: String,
@@ -143,7 +143,7 @@ impl CredentialMap {
         self.for_host(repository.host().unwrap_or(HUB))
     }
 
-    /// Finds the credentials for a registry's host; Docker Hub is known by all its names.
+    /// Finds the credentials for a registry's host; Docker Hub is found by all its names.
     #[must_use]
     pub fn for_host(&self, host: &str) -> Option<&Credentials> {
         self.0.get(host).or_else(|| {

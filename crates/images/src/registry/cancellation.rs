@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// A wish to stop, shared by the one who may utter it and those who work.
+/// A cancellation token, shared by its owner and the workers.
 ///
 /// The worker checks [`is_cancelled`](Self::is_cancelled) at every step; a connection that waits
 /// for its peer is shut down at once.
@@ -15,7 +15,7 @@ struct State {
     cancelled: AtomicBool,
     next: AtomicU64,
     watched: Mutex<Vec<(u64, Watched)>>,
-    /// Keeps a child known to its parent.
+    /// Registers a child at its parent.
     _membership: Option<Watch>,
 }
 
@@ -25,7 +25,7 @@ enum Watched {
 }
 
 impl Cancellation {
-    /// Makes one that nobody has uttered yet.
+    /// Makes one that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -92,7 +92,7 @@ impl std::fmt::Debug for Cancellation {
     }
 }
 
-/// Keeps an agent or a child known to a [`Cancellation`].
+/// Registers an agent or a child at a [`Cancellation`].
 #[derive(Debug)]
 pub(super) struct Watch {
     cancellation: Cancellation,

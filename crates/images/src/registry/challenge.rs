@@ -1,6 +1,6 @@
 //! Reads `WWW-Authenticate` (RFC 9110, section 11.6.1): what a registry wants to see.
 
-/// A way to prove who one is.
+/// A method of authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// User and password with every request.

@@ -37,7 +37,7 @@ const BAR_PAUSE: Duration = Duration::from_millis(100);
 /// What is read at once.
 const CHUNK: usize = 64 << 10;
 
-/// The pause that a failure asks for which may pass, if it asks for any; `None` for what lasts.
+/// The requested pause of a temporary failure, if any; `None` for a permanent one.
 fn asked_to_wait(error: &RegistryError) -> Option<Option<Duration>> {
     match error {
         RegistryError::Transport(error) => error.is_outage().then_some(None),
@@ -228,7 +228,7 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// Pauses before the next attempt, and says so where that takes long; `false` when there is none.
+    /// Pauses before the next attempt, and reports it where that takes long; `false` when there is none.
     fn pause(&mut self, asked: Option<Duration>) -> bool {
         let (progress, id) = (self.progress, self.blob.digest.short());
         self.attempts.pause_telling(asked, |pause| match pause.as_secs() {
@@ -260,7 +260,7 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// Asks for the bytes from the position on.
+    /// Requests the bytes from the position on.
     fn connect(&mut self) -> Result<(), RegistryError> {
         let mut answer = self.request()?;
         let total = match answer.status {
@@ -273,7 +273,7 @@ impl<'a> Download<'a> {
                 }
                 range.rsplit_once('/').and_then(|(_, total)| total.parse().ok())
             }
-            // Ranges are not known there: what is here already is read once more.
+            // Ranges are not supported there: what is here already is read once more.
             StatusCode::OK => {
                 let length = answer.header(&header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
                 let skipped = io::copy(&mut answer.body.as_reader().take(self.position), &mut io::sink());
@@ -282,7 +282,7 @@ impl<'a> Download<'a> {
                 }
                 length
             }
-            // All of it is here already, or more: its digest tells.
+            // All of it is here already, or more: its digest decides.
             StatusCode::RANGE_NOT_SATISFIABLE if self.position > 0 && self.total.is_none() => {
                 self.total = Some(self.position);
                 return Ok(());

@@ -35,7 +35,7 @@ pub enum RegistryError {
         /// could help.
         certificate_directories: Vec<PathBuf>,
     },
-    /// The file that says who is asked for a registry's images cannot be used.
+    /// The file with a registry's mirrors cannot be used.
     #[error(transparent)]
     Hosts(#[from] HostsError),
     /// A request could not be carried out.
@@ -44,10 +44,10 @@ pub enum RegistryError {
     /// Credentials are missing, wrong or do not suffice.
     #[error("{reason}")]
     Unauthorized {
-        /// Who refuses whom, in the registry's words.
+        /// The registry's refusal, in its own words.
         reason: String,
     },
-    /// The registry knows who asks and does not allow it.
+    /// The registry has authenticated the client and does not allow it.
     #[error("{reason}")]
     Denied {
         /// What is denied, in the registry's words.
@@ -60,7 +60,7 @@ pub enum RegistryError {
     NoReadAccess {
         /// The repository.
         repository: String,
-        /// Who refuses whom, in the registry's words.
+        /// The registry's refusal, in its own words.
         reason: String,
     },
     /// An index answers a search with a status other than success.
@@ -71,7 +71,7 @@ pub enum RegistryError {
         /// Where it came from.
         url: String,
     },
-    /// The registry has no such thing.
+    /// The registry does not have the requested object.
     #[error("{reason}")]
     Unknown {
         /// What it does not have, in the words that clients know.
@@ -88,7 +88,7 @@ pub enum RegistryError {
         status: u16,
         /// The registry's explanation, if any.
         message: String,
-        /// The pause that it asks for before the next attempt.
+        /// The pause that it requests before the next attempt.
         pause: Option<Duration>,
     },
     /// An answer breaks the protocol.
@@ -123,18 +123,18 @@ pub enum RegistryError {
     /// A manifest cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// The registry sent content that does not have the digest it was asked for.
+    /// The registry sent content that does not have the requested digest.
     #[error("the registry sent wrong content for {expected}: it has the digest {actual}")]
     WrongDigest {
-        /// The digest that was asked for.
+        /// The requested digest.
         expected: Digest,
         /// The digest of what came.
         actual: Digest,
     },
-    /// The registry sent content of another size than its manifest says.
+    /// The registry sent content of another size than its manifest states.
     #[error("the registry sent wrong content for {digest}: {actual} bytes instead of {expected}")]
     WrongSize {
-        /// The digest that was asked for.
+        /// The requested digest.
         digest: Digest,
         /// The size in the manifest.
         expected: u64,
@@ -183,7 +183,7 @@ pub enum RegistryError {
     /// A registry is not convinced by credentials that are to be checked.
     #[error("{0}")]
     Unproven(String),
-    /// A registry asks nobody for credentials, so those that are to be checked prove nothing.
+    /// A registry does not require credentials, so it cannot check any.
     #[error("no successful auth challenge for {0} - errors: []")]
     Unchallenged(String),
     /// The account on an old index cannot be used.

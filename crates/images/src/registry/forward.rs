@@ -1,7 +1,7 @@
 //! Plain HTTP through a proxy: the request line carries the whole URL (RFC 9112, section 3.2.2).
 //!
-//! The client library asks every proxy to `CONNECT`, which most allow for port 443 alone. A
-//! connection carries one request, so that the first bytes sent are its head.
+//! The client library sends every proxy a `CONNECT`, which most allow for port 443 alone. A connection
+//! carries one request, so that the first bytes sent are its head.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -64,7 +64,7 @@ impl<In: Transport> Connector<In> for ForwardProxy {
     }
 }
 
-/// Finds the proxy's address, whatever host is asked for: names are the proxy's business.
+/// Finds the proxy's address, whatever the requested host: the proxy resolves names.
 #[derive(Debug)]
 struct ToProxy(Uri);
 

@@ -1,10 +1,10 @@
-//! `HOST/hosts.toml` beside a registry's certificates: who is asked for its images, in which order.
+//! `HOST/hosts.toml` beside a registry's certificates: the sources of its images, and their order.
 //!
 //! ```toml
 //! server = "https://registry.example"      # the registry itself, where it is not https://HOST
 //!
-//! [host."http://mirror.example:5000"]      # asked before it; several in the file's order
-//! capabilities = ["pull", "resolve"]       # without "resolve" it is asked for digests alone
+//! [host."http://mirror.example:5000"]      # tried before it; several in the file's order
+//! capabilities = ["pull", "resolve"]       # without "resolve" it is used for digests alone
 //! ca = "mirror.crt"                        # one file or several, absolute or beside this file
 //! skip_verify = true                       # any certificate will do
 //! override_path = true                     # the address ends in the API's root: no /v2 is added
@@ -41,7 +41,7 @@ pub enum HostsError {
         /// Why.
         source: io::Error,
     },
-    /// It is no TOML, or has a key or a value that is not known.
+    /// It is not TOML, or has an unknown key or value.
     #[error("cannot use {path}")]
     Parse {
         /// Which.
@@ -59,7 +59,7 @@ pub enum HostsError {
     },
 }
 
-/// What a host may be asked for.
+/// A kind of request that a host serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Capability {
@@ -71,7 +71,7 @@ enum Capability {
     Push,
 }
 
-/// What is trusted at a host beside what its own directory of certificates says.
+/// The trust of a host beside what its own directory of certificates has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct HostTrust {
     /// Files of authorities.
@@ -92,27 +92,27 @@ pub(super) struct RegistryHost {
 }
 
 impl RegistryHost {
-    /// Whether it may be asked for an image.
+    /// Whether it may serve this image.
     pub(super) fn serves(&self, reference: &ImageReference) -> bool {
         let can = |capability| self.capabilities.contains(&capability);
         can(Capability::Pull) && (reference.digest.is_some() || can(Capability::Resolve))
     }
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct HostsFile {
-    /// Who is asked first, in order.
+    /// The hosts that are tried first, in order.
     pub(super) mirrors: Vec<RegistryHost>,
     /// The registry itself.
     pub(super) server: Option<RegistryHost>,
 }
 
 impl HostsFile {
-    /// Reads the file for a registry's host: its own, or the one for all; the first that is there.
+    /// Reads the file for a registry's host: its own, or the default one; the first that exists.
     ///
     /// # Errors
-    /// A file that cannot be read or says what is not known.
+    /// A file that cannot be read or has unknown content.
     pub(super) fn load(directories: &[PathBuf], host: &str) -> Result<Option<Self>, HostsError> {
         for name in [host, DEFAULT] {
             for directory in directories {

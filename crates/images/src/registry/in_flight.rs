@@ -16,7 +16,7 @@ const NOTICE: Duration = Duration::from_millis(100);
 /// A download that was not touched for so long is not resumed any more.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The digests that somebody downloads, and the last message about each.
+/// The digests that are being downloaded, and the last message about each.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     busy: Mutex<HashMap<Digest, LastMessage>>,
@@ -32,7 +32,7 @@ pub(super) struct Turn<'a> {
     last_message: LastMessage,
 }
 
-/// Reports to one client, and lets those who wait for the same layer see it too.
+/// Reports to one client, and to all that wait for the same layer.
 pub(super) struct Shared<'a> {
     progress: &'a dyn Progress,
     last_message: &'a LastMessage,
@@ -46,7 +46,7 @@ impl Progress for Shared<'_> {
 }
 
 impl Turn<'_> {
-    /// A progress whose messages those who wait for this turn see too.
+    /// A progress whose messages also go to those that wait for this turn.
     pub(super) fn shared<'p>(&'p self, progress: &'p dyn Progress) -> Shared<'p> {
         Shared { progress, last_message: &self.last_message }
     }
@@ -57,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl InFlight {
-    /// Takes the turn for a layer; `None` when somebody else has it.
+    /// Takes the turn for a layer; `None` when it is taken.
     pub(super) fn try_take(&self, digest: Digest) -> Option<Turn<'_>> {
         self.turn(&mut lock(&self.busy), digest)
     }
@@ -72,7 +72,7 @@ impl InFlight {
         Some(Turn { in_flight: self, digest, last_message })
     }
 
-    /// Removes downloads that nobody has taken up for long.
+    /// Removes downloads that were abandoned long ago.
     pub(super) fn sweep(&self, directory: &Path) {
         self.remove_older(directory, FORGOTTEN);
     }
@@ -88,7 +88,7 @@ impl InFlight {
     }
 
     fn remove_older(&self, directory: &Path, least: Duration) -> u64 {
-        // Nobody takes one up meanwhile.
+        // No download is resumed meanwhile.
         let busy = lock(&self.busy);
         let mut freed = 0;
         for (path, size) in abandoned(&busy, directory, least) {
@@ -100,7 +100,7 @@ impl InFlight {
         freed
     }
 
-    /// Removes the downloads of these digests that nobody is at.
+    /// Removes the downloads of these digests that are not in progress.
     pub(super) fn remove(&self, directory: &Path, digests: impl Iterator<Item = Digest>) {
         let busy = lock(&self.busy);
         for digest in digests.filter(|digest| !busy.contains_key(digest)) {
@@ -108,8 +108,7 @@ impl InFlight {
         }
     }
 
-    /// Waits for the turn, and passes on the messages of whoever has it; `None` when the work is cancelled
-    /// first.
+    /// Waits for the turn, and passes on the messages of its holder; `None` when the work is cancelled first.
     pub(super) fn take(
         &self,
         digest: Digest,
@@ -127,7 +126,7 @@ impl InFlight {
             }
             let last_message = busy.get(&digest).and_then(|last_message| lock(last_message).clone());
             if last_message != last {
-                // A client may be slow to take it; nobody else waits for that.
+                // A client may be slow to take it; no other client waits for that.
                 drop(busy);
                 last_message.iter().for_each(|message| progress.report(message.clone()));
                 last = last_message;
@@ -139,7 +138,7 @@ impl InFlight {
     }
 }
 
-/// The downloads that nobody is at and that were not touched for so long, with their bytes.
+/// The downloads that are not in progress and that were not touched for so long, with their bytes.
 fn abandoned(busy: &HashMap<Digest, LastMessage>, directory: &Path, least: Duration) -> Vec<(PathBuf, u64)> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let of_entry = |entry: std::fs::DirEntry| {

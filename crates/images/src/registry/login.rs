@@ -29,7 +29,7 @@ pub struct LoggedIn {
 }
 
 impl LoggedIn {
-    /// What is said of a success.
+    /// A success with this token.
     #[must_use]
     pub fn with(identity_token: Option<String>) -> Self {
         Self { status: SUCCEEDED.to_owned(), identity_token }
@@ -152,7 +152,7 @@ fn prove(
     })
 }
 
-/// Proves the credentials to an index of version 1, which makes the account when it is new.
+/// Checks the credentials at an index of version 1, which makes the account when it is new.
 ///
 /// `None` when no such index answers.
 fn check_index(

@@ -40,7 +40,7 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
         Value::Array(values) => values,
         one => vec![one],
     };
-    // An element of another kind says nothing.
+    // An element of another kind is ignored.
     Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!   Client ─ pull, push, search, check_credentials
 //!     ├─ api_root   where the registry answers: mirrors, https, plain http
-//!     ├─ session    who asks: Basic, bearer tokens; what may pass is tried again
+//!     ├─ session    authentication: Basic, bearer tokens; retries of temporary failures
 //!     ├─ transport  one request: connection pools, proxies, TLS, redirects, cancellation
 //!     ├─ manifest   what an image consists of
 //!     └─ pull, push the work itself, several layers at once
@@ -91,7 +91,7 @@ impl Client {
         pull::pull(self, || self.transport(cancellation), request, progress)
     }
 
-    /// Tells what a registry has under a name, `latest` where it has neither tag nor digest.
+    /// Describes what a registry has under a name, `latest` where it has neither tag nor digest.
     ///
     /// # Errors
     /// `NotFound` for an unknown repository or tag, `Unauthorized` or `Forbidden` when the registry refuses, else why
@@ -147,11 +147,11 @@ impl Client {
         search::search(&self.transport(cancellation), request)
     }
 
-    /// Proves credentials to the registry that they name; returns what clients show.
+    /// Checks credentials at the registry that they name; returns the text that clients show.
     ///
     /// # Errors
     /// [`RegistryError::Login`] or [`RegistryError::Unproven`] when the registry refuses them, else why it cannot be
-    /// asked.
+    /// reached.
     pub fn check_credentials(
         &self,
         credentials: &Credentials,

@@ -1,6 +1,6 @@
 //! What long work on images reports while it runs: the messages of pull, push, load and build.
 
-/// Takes the messages of one long piece of work, from several threads.
+/// Takes the messages of one long operation, from several threads.
 pub trait Progress: Send + Sync {
     /// Shows one message. It may block for a short while but never fails: a reader that has
     /// gone away is reported through [`Cancellation`](super::Cancellation).
@@ -32,7 +32,7 @@ pub enum Detail {
     Amount {
         /// The bytes done.
         current: u64,
-        /// The bytes there are; zero when that is not known.
+        /// The total number of bytes; zero if unknown.
         total: u64,
     },
 }

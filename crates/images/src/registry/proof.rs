@@ -1,4 +1,4 @@
-//! What a request needs to be allowed, who asks, and why it was refused.
+//! The authentication of a request: its scope, its credentials, and the reason of a refusal.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

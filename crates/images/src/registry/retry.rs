@@ -28,7 +28,7 @@ impl<'a> Attempts<'a> {
         self.pause_telling(asked, |_| ())
     }
 
-    /// The same; says how long the pause is before it begins.
+    /// The same; reports how long the pause is before it begins.
     pub(super) fn pause_telling(&mut self, asked: Option<Duration>, tell: impl FnOnce(Duration)) -> bool {
         self.failures += 1;
         if self.failures >= self.retry.attempts {
@@ -68,7 +68,7 @@ pub(super) fn is_transient(status: StatusCode) -> bool {
     )
 }
 
-/// The pause that an answer asks for: seconds, or a date (RFC 9110, section 10.2.3).
+/// The pause that a response requests: seconds, or a date (RFC 9110, section 10.2.3).
 pub(super) fn asked_pause(answer: &Answer) -> Option<Duration> {
     let wanted = answer.header(&header::RETRY_AFTER)?;
     // The registry's own clock, where it sends it: the two may differ.
@@ -82,7 +82,7 @@ fn pause_until(wanted: &str, now: SystemTime) -> Option<Duration> {
         return wanted.parse().ok().map(Duration::from_secs);
     }
     let date = httpdate::parse_http_date(wanted).ok()?;
-    // A date that is past asks for none.
+    // A past date means no pause.
     Some(date.duration_since(now).unwrap_or_default())
 }
 

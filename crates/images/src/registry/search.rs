@@ -66,7 +66,7 @@ pub struct SearchRequest<'a> {
     pub term: &'a str,
     /// How many results are wanted at most; else as many as the index likes to give.
     pub limit: Option<usize>,
-    /// Who asks.
+    /// The user's credentials.
     pub credentials: Option<&'a Credentials>,
 }
 

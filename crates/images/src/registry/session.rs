@@ -1,4 +1,4 @@
-//! Requests to one repository of one registry: proves who asks, tries again what may pass.
+//! Requests to one repository of one registry: authenticates them, and retries temporary failures.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
         self.call_within(self.transport.settings().retry, scope, make)
     }
 
-    /// The same, with as many attempts as whoever asks wants.
+    /// The same, with as many attempts as the caller sets.
     pub(super) fn call_within<'r>(
         &self,
         retry: Retry,
@@ -119,13 +119,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Sends a request once, with what proves who asks.
+    /// Sends a request once, with its authentication.
     pub(super) fn send(&self, scope: &Scope, mut request: Request<'_>) -> Result<Answer, RegistryError> {
         let _ = self.prove(scope, &mut request)?;
         Ok(self.transport.send(request)?)
     }
 
-    /// Adds to a request what proves who asks; gives that too.
+    /// Adds the authentication to a request; returns it too.
     fn prove(&self, scope: &Scope, request: &mut Request<'_>) -> Result<Option<String>, RegistryError> {
         if self.api_root.is_at(&request.url) {
             request.authorization = self.authorization(scope)?;

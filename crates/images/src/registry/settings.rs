@@ -41,7 +41,7 @@ pub enum SettingError {
 pub struct RegistrySettings {
     /// Registries that may speak plain HTTP or show unknown certificates, beside the loopback.
     pub insecure: Vec<InsecureRegistry>,
-    /// Asked before Docker Hub for its images, in this order.
+    /// Tried before Docker Hub for its images, in this order.
     pub mirrors: Vec<Url>,
     /// Directories with one directory a registry: `HOST:PORT/*.crt`, `*.cert` and `*.key`.
     pub certificate_directories: Vec<PathBuf>,
@@ -117,7 +117,7 @@ fn addresses_of(name: &str) -> Vec<IpAddr> {
     let resolve = move || {
         let found =
             (name.as_str(), 443).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
-        // Who waited may have given up.
+        // The waiter may have given up.
         let _ = sender.send(found.unwrap_or_default());
     };
     match std::thread::Builder::new().name("resolve".to_owned()).spawn(resolve) {
@@ -217,7 +217,7 @@ pub struct Retry {
     pub attempts: u32,
     /// The pause after the first failure; it doubles with each.
     pub first_pause: Duration,
-    /// The longest pause, also where the registry asks for more.
+    /// The longest pause, also where the registry requests more.
     pub longest_pause: Duration,
 }
 
@@ -245,7 +245,7 @@ impl Retry {
         retry
     }
 
-    /// The pause after so many failures, at least what the registry asked for.
+    /// The pause after so many failures, at least the one that the registry requested.
     pub(super) fn pause(&self, failures: u32, asked: Option<Duration>) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << failures.saturating_sub(1).min(16));
         doubled.max(asked.unwrap_or_default()).min(self.longest_pause)

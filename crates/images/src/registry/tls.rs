@@ -74,7 +74,7 @@ pub(super) enum Trust {
     Anything,
 }
 
-/// What the certificate directories say about one registry.
+/// The content of the certificate directories for one registry.
 #[derive(Debug, Default)]
 pub(super) struct HostCertificates {
     authorities: Vec<Certificate<'static>>,

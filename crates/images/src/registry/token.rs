@@ -21,10 +21,10 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 const MARGIN: Duration = Duration::from_secs(10);
 /// The longest answer that is read.
 const ANSWER_LIMIT: u64 = 1 << 20;
-/// The name by which this engine asks for tokens.
+/// The name of this engine in requests for tokens.
 const CLIENT: &str = "berth";
 
-/// Whether a token service is asked for what stands for a password from then on.
+/// Whether an identity token is requested, which replaces the password from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityToken {
     /// It is.
@@ -58,7 +58,7 @@ struct WireToken {
     expires_in: Option<u64>,
 }
 
-/// Asks the service for a token.
+/// Requests a token from the service.
 ///
 /// # Errors
 /// [`RegistryError::Unauthorized`] when it refuses the credentials, else

@@ -175,12 +175,12 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Sends requests for one piece of work.
+/// Sends the requests of one operation.
 pub(super) struct Transport {
     settings: Arc<RegistrySettings>,
     cancellation: Cancellation,
     agents: Mutex<Vec<KnownAgent>>,
-    /// What is trusted at some hosts beside what their directories of certificates say.
+    /// The trust of some hosts beside what their directories of certificates have.
     trusted: Mutex<HashMap<String, HostTrust>>,
 }
 
@@ -196,7 +196,7 @@ impl Transport {
         Self { settings, cancellation, agents: Mutex::default(), trusted: Mutex::default() }
     }
 
-    /// Trusts more at a URL's host than its directory of certificates says, from now on.
+    /// Extends the trust of a URL's host beyond its directory of certificates, from now on.
     pub(super) fn trust(&self, url: &Url, trust: &HostTrust) {
         if *trust != HostTrust::default() {
             let mut trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,7 +208,7 @@ impl Transport {
         &self.settings
     }
 
-    /// The cancellation of this piece of work; cancelling it leaves that of the whole alone.
+    /// The cancellation of this operation; cancelling it does not cancel its parent.
     pub(super) fn cancellation(&self) -> &Cancellation {
         &self.cancellation
     }
@@ -330,7 +330,7 @@ impl Transport {
         Ok((certificates, trust))
     }
 
-    /// Whether plain HTTP, or a certificate that nobody vouches for, will do for a host.
+    /// Whether plain HTTP, or a certificate of an unknown authority, is accepted for a host.
     pub(super) fn may_be_plain(&self, host: &str) -> Result<bool, TransportError> {
         Ok(self.certificates(host)?.1 == Trust::Anything)
     }

@@ -75,9 +75,9 @@ impl AdoptedLayer {
         self.place.path.join(DIFF)
     }
 
-    /// Computes the digest and makes the layer part of the store. Where the same layer is there
-    /// already that one is held instead and has another directory; the old one stays, for those
-    /// who have mounted it, until the layer is dropped.
+    /// Computes the digest and makes the layer part of the store. Where the same layer is there already that
+    /// one is held instead and has another directory; the old one stays, for those that have mounted it,
+    /// until the layer is dropped.
     ///
     /// # Errors
     /// `Internal` when it cannot be read or recorded; the directory is gone then.

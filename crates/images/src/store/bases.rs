@@ -14,9 +14,9 @@ use crate::tree::{KnownFiles, Stack};
 
 impl Store {
     /// Makes a layer of a directory of copied files, which is moved into the store. `lowers` are the directories below it,
-    /// topmost first. The contents of `files` are taken from where they are at hand; those among them that are lent lie in
-    /// `base`, which must have them as they are described, and no file or directory beside them that `upper` lacks. Of its tar
-    /// it is known how its hash came about, as this gives of the layer's own where nothing is lent.
+    /// topmost first. The contents of `files` are read from where they are cached; those among them that are lent lie in
+    /// `base`, which must have them as they are described, and no file or directory beside them that `upper` lacks. The states
+    /// of its tar's hash are recorded; this returns those of the layer's own where nothing is lent.
     ///
     /// # Errors
     /// `Internal` when it cannot be moved, read or recorded.

@@ -53,7 +53,7 @@ impl Store {
         change.remove(names, records)
     }
 
-    /// Takes back images that were just made, as far as nobody named or used them meanwhile.
+    /// Removes images that were just made, unless they were named or used meanwhile.
     pub(crate) fn discard_images(&self, images: &[Digest]) {
         for id in images.iter().rev() {
             let change = self.begin_change();
@@ -77,12 +77,12 @@ impl Store {
 }
 
 impl Change<'_> {
-    /// Takes names and images away, and the files of layers that nobody needs then.
+    /// Removes names and images, and the files of layers that become unused.
     pub(crate) fn remove(self, names: Vec<Name>, images: Vec<Arc<ImageRecord>>) -> Result<(), Error> {
         self.apply(Departure { names, images, ..Departure::default() })
     }
 
-    /// Does what is decided, and takes away the files of layers that nobody needs then.
+    /// Applies a decision, and removes the files of layers that become unused.
     pub(crate) fn apply(mut self, departure: Departure) -> Result<(), Error> {
         let images = &departure.images;
         let free = self.doom_layers(images);
@@ -95,7 +95,7 @@ impl Change<'_> {
             index.doomed_images.retain(|doomed| images.iter().all(|image| image.id != *doomed));
             return Err(Error::database("remove an image")(error));
         }
-        // Whoever held a layer may have let it go since it was looked at.
+        // The holder of a layer may have released it since it was checked.
         let freed: Vec<LayerKey> = {
             let mut index = self.shared.index_mut();
             departure.names.iter().for_each(|name| index.take_name(name));
@@ -131,7 +131,7 @@ impl Change<'_> {
         images.flat_map(|image| image.layers.iter()).cloned().collect()
     }
 
-    /// The layers that only these images need and nobody holds: from now on nobody can.
+    /// The layers that only these images need and that are not held: from now on they cannot be.
     fn doom_layers(&self, images: &[Arc<ImageRecord>]) -> Vec<LayerKey> {
         let mut uses: HashMap<&LayerKey, u32> = HashMap::new();
         for key in images.iter().flat_map(|image| image.layers.iter()) {

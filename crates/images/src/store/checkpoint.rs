@@ -1,5 +1,5 @@
-//! Writes the database's log out and moves it into the database's own file, on a connection of its own: those who change the
-//! store do not wait for that. The connection lives no longer than that takes, for each holds some 200 KB of memory.
+//! Writes the database's log out and moves it into the database's own file, on a connection of its own, so that changes of
+//! the store do not wait for that. The connection lives no longer than that takes, for each holds some 200 KB of memory.
 
 use std::path::{Path, PathBuf};
 

@@ -43,7 +43,7 @@ const TABLES: &str = "
     CREATE INDEX layer_blobs_by_digest ON layer_blobs(digest);
 ";
 
-/// What is known of a layer's blobs goes with the layer.
+/// The records of a layer's blobs are deleted with the layer.
 const BLOBS_GO: &str = "
     CREATE TRIGGER IF NOT EXISTS layer_blobs_go AFTER DELETE ON layers
         BEGIN DELETE FROM layer_blobs WHERE diff_id = OLD.diff_id; END;
@@ -66,7 +66,7 @@ const FOREIGN: &str = "
     DELETE FROM foreign_images WHERE image NOT IN (SELECT id FROM images);
 ";
 
-/// When each image got a tag the last time; what this was before the engine noted it is not known.
+/// When each image got a tag the last time; earlier times were not recorded.
 const LAST_TAGGED: &str = "
     CREATE TABLE IF NOT EXISTS last_tagged (image BLOB PRIMARY KEY, milliseconds INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TRIGGER IF NOT EXISTS tags_are_timed AFTER INSERT ON tags BEGIN
@@ -126,8 +126,8 @@ const FROM_VERSION_1: &str = "
             variants.rowid DESC LIMIT 1));
 ";
 
-/// Room for the changes that are not yet in the database's own file. Behind the answers they are moved there when they have
-/// grown to half of that, see `checkpoint`; where that does not keep up, by whoever changes the store.
+/// Space for the changes that are not yet in the database's own file. They are moved there in the background when they have
+/// grown to half of that, see `checkpoint`; where that does not keep up, by the next change.
 const LOG_ROOM: u64 = 2 << 20;
 
 /// Opens the database: WAL, whose commits survive any crash of the process, and a loss of power soon after; those that must

@@ -32,7 +32,7 @@ impl Store {
     pub fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Error> {
         let found = read(&self.shared.reading(), digest)?;
         if found.is_none() {
-            // Whoever takes it away has committed that, and not yet changed what is in memory.
+            // Its removal has been committed, and not yet been applied in memory.
             drop(self.shared.database());
         }
         Ok(found)

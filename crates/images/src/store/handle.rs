@@ -32,9 +32,9 @@ pub(super) struct Shared {
     /// Has what is recorded written out.
     pub(super) settler: Arc<Settler>,
     pub(super) checkpoint: Checkpoint,
-    /// Who uses images.
+    /// The users of images.
     pub(super) users: RwLock<Option<Arc<dyn ImageUsers>>>,
-    /// What a compressed archive may become without a look at its size, in bytes.
+    /// What a compressed archive may become regardless of its size, in bytes.
     pub(super) allowance: AtomicU64,
 }
 
@@ -58,7 +58,7 @@ impl Shared {
 }
 
 impl Store {
-    /// Lets go of the database's pages that reads and changes have left in memory.
+    /// Releases the database's page cache that reads and changes have filled.
     ///
     /// # Errors
     /// `Internal` when the database refuses.
@@ -73,7 +73,7 @@ impl Drop for Shared {
     }
 }
 
-/// Names something that nobody else names: 16 random hexadecimal digits.
+/// Makes a unique name: 16 random hexadecimal digits.
 pub(crate) fn random_name() -> Result<String, Error> {
     let mut bytes = [0_u8; 8];
     let mut filled = 0;
@@ -91,12 +91,12 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Sets who knows which images are in use. Until then none is.
+    /// Sets the source of the images' uses. Until then none is in use.
     pub fn set_users(&self, users: Arc<dyn ImageUsers>) {
         *self.shared.users.write().unwrap_or_else(PoisonError::into_inner) = Some(users);
     }
 
-    /// Who uses which image now.
+    /// All uses of images now.
     pub(crate) fn uses(&self) -> Vec<ImageUse> {
         let users = self.shared.users.read().unwrap_or_else(PoisonError::into_inner).clone();
         users.map(|users| users.uses()).unwrap_or_default()

@@ -44,7 +44,7 @@ impl Store {
             let made = self.add_image(image)?;
             match self.hold_image(&made.id) {
                 Ok(held) => return Ok((made, held)),
-                // Somebody removed it since: its layers are held, so it is made again.
+                // It was removed since: its layers are held, so it is made again.
                 Err(Error::NoSuchImage(_)) => {}
                 Err(error) => return Err(error),
             }

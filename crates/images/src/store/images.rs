@@ -23,7 +23,7 @@ pub struct Image {
     pub id: Digest,
     /// The digest of the config document.
     pub config_digest: Digest,
-    /// The image it was built on, as far as that is known here.
+    /// The image it was built on, if known here.
     pub parent: Option<Digest>,
     /// When it was made.
     pub created: Timestamp,
@@ -44,7 +44,7 @@ pub enum Origin {
     Here,
     /// By this engine, as a step of a build that no list shows: see [`Store::keep`].
     BuildStep,
-    /// By a registry or in a tarball: what it says of its making proves nothing.
+    /// By a registry or in a tarball: its history proves nothing.
     Elsewhere,
     /// By a registry, and it is here as a cache of builds that no list shows.
     ImportedCache,
@@ -86,8 +86,8 @@ impl Store {
         self.make(image, &[]).map(|published| published.image)
     }
 
-    /// Makes an image, unless it is there, and names it in the same step: nobody can remove it in
-    /// between. Soon after, it survives a loss of power; until then that takes it as a whole.
+    /// Makes an image, unless it is there, and names it in the same step: it cannot be removed in between.
+    /// Soon after, it survives a loss of power; until then that takes it as a whole.
     ///
     /// # Errors
     /// `Refused` when config and layers do not fit together; `Internal` when disk or database fail.
@@ -175,7 +175,7 @@ impl Store {
         if manifest.is_some() && manifest == target.preferred { before } else { new }
     }
 
-    /// Whether an image is known as one of a target.
+    /// Whether an image belongs to a target.
     pub(crate) fn is_variant(&self, target: &NewTarget<'_>, image: Digest) -> bool {
         let index = self.index();
         let known = index.targets.find(&documents::digest_of(target.document));
@@ -212,7 +212,7 @@ impl Store {
     /// The image with this id.
     ///
     /// # Errors
-    /// `NotFound` when there is none.
+    /// `NotFound` when it does not exist.
     pub fn image(&self, id: &Digest) -> Result<Image, Error> {
         let record = self.index().images.get(id).cloned();
         let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
@@ -265,11 +265,11 @@ impl Store {
 }
 
 impl Store {
-    /// The directories of an image's layers as [`Self::lower_directories`] gives them. Nobody waits for the
-    /// disk here.
+    /// The directories of an image's layers as [`Self::lower_directories`] returns them. This never waits for
+    /// the disk.
     ///
     /// # Errors
-    /// [`Error::NoSuchImage`] when there is no such image.
+    /// [`Error::NoSuchImage`] when it does not exist.
     pub fn lower_directories_of(&self, id: &Digest) -> Result<Vec<PathBuf>, Error> {
         let record = self.index().images.get(id).cloned();
         let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
@@ -279,7 +279,7 @@ impl Store {
     /// The bytes of all files of an image.
     ///
     /// # Errors
-    /// [`Error::NoSuchImage`] when there is no such image.
+    /// [`Error::NoSuchImage`] when it does not exist.
     pub fn virtual_size_of(&self, id: &Digest) -> Result<u64, Error> {
         let size = self.index().images.get(id).map(|record| record.virtual_size);
         size.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))

@@ -12,7 +12,7 @@ use super::{Name, NamedImage};
 /// The name of a layer's directory.
 pub(crate) type LayerKey = Arc<str>;
 
-/// What is known of an image without reading its config.
+/// The properties of an image that are kept in memory, without its config.
 #[derive(Debug)]
 pub(crate) struct ImageRecord {
     pub(crate) id: Digest,
@@ -39,7 +39,7 @@ pub(crate) struct Base {
     pub(crate) shared: u64,
 }
 
-/// A layer and who needs it.
+/// A layer and the number of its users.
 #[derive(Debug)]
 pub(crate) struct LayerRecord {
     pub(crate) diff_id: Digest,
@@ -53,7 +53,7 @@ pub(crate) struct LayerRecord {
     pub(crate) references: u32,
     /// How many hold it meanwhile.
     pub(crate) leases: u32,
-    /// It is being removed: nobody may begin to hold it.
+    /// It is being removed: it cannot be held any more.
     pub(crate) doomed: bool,
     /// A loss of power may still take some of its content.
     pub(crate) unsettled: bool,
@@ -66,7 +66,7 @@ pub(crate) type Names<K> = BTreeMap<Box<str>, BTreeMap<K, Digest>>;
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) images: BTreeMap<Digest, Arc<ImageRecord>>,
-    /// Images that are being removed: nobody may begin to use them.
+    /// Images that are being removed: they cannot be used any more.
     pub(crate) doomed_images: HashSet<Digest>,
     /// Images that builds go on from, and how many do.
     pub(crate) held_images: HashMap<Digest, u32>,
@@ -196,8 +196,8 @@ impl Index {
         image
     }
 
-    /// Takes an image away, and its doomed layers that no other image needs; its names must be gone.
-    /// Gives the layers that nobody needs or holds any more although they were not doomed.
+    /// Removes an image, and its doomed layers that no other image needs; its names must be gone. Returns the
+    /// layers that are unused and not held any more although they were not doomed.
     pub(crate) fn remove_image(&mut self, id: &Digest) -> Vec<LayerKey> {
         let mut freed = Vec::new();
         self.leaving.remove(id);
@@ -238,7 +238,7 @@ impl Index {
         std::iter::once(key).chain(base.map(|base| &base.key))
     }
 
-    /// Whether neither an image nor a layer refers to a layer, and nobody holds it.
+    /// Whether neither an image nor a layer refers to a layer, and it is not held.
     pub(crate) fn is_unneeded(&self, key: &str) -> bool {
         self.layers.get(key).is_some_and(|layer| layer.references == 0 && layer.leases == 0)
     }
@@ -263,7 +263,7 @@ impl Index {
         }
     }
 
-    /// Adds a layer, whose base is known.
+    /// Adds a layer, whose base is in the index.
     pub(crate) fn insert_layer(&mut self, key: LayerKey, layer: LayerRecord) {
         if let Some(base) = layer.base.as_ref().and_then(|base| self.layers.get_mut(&base.key)) {
             base.references += 1;

@@ -1,8 +1,8 @@
-//! Blobs kept beside their layers, so that what is sent on or saved is byte for byte what came.
+//! Blobs kept beside their layers, so that what is pushed or saved is byte for byte what was received.
 //!
-//! A blob lies as `blob-<digits>` in its layer's directory and goes away with the layer. It is a
-//! convenience: what is missing or damaged is made anew from the layer's tar. Its size is on record with the
-//! layer, so that nobody has to look for it to know what images take of the disk.
+//! A blob lies as `blob-<digits>` in its layer's directory and is removed with the layer. It is a
+//! convenience: what is missing or damaged is made again from the layer's tar. Its size is recorded with the
+//! layer, so that computing the disk usage of images needs no look-up of files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

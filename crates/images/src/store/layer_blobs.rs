@@ -1,4 +1,4 @@
-//! Which blobs hold which layers, as far as that is known.
+//! The known blobs of layers.
 
 use model::Digest;
 use rusqlite::OptionalExtension;
@@ -7,7 +7,7 @@ use super::database::{Stored, signed};
 use super::{Layer, Store};
 use crate::Error;
 
-/// A blob, compressed or not, that is known to hold a layer.
+/// A known blob of a layer, compressed or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerBlob {
     /// Its digest in registries.
@@ -21,7 +21,7 @@ pub struct LayerBlob {
 }
 
 impl Store {
-    /// The blobs that are known to hold a layer.
+    /// The known blobs of a layer.
     ///
     /// # Errors
     /// `Internal` when the database fails.
@@ -56,7 +56,7 @@ impl Store {
             .map_err(Error::database("note a layer's blob"))
     }
 
-    /// Holds the layer that a blob is known to hold, if both are known.
+    /// Holds the layer of a blob, if both are known.
     ///
     /// # Errors
     /// `Internal` when the database fails.

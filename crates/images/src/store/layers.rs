@@ -1,4 +1,4 @@
-//! Layers of the store: taken in, held, adopted from a directory, dropped when nobody needs them.
+//! Layers of the store: added, held, adopted from a directory, dropped when unused.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -174,7 +174,7 @@ impl Store {
             let packing = scope.spawn(move || layer::pack_tar(upper, below, mount_points, writer));
             let layer = self.unpack_layer(reader);
             match packing.join() {
-                // A reader that failed breaks the pipe: its own error says more.
+                // A reader that failed breaks the pipe: its own error is more precise.
                 Ok(Err(error)) if layer.is_ok() => Err(error),
                 Ok(_) => layer,
                 Err(_) => Err(Error::file("pack", upper)(std::io::Error::other("the thread is gone"))),
@@ -247,7 +247,7 @@ impl Shared {
         Some(Layer { shared: Arc::clone(self), key, diff_id: *diff_id, size, tar_size, base, twin: None })
     }
 
-    /// Takes a layer away that no image refers to and nobody holds.
+    /// Removes a layer that no image refers to and that is not held.
     pub(super) fn drop_if_unneeded(&self, key: &LayerKey) {
         let database = self.database();
         let removed = {

@@ -19,8 +19,8 @@ pub fn keep_log(connection: &Connection, database: &Path, bytes: u64) -> rusqlit
     Ok(())
 }
 
-/// Lets go of the pages that reading a whole database has left in memory: whoever changes it needs few, and the kernel has
-/// the file's pages as well.
+/// Releases the page cache that reading a whole database has filled: changes need few pages, and the kernel has the file's
+/// pages as well.
 ///
 /// # Errors
 /// When the connection refuses.

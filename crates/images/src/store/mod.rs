@@ -7,11 +7,10 @@
 //! temporary/            what is not recorded yet, swept at the next start
 //! ```
 //!
-//! Writers hold the database's lock from their first check to the change in memory; readers take
-//! the index, and for documents the database where nobody changes it, or else a connection of their own: they never wait for
-//! a disk that is written to. What makes changes survive a loss of power runs behind the answers, see
-//! `settle`; a removal alone waits for it, before any file goes. A layer stays as long as an image refers to it or
-//! someone holds a [`Layer`].
+//! Writers hold the database's lock from their first check to the change in memory; readers take the index, and for
+//! documents the database while no writer holds it, or else a connection of their own: they never wait for a disk that is
+//! written to. Changes are made durable in the background, see `settle`; only a removal waits for that, before any file is
+//! deleted. A layer stays as long as an image refers to it or a [`Layer`] is held.
 
 mod adopt;
 mod bases;

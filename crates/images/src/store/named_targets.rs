@@ -74,7 +74,7 @@ impl Index {
 }
 
 impl Store {
-    /// Whether a tag leads to a target that is none of these.
+    /// Whether a tag leads to a target and is not among these.
     pub(crate) fn is_tagged_beside(&self, target: &Digest, given: &[ImageReference]) -> bool {
         let given: Vec<Name> = given.iter().map(Name::of).collect();
         let index = self.index();

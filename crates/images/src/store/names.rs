@@ -44,7 +44,8 @@ impl Naming<'_> {
 }
 
 impl NamedImage {
-    /// Leaves out a target that is none of the image; a tag that the image has already keeps its own where none is named.
+    /// Leaves out a target that does not belong to the image; a tag that the image has already keeps its own where none
+    /// is named.
     pub(super) fn complete(&mut self, index: &Index) {
         let is_of_image =
             |target: &Digest| index.targets.find(target).is_some_and(|target| target.has(&self.image));
@@ -176,7 +177,7 @@ impl Store {
         Ok(names.into_iter().map(|named| index.set_name(named)).collect())
     }
 
-    /// When an image got a tag the last time, as far as that is known.
+    /// When an image got a tag the last time, if known.
     ///
     /// # Errors
     /// `Internal` when the database fails.

@@ -1,4 +1,4 @@
-//! Reads of the database that wait for nobody who changes the store: such a one may wait for the disk.
+//! Reads of the database that do not wait for writers: a writer may wait for the disk.
 
 use std::ops::Deref;
 use std::sync::{MutexGuard, PoisonError, TryLockError};

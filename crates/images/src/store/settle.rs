@@ -1,4 +1,4 @@
-//! Makes what is recorded survive a loss of power, behind the answers, and finds what did not survive one.
+//! Makes records durable in the background, and finds those that did not survive a loss of power.
 //!
 //! ```text
 //! a layer is recorded, with the machine's boot id ──► an image gets its name ──► the answer
@@ -8,10 +8,9 @@
 //!         the database's log written out ──► the boot id is taken away
 //! ```
 //!
-//! Nothing on the path of an answer waits for the disk, and so for what other programs have left unwritten. What an answer
-//! acknowledged is whole after a loss of power, or gone as a whole: the database goes back to one of its commits, and a layer
-//! that still bears the id of another boot is made again from its tar, whose digest is known. Where that fails, its images are
-//! taken away.
+//! No response waits for the disk, and so for what other programs have left unwritten. What a response acknowledged is whole
+//! after a loss of power, or gone as a whole: the database returns to one of its commits, and a layer that still bears the id
+//! of another boot is made again from its tar, whose digest is recorded. Where that fails, its images are removed.
 
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -32,7 +31,7 @@ pub(super) fn boot() -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&id).trim_end().to_owned())
 }
 
-/// Writes out what is asked for, until the store is closed.
+/// Runs requested rounds, until the store is closed.
 fn run(settler: &Settler, shared: &Weak<Shared>) {
     while let Some(number) = settler.next() {
         let Some(shared) = shared.upgrade() else { return };
@@ -74,7 +73,7 @@ impl Store {
         Ok(())
     }
 
-    /// Looks at layers that were not written out when the machine went down.
+    /// Checks layers that were not written out when the machine went down.
     pub(super) fn check_unsettled(&self) -> Result<(), Error> {
         for key in self.layers_of_another_boot()? {
             let expected = self.index().layers.get(&key).map(|layer| layer.diff_id);
@@ -182,7 +181,7 @@ impl Shared {
         if unsettled.is_empty() {
             return Ok(());
         }
-        // Not waited for: a layer that still bears its id is looked at once more, that is all.
+        // Not waited for: a layer that still bears its id is checked once more, that is all.
         let mut database = self.database();
         let settled = database.transaction().and_then(|transaction| {
             for key in &unsettled {

@@ -10,14 +10,14 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Such work delays writing out by no more than this.
 const DELAY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How many rounds were asked for, and how many of them are done.
+/// How many rounds were requested, and how many of them are done.
 #[derive(Debug, Default)]
 struct Rounds {
     wanted: u64,
     done: u64,
-    /// The last round that somebody waits for.
+    /// The last round that has a waiter.
     awaited: u64,
-    /// When the first round was asked for that is not done.
+    /// When the first unfinished round was requested.
     since: Option<Instant>,
     /// How much of the work goes on that writing out would slow down.
     deferring: usize,
@@ -54,7 +54,7 @@ impl Settler {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a round; gives its number.
+    /// Requests a round; returns its number.
     pub(super) fn request(&self) -> u64 {
         let mut rounds = self.rounds();
         rounds.wanted += 1;
@@ -73,7 +73,7 @@ impl Settler {
         }
     }
 
-    /// Waits until a round is asked for; gives its number, or `None` when the store is closed.
+    /// Waits for a requested round; returns its number, or `None` when the store is closed.
     pub(super) fn next(&self) -> Option<u64> {
         let mut rounds = self.rounds();
         while rounds.done >= rounds.wanted && !rounds.is_closed {
@@ -160,7 +160,7 @@ mod tests {
         let settler = Arc::new(Settler::default());
         let deferred = settler.defer();
         let number = settler.request();
-        // The limit is not reached while the test runs: only whoever waits ends the delay.
+        // The limit is not reached while the test runs: only a waiter ends the delay.
         settler.rounds().since = Some(Instant::now() + Duration::from_secs(3600));
         let (done, is_done) = std::sync::mpsc::channel();
         let writer = {

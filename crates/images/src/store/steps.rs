@@ -20,7 +20,7 @@ pub struct BuildStep {
     pub id: Digest,
     /// The step before it.
     pub parent: Option<Digest>,
-    /// What made it, as its history says.
+    /// The command that made it, from its history.
     pub command: String,
     /// The bytes of its own layers' files, without those that other layers lend them.
     pub size: u64,
@@ -54,7 +54,7 @@ impl Index {
         visible.flat_map(|image| image.layers.iter()).collect()
     }
 
-    /// Whether somebody holds an image, or its topmost layer.
+    /// Whether an image, or its topmost layer, is held.
     fn is_held(&self, image: &ImageRecord) -> bool {
         let layer = image.layers.last().and_then(|key| self.layers.get(key));
         self.held_images.contains_key(&image.id) || layer.is_some_and(|layer| layer.leases > 0)
@@ -62,7 +62,7 @@ impl Index {
 }
 
 impl Store {
-    /// Makes a step of a build an image like any other. What is none stays as it is.
+    /// Makes a step of a build an image like any other. Other images stay as they are.
     ///
     /// # Errors
     /// `Internal` when the database fails.
@@ -136,7 +136,7 @@ impl Store {
             step.command =
                 image.config.history.into_iter().next_back().map(|step| step.created_by).unwrap_or_default();
         }
-        // A step is made after those that it is built on, and whoever makes or uses it uses them too.
+        // A step is made after those that it is built on, and each use of it uses them too.
         found.sort_by_key(|(sequence, ..)| std::cmp::Reverse(*sequence));
         let mut used_above: HashMap<Digest, Option<Timestamp>> = HashMap::new();
         for (_, _, step) in &mut found {

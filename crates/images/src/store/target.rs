@@ -49,7 +49,7 @@ impl Target {
 /// How an image came that is about to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct NewTarget<'a> {
-    /// The index, or the manifest itself where there is none, byte for byte.
+    /// The index, or the manifest itself without one, byte for byte.
     pub document: &'a [u8],
     /// The media type of that.
     pub media_type: &'a str,

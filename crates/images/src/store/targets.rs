@@ -121,7 +121,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The documents of an image's targets; asked before the image goes.
+/// The documents of an image's targets; read before the image is removed.
 pub(super) fn documents_of(
     transaction: &Transaction<'_>,
     image: Digest,

@@ -24,8 +24,8 @@ struct Descriptor {
 }
 
 impl Shared {
-    /// Drops the blobs beside these layers that the manifest of no image names. A layer that somebody holds keeps them: what is
-    /// coming just now has no manifest yet. A failure leaves them, and is told in the log.
+    /// Drops the blobs beside these layers that the manifest of no image names. A layer that is held keeps them: an image that
+    /// is being received has no manifest yet. A failure leaves them, and is logged.
     pub(crate) fn drop_unnamed_blobs(&self, layers: &BTreeSet<LayerKey>) {
         // Held to the end: no image gets its manifest meanwhile.
         let database = self.database();
@@ -33,7 +33,7 @@ impl Shared {
             let index = self.index();
             layers.iter().filter(|layer| may_lose_blobs(&index, layer)).collect()
         };
-        // Most removals need no look at the other images.
+        // Most removals need no check of the other images.
         if candidates.is_empty() {
             return;
         }
@@ -60,7 +60,7 @@ impl Shared {
             kept_blobs_of(database, layer)?.into_iter().filter(|(kept, _)| !named.contains(kept))
         {
             let index = self.index_mut();
-            // Who takes it from here on finds no blob, and brings one.
+            // A pull that uses the layer from here on finds no blob, and brings one.
             if !may_lose_blobs(&index, layer) {
                 return Ok(());
             }
@@ -85,7 +85,7 @@ impl Shared {
     }
 }
 
-/// Whether a layer keeps blobs, stays, and is held by nobody.
+/// Whether a layer keeps blobs, stays, and is not held.
 fn may_lose_blobs(index: &Index, layer: &LayerKey) -> bool {
     let record = index.layers.get(layer);
     record.is_some_and(|record| record.kept > 0 && record.leases == 0 && record.references > 0)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ArchiveError;
 use crate::archive_memory::Share;
 
-/// A piece of a stream that several threads may read.
+/// A part of a stream that several threads may read.
 pub type Chunk = Arc<Vec<u8>>;
 
 /// The size of a chunk: large enough that a hand-over costs nothing beside hashing it.
@@ -15,7 +15,7 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 /// How many chunks are kept for use again.
 const POOL: usize = 8;
 
-/// What a reader takes beside its chunks, about: pieces on their way from a client, and the threads that work at it.
+/// What a reader takes beside its chunks, about: data on its way from a client, and the threads that process it.
 const READER: usize = 256 * 1024;
 
 /// A stream as a sequence of chunks.
@@ -33,7 +33,7 @@ impl<C: Chunks + ?Sized> Chunks for &mut C {
     }
 }
 
-/// Cuts a reader into chunks; their buffers are used again once nobody holds them.
+/// Cuts a reader into chunks; their buffers are reused once they are released.
 pub(crate) struct ReaderChunks<R> {
     reader: R,
     pool: Vec<Chunk>,
@@ -47,12 +47,12 @@ impl<R: Read> ReaderChunks<R> {
         Self { reader, pool: Vec::new(), share: Share::default() }
     }
 
-    /// A chunk that nobody holds any more, or a new one.
+    /// A chunk that was released, or a new one.
     fn buffer(&mut self) -> Result<Vec<u8>, ArchiveError> {
         if let Some(index) = self.pool.iter().position(|chunk| Arc::strong_count(chunk) == 1) {
             return Ok(Arc::try_unwrap(self.pool.swap_remove(index)).unwrap_or_default());
         }
-        // Beyond the pool whoever holds the chunks bounds them: they wait in short queues.
+        // Beyond the pool the holders of chunks bound their number: they wait in short queues.
         if self.pool.len() < POOL {
             self.share.raise_to(READER + CHUNK * (self.pool.len() + 1))?;
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::{ArchiveError, Chunk, Reader};
 
 impl<'a> Reader<'a> {
-    /// Hands the entry's content to `sink` piece by piece.
+    /// Passes the entry's content to `sink` in parts.
     ///
     /// # Errors
     /// [`ArchiveError::Truncated`] when the stream ends within it; whatever `sink` fails with.

@@ -26,7 +26,7 @@ pub enum EntryKind {
     Other,
 }
 
-/// A piece of a sparse file that has content.
+/// A part of a sparse file that has content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// Where it begins in the file.
@@ -62,7 +62,7 @@ pub struct Entry {
     pub stored: u64,
     /// Extended attributes.
     pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The pieces that have content, where the file is sparse.
+    /// The parts that have content, where the file is sparse.
     pub extents: Option<Vec<Extent>>,
 }
 
@@ -75,7 +75,7 @@ impl Entry {
     }
 }
 
-/// Deals a content out to the pieces of a file.
+/// Distributes content to the extents of a file.
 #[derive(Debug)]
 pub struct Places(VecDeque<Extent>);
 

@@ -52,7 +52,7 @@ pub enum ArchiveError {
     /// All archives that are being read hold too much memory together.
     #[error("too many archives are being read, try again")]
     Busy,
-    /// An entry belongs to somebody whom a container's user namespace lacks.
+    /// The owner of an entry is not mapped in a container's user namespace.
     #[error("{name:?} belongs to {user}:{group}, whom the user namespace of the container lacks")]
     Owner {
         /// The entry.
@@ -76,7 +76,7 @@ pub enum ArchiveError {
         /// What it links to.
         target: String,
     },
-    /// The caller asked for no replacement of directories by others and the reverse.
+    /// The caller excluded replacements of directories by others and the reverse.
     #[error("cannot overwrite directory {existing:?} with non-directory {name:?}")]
     OverDirectory {
         /// The directory that is there.
@@ -84,7 +84,7 @@ pub enum ArchiveError {
         /// The entry's name.
         name: String,
     },
-    /// The caller asked for no replacement of directories by others and the reverse.
+    /// The caller excluded replacements of directories by others and the reverse.
     #[error("cannot overwrite non-directory {existing:?} with directory {name:?}")]
     OverNonDirectory {
         /// The file that is there.
@@ -113,7 +113,7 @@ pub enum ArchiveError {
         act: &'static str,
         /// The entry's name.
         name: String,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
 }

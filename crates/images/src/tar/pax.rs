@@ -2,7 +2,7 @@
 
 use super::Extent;
 
-/// What the extended headers before an entry say of it.
+/// The values of the extended headers before an entry.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Extensions {
     pub(crate) path: Option<Vec<u8>>,
@@ -15,7 +15,7 @@ pub(crate) struct Extensions {
     pub(crate) sparse: SparseRecords,
 }
 
-/// What GNU tar says of sparse files in PAX headers (its manual, "Storing Sparse Files").
+/// GNU tar's PAX records of sparse files (its manual, "Storing Sparse Files").
 #[derive(Debug, Default, Clone)]
 pub(crate) struct SparseRecords {
     /// `GNU.sparse.major`: 1 means that the map comes before the content.

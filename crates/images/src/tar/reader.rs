@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
         self.offset == 0
     }
 
-    /// Forgets what was read, where nobody needs the archive again.
+    /// Drops the copy of what was read, where the archive is not needed again.
     pub fn forget_raw(&mut self) {
         self.raw.clear();
     }
@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A file's size with its holes, and the pieces between them if it is sparse.
+    /// A file's size with its holes, and the extents between them if it is sparse.
     fn sparse_extents(
         &mut self,
         header: &Header<'_>,

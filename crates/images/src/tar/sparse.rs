@@ -3,10 +3,10 @@
 use super::header::number;
 use super::{ArchiveError, BLOCK, Extent};
 
-/// More pieces than this belong to no honest file.
+/// More extents than this occur only in hostile archives.
 pub(crate) const EXTENT_LIMIT: usize = 1 << 20;
 
-/// Takes the pieces of an old GNU header or continuation block; whether more blocks follow.
+/// Reads the extents of an old GNU header or continuation block; returns whether more blocks follow.
 pub(crate) fn old_extents(
     block: &[u8; BLOCK],
     first: bool,
@@ -29,7 +29,7 @@ pub(crate) fn old_real_size(block: &[u8; BLOCK]) -> Option<u64> {
     number(&block[483..495])
 }
 
-/// Checks that pieces are ordered, inside the file, and together as long as what is stored.
+/// Checks that extents are ordered, inside the file, and together as long as the stored content.
 pub(crate) fn check(extents: &[Extent], size: u64, stored: u64, offset: u64) -> Result<(), ArchiveError> {
     let bad = |problem| Err(ArchiveError::Header { offset, problem });
     if extents.len() > EXTENT_LIMIT {

@@ -1,4 +1,4 @@
-//! Writes tar streams: ustar headers, PAX records only where ustar cannot say it.
+//! Writes tar streams: ustar headers, PAX records only for what ustar cannot express.
 
 use std::io::{self, Write};
 
@@ -33,7 +33,7 @@ pub(crate) struct Member<'a> {
     pub(crate) device: (u32, u32),
     /// Extended attributes.
     pub(crate) attributes: &'a [(Vec<u8>, Vec<u8>)],
-    /// The pieces that have content, where the file is sparse.
+    /// The extents that have content, where the file is sparse.
     pub(crate) extents: Option<&'a [Extent]>,
 }
 
@@ -54,8 +54,8 @@ impl<W: Write> Writer<W> {
         Self { out, scratch: Vec::new() }
     }
 
-    /// Writes the entry's headers; the content (of [`Member::size`], or the pieces of a sparse
-    /// file) and [`Self::pad`] are the caller's.
+    /// Writes the entry's headers; the caller writes the content (of [`Member::size`], or the extents of a
+    /// sparse file) and calls [`Self::pad`].
     ///
     /// # Errors
     /// Whatever the receiver fails with.
@@ -90,7 +90,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(&self.scratch)
     }
 
-    /// Writes a piece of content.
+    /// Writes a part of the content.
     ///
     /// # Errors
     /// Whatever the receiver fails with.

@@ -20,13 +20,13 @@ impl Accounts {
         Self { users: read("/etc/passwd"), groups: read("/etc/group") }
     }
 
-    /// A user's name, empty where there is none.
+    /// A user's name, empty if unknown.
     #[must_use]
     pub fn user(&self, id: u32) -> &str {
         self.users.get(&id).map_or("", String::as_str)
     }
 
-    /// A group's name, empty where there is none.
+    /// A group's name, empty if unknown.
     #[must_use]
     pub fn group(&self, id: u32) -> &str {
         self.groups.get(&id).map_or("", String::as_str)

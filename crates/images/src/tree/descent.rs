@@ -1,8 +1,8 @@
-//! Goes down into directories within each other and up again with few descriptors, however deep they lie.
+//! Descends into nested directories and ascends again with few descriptors, however deep they lie.
 //!
-//! How deep a tree is its author decides: a descriptor for each level would take those that the whole
-//! process has. Only the lowest levels are held open; who comes back to one above opens it again by the
-//! names that lead there.
+//! The author of a tree decides how deep it is: a descriptor for each level would take those that the whole
+//! process has. Only the lowest levels are held open; a return to one above opens it again by the names that
+//! lead there.
 
 use std::io;
 
@@ -69,7 +69,7 @@ impl Descent {
         self.levels.last()?.place.as_ref()
     }
 
-    /// Whether nothing deeper is looked at.
+    /// Whether the limit of depth is reached.
     pub(crate) fn is_at_limit(&self) -> bool {
         self.levels.len() >= DEPTH_LIMIT
     }

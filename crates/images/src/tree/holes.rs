@@ -17,8 +17,8 @@ pub(super) fn has_holes(stat: &Stat, size: u64) -> bool {
     allocated.saturating_add(HOLES_WORTHWHILE) <= size
 }
 
-/// The pieces of a file that hold data, if leaving out the holes is worthwhile. A last empty piece
-/// marks the end, as GNU tar writes it.
+/// The extents of a file that hold data, if leaving out the holes is worthwhile. A last empty extent marks
+/// the end, as GNU tar writes it.
 pub(super) fn extents(file: &OwnedFd, size: u64) -> io::Result<Option<Vec<Extent>>> {
     let mut extents = Vec::new();
     let (mut position, mut data) = (0, 0);

@@ -1,4 +1,4 @@
-//! Files that the kernel makes up while they are read, in /proc and the like: their size says nothing of
+//! Files that the kernel generates while they are read, in /proc and the like: their size is unrelated to
 //! their content.
 
 use std::fs::File;
@@ -13,7 +13,7 @@ use super::stack::open_directory;
 /// No more of one is read: some have no end.
 const LIMIT: u64 = 16 << 20;
 
-/// Who may read what gives no secret of the host away, nor takes what it gives, as `/proc/kmsg` does.
+/// A file that all may read has no secret of the host, and reading does not consume it, as with `/proc/kmsg`.
 const EVERYONE: u32 = 0o004;
 
 /// The content of such a file, as far as it lets itself be read; nothing for any other file. What not everyone may read
@@ -29,7 +29,7 @@ pub(super) fn content(file: &OwnedFd, stat: &Stat) -> Option<Vec<u8>> {
     if stat.st_mode & EVERYONE == 0 {
         return Some(content);
     }
-    // Many refuse to be read, or have nothing to say now.
+    // Many refuse to be read, or are empty now.
     let _ = File::from(file.try_clone().ok()?).take(LIMIT).read_to_end(&mut content);
     Some(content)
 }
@@ -40,7 +40,7 @@ pub(super) fn is_within(directory: &OwnedFd) -> bool {
 }
 
 /// Whether a directory that was found in another one is packed without its content: it is the root of such a file system,
-/// which nobody means who asks for what lies around it, or belongs to one and refuses to be read.
+/// which is not meant by a request for its surroundings, or belongs to one and refuses to be read.
 pub(super) fn is_left_empty(parent: &OwnedFd, child: &[u8], stat: &Stat) -> bool {
     let is_mounted = rustix::fs::fstat(parent).is_ok_and(|parent| parent.st_dev != stat.st_dev);
     if !is_mounted && !is_within(parent) {

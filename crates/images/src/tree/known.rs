@@ -1,5 +1,5 @@
-//! Files whose contents somebody has at hand, so that who packs their directory need not open them; some of them lie in
-//! another directory altogether, see [`LentFile`].
+//! Files whose contents are cached, so that packing their directory need not open them; some of them lie in another
+//! directory altogether, see [`LentFile`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -21,7 +21,7 @@ pub enum KnownContent {
     File(PathBuf),
 }
 
-/// What is said of a file that lies in the layer which lends it.
+/// The properties of a file that lies in the layer which lends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LentFile {
     /// Permission bits with setuid, setgid and sticky.
@@ -131,7 +131,7 @@ impl std::fmt::Debug for KnownFiles<'_> {
 }
 
 impl LentFile {
-    /// What stat(2) would say of it; what is not known of it is that of its directory.
+    /// Its status as of stat(2); unknown properties are those of its directory.
     pub(super) fn stat(&self, directory: &Stat) -> io::Result<Stat> {
         let mut stat = *directory;
         stat.st_mode = FileType::RegularFile.as_raw_mode() | (self.mode & 0o7777);

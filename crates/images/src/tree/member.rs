@@ -1,4 +1,4 @@
-//! The header of one entry of a tar, of what the kernel says of a file.
+//! The header of one entry of a tar, from the status of a file.
 
 use model::IdMapping;
 use rustix::fs::Stat;
@@ -20,7 +20,7 @@ pub(super) fn member<'m>(name: &'m [u8], stat: &Stat, attributes: &'m [(Vec<u8>,
     }
 }
 
-/// An entry with the names of its owners, who are shown as processes of a user namespace see them, if one is given.
+/// An entry with the names of its owners, as processes of a user namespace see them, if one is given.
 pub(super) fn named<'m>(
     member: &Member<'m>,
     accounts: &'m Accounts,

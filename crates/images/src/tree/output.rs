@@ -5,7 +5,7 @@ use std::path::Path;
 
 use model::Digest;
 
-/// What takes a tar, piece by piece.
+/// Receives a tar in parts.
 pub(crate) trait Output {
     /// Takes bytes of the tar.
     ///

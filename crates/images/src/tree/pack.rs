@@ -28,7 +28,7 @@ use crate::assembly::AssemblyWriter;
 use crate::tar::{Member, Writer};
 use crate::whiteout::{OPAQUE_NAME, PREFIX as WHITEOUT_PREFIX};
 
-/// Contents are copied in pieces of this size.
+/// Contents are copied in chunks of this size.
 const PIECE: usize = 256 * 1024;
 
 /// Where a tar goes, and what is noted of it.
@@ -126,7 +126,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Reads small files on several threads before their turn: nobody may change the directory meanwhile.
+    /// Reads small files on several threads before their turn: the directory must not change meanwhile.
     #[must_use]
     pub(crate) fn reading_ahead(mut self) -> Self {
         self.read_ahead = Some(ReadAhead::default());
@@ -155,9 +155,8 @@ impl<'a> Packer<'a> {
         self
     }
 
-    /// Packs all below a directory; `prefix` precedes all names. `below` are the layers below,
-    /// topmost first, if known: what an opaque directory hides is then named piece by piece, which
-    /// engines of old understand.
+    /// Packs all below a directory; `prefix` precedes all names. `below` are the layers below, topmost first,
+    /// if known: what an opaque directory hides is then named entry by entry, which old engines understand.
     ///
     /// # Errors
     /// When something cannot be read, or the receiver fails.

@@ -46,7 +46,7 @@ impl Packer<'_> {
         self.pieces((place.name, place.real), (&stat, &attributes), &File::from(file), extents)
     }
 
-    /// Packs a file whose content is read piece by piece.
+    /// Packs a file whose content is read in chunks.
     fn pieces(
         &mut self,
         (name, real): (&[u8], &[u8]),
@@ -88,7 +88,7 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// Packs a small file, whose content is read only if somebody needs it.
+    /// Packs a small file, whose content is read only if it is needed.
     fn digested_file(
         &mut self,
         (name, real): (&[u8], &[u8]),

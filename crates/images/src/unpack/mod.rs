@@ -41,12 +41,12 @@ pub enum Overwrite {
     SameSort,
 }
 
-/// Who owns what is unpacked.
+/// The owner of unpacked files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// Whoever the archive says.
+    /// The owner in the archive.
     Archive,
-    /// These numbers, whatever the archive says.
+    /// These numbers, whatever the archive has.
     Fixed {
         /// User.
         uid: u32,
@@ -103,7 +103,7 @@ impl Recorder for NoRecorder {
 pub(crate) enum Writing {
     /// When the system thinks fit.
     Late,
-    /// While the rest of the archive comes: who unpacks waits for the disk at the end.
+    /// While the rest of the archive comes: the end of the unpacking waits for the disk.
     Early,
 }
 

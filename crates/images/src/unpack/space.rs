@@ -11,7 +11,7 @@ const ENTRY_LIMIT: u64 = 10_000_000;
 const RESERVE: u64 = 256 << 20;
 /// Of a small file system, and of its inodes, only this part.
 const RESERVED_PART: u64 = 16;
-/// After so many bytes the file system is looked at again: others write to it too.
+/// After so many bytes the file system is checked again: others write to it too.
 const BYTES_BETWEEN: u64 = 32 << 20;
 /// And after so many entries.
 const ENTRIES_BETWEEN: u64 = 4096;
@@ -42,7 +42,7 @@ struct Since {
     bytes: u64,
 }
 
-/// What a file system has free beyond its reserve; `None` where it does not say.
+/// A file system's free space beyond its reserve; `None` where it does not report it.
 #[derive(Debug, Clone, Copy)]
 struct Free {
     /// File systems without a size, ramfs and tmpfs of `size=0`, report no blocks at all.
@@ -123,8 +123,8 @@ impl Space {
         self.check_replacing(content, || 0)
     }
 
-    /// Refuses content for which there is no space, even when what it replaces has gone; `freed` says how many bytes
-    /// that gives back, and is asked only where it matters.
+    /// Refuses content for which there is no space, even when what it replaces has gone; `freed` returns how many
+    /// bytes that frees, and is called only where it matters.
     ///
     /// # Errors
     /// [`ArchiveError::Room`] when less is free.
@@ -169,10 +169,10 @@ impl Space {
         Ok(())
     }
 
-    /// Looks at the file system again.
+    /// Checks the file system again.
     ///
     /// # Errors
-    /// [`ArchiveError::Room`] when nothing is free, whoever took it.
+    /// [`ArchiveError::Room`] when nothing is free, whatever took it.
     pub fn look(&mut self) -> Result<(), ArchiveError> {
         self.refresh()?;
         if self.free.bytes == Some(0) {

@@ -14,7 +14,7 @@ pub enum ManifestError {
     /// It contradicts itself.
     #[error("the manifest is malformed: {0}")]
     Inconsistent(String),
-    /// Its kind is not known.
+    /// Its kind is unknown.
     #[error("manifests of the type {0:?} are not known")]
     UnknownType(String),
     /// It describes something other than a container image.

@@ -1,8 +1,8 @@
 //! Docker's schema 1: layers without their uncompressed digests, and a history of old configs.
 //!
-//! The config that newer engines know is made here from the history. A signed manifest's digest
-//! is that of its payload, which the signature tells how to cut out of the document
-//! (distribution specification, "Signed Manifests").
+//! The config that newer engines use is made here from the history. A signed manifest's digest is that of its
+//! payload, and the signature describes how to cut that out of the document (distribution specification,
+//! "Signed Manifests").
 
 use base64::Engine;
 use base64::alphabet;
@@ -183,7 +183,7 @@ fn cut_payload(bytes: &[u8], signature: &WireSignature) -> Result<Vec<u8>, Manif
         .ok_or_else(|| broken("its length is beyond the document".to_owned()))?;
     let mut payload = head.to_vec();
     payload.extend(decode(&protected.format_tail)?);
-    // The payload must itself be the manifest that was read, or the digest says nothing.
+    // The payload must itself be the manifest that was read, or the digest proves nothing.
     let signed: Value = serde_json::from_slice(&payload)?;
     let mut whole: Value = serde_json::from_slice(bytes)?;
     if let Value::Object(fields) = &mut whole {

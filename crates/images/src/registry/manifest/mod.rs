@@ -41,7 +41,7 @@ pub(super) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.
 /// Docker's gzipped layer that is fetched from elsewhere.
 pub(super) const FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 
-/// The value of `Accept` that asks for every kind that is read here.
+/// The value of `Accept` with every kind that is read here.
 pub(super) const ACCEPTED: [&str; 6] =
     [DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX, LEGACY_SIGNED, LEGACY];
 
@@ -62,7 +62,7 @@ pub struct Descriptor {
     /// What an image is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// What else its makers say of it.
+    /// Other annotations of its makers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The type of what is no image.
@@ -70,7 +70,7 @@ pub struct Descriptor {
     pub artifact_type: Option<String>,
 }
 
-/// The annotation of a manifest in an index that says what another one is: no image.
+/// The annotation of a manifest in an index that describes another one: it is not an image.
 pub(crate) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The annotation that names the manifest which that is about.
 pub(crate) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
@@ -146,7 +146,7 @@ impl Manifest {
         }
     }
 
-    /// The type of a manifest that was read: what the document says, else what its form is.
+    /// The media type of a parsed manifest: the document's own, else that of its form.
     pub(super) fn media_type(&self, document: &[u8]) -> Result<String, ManifestError> {
         let named: Probe = serde_json::from_slice(document)?;
         let form = match self {
@@ -198,7 +198,7 @@ fn is_layer_type(kind: &str) -> bool {
 }
 
 impl Descriptor {
-    /// Points to content without saying more of it.
+    /// A descriptor without further fields.
     #[must_use]
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
@@ -219,7 +219,7 @@ impl Descriptor {
 }
 
 impl Index {
-    /// What says how the image of a manifest was made.
+    /// The attestations of a manifest.
     pub(crate) fn attestations_of(&self, manifest: Digest) -> impl Iterator<Item = &Descriptor> {
         let name = manifest.to_string();
         self.manifests.iter().filter(move |entry| {
@@ -228,7 +228,7 @@ impl Index {
         })
     }
 
-    /// What the images of the list are for, as far as it says so.
+    /// The platforms of the images in the list, where it has them.
     pub(super) fn platforms(&self) -> Vec<Platform> {
         self.manifests.iter().filter_map(|entry| entry.platform.clone()).collect()
     }

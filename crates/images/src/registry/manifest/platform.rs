@@ -88,7 +88,7 @@ fn common_name(architecture: &str) -> String {
 /// How well an image fits; the last is the best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fitness {
-    /// The list does not say what it is for.
+    /// The list does not name the platform.
     Unsaid,
     /// The processor runs it, though it was made for a lesser one.
     Compatible,
@@ -114,7 +114,7 @@ impl Platform {
         Self { architecture: architecture.into(), os: "linux".into(), variant: variant.into() }
     }
 
-    /// What an image is for, as its config says.
+    /// The platform in an image's config.
     #[must_use]
     pub fn of(config: &ImageConfig) -> Self {
         Self {
@@ -124,7 +124,7 @@ impl Platform {
         }
     }
 
-    /// Whether this is what was asked for: a variant that was not asked for does not matter.
+    /// Whether this is the wanted platform: a variant matters only if `wanted` has one.
     #[must_use]
     pub fn is(&self, wanted: &Self) -> bool {
         self.os == wanted.os
@@ -142,8 +142,8 @@ impl Platform {
         }
     }
 
-    /// Whether a machine of this platform may run what is for `offered`. Which generation of amd64 its processor is, is not
-    /// looked at.
+    /// Whether a machine of this platform may run what is for `offered`. The generation of an amd64 processor is not
+    /// checked.
     #[must_use]
     pub fn may_run(&self, offered: &Self) -> bool {
         let is_same = self.os == offered.os && self.architecture == offered.architecture;

@@ -188,7 +188,7 @@ fn the_payload_of_a_signed_manifest_is_cut_out() {
 fn a_signature_over_another_payload_is_refused() {
     let payload = legacy().to_string();
     let forged = sign(&payload, 1).replace("\"tag\":\"v1\"", "\"tag\":\"v2\"");
-    // The head now differs from what the length and tail say only in content, so it parses …
+    // The head now differs from what the length and tail describe only in content, so it parses …
     assert!(matches!(Manifest::parse(None, forged.as_bytes()), Ok(Manifest::Legacy(_))));
     // … but a payload that leaves the change out does not.
     let other = payload.replace("\"tag\":\"v1\"", "\"tag\":\"v3\"");

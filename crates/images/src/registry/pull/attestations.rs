@@ -1,4 +1,4 @@
-//! Fetches what an index says of the making of an image: attestation manifests and all that they consist of.
+//! Fetches the attestations of an image in an index: their manifests and all that they consist of.
 //!
 //! They are documents that a build wrote beside the image. They are kept as they came, so that a push or a saved layout
 //! carries them on; what is too large, or missing in the registry, is left out.

@@ -1,10 +1,10 @@
-//! Finds what the digest of a converted manifest means.
+//! Finds the image of a converted manifest's digest.
 //!
-//! To clients that do not ask for schema 2, registries hand out a conversion into schema 1 that is
-//! made on the spot and kept nowhere: a digest that such a client received cannot be fetched. It
-//! can be found all the same: the conversion of each tag is asked for and has this digest, or not.
-//! Where the tag's own manifest describes the same image field by field, that one is pulled, and
-//! the image has the id that it has by its tag.
+//! To clients that do not request schema 2, registries return a conversion into schema 1 that is made on the
+//! spot and not stored: a digest that such a client received cannot be fetched. It can be found all the same:
+//! the conversion of each tag is requested and has this digest, or not. Where the tag's own manifest
+//! describes the same image field by field, that one is pulled, and the image has the id that it has by its
+//! tag.
 
 use model::{Digest, ImageReference, Timestamp};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use crate::registry::manifest::{
 use crate::registry::session::Session;
 use crate::store::digest_of;
 
-/// How many tags are looked at.
+/// How many tags are tried.
 const TAG_LIMIT: usize = 100;
 
 /// Looks for a tag whose conversion has the digest; `None` when the registry has none or does not
@@ -62,7 +62,7 @@ fn search(
     Ok(None)
 }
 
-/// Whether a conversion, whose digest is known, describes the image of a manifest that is not.
+/// Whether a conversion, whose digest matches, describes the image of a manifest.
 fn is_same(
     session: &Session<'_>,
     converted: &LegacyManifest,
@@ -76,8 +76,8 @@ fn is_same(
     Ok(describes(converted, &config)?)
 }
 
-/// Whether a conversion says what a config says, but for how its topmost step came about, which
-/// conversions leave out.
+/// Whether a conversion matches a config, except for how its topmost step came about, which conversions leave
+/// out.
 fn describes(converted: &LegacyManifest, config: &[u8]) -> Result<bool, ManifestError> {
     let config: Value = serde_json::from_slice(config)?;
     let diff_ids: Vec<Digest> = serde_json::from_value(config["rootfs"]["diff_ids"].clone())?;

@@ -1,4 +1,4 @@
-//! Tells what a registry has under a name, without pulling it.
+//! Describes what a registry has under a name, without pulling it.
 
 use model::{Digest, ImageReference};
 
@@ -26,14 +26,14 @@ pub struct DescribedImage {
     pub images: Vec<Digest>,
 }
 
-/// Asks where a pull of the reference would ask, in the same order, `latest` where it has neither tag nor digest.
+/// Tries the sources of a pull of the reference, in the same order, `latest` where it has neither tag nor digest.
 pub(in crate::registry) fn describe(
     transport: &Transport,
     reference: &ImageReference,
     credentials: Option<&Credentials>,
 ) -> Result<DescribedImage, RegistryError> {
     api_root::ask_in_turn(transport, reference, |source| {
-        // A mirror belongs to somebody else than the registry that the credentials are for.
+        // A mirror has another operator than the registry that the credentials are for.
         describe_at(transport, source, reference, credentials.filter(|_| !source.is_mirror))
     })
 }
@@ -66,7 +66,7 @@ fn describe_at(
     Ok(DescribedImage { media_type, digest, size: document.len() as u64, platforms, images })
 }
 
-/// What an image is for: its config says so.
+/// An image's platform, from its config.
 fn platform_of(session: &Session<'_>, image: &ImageManifest) -> Result<Platform, RegistryError> {
     let content = fetch_config(session, image)?;
     let config: ImageConfig = serde_json::from_slice(&content).map_err(ManifestError::Malformed)?;

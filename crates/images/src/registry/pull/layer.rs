@@ -181,7 +181,7 @@ fn wrong(path: &Path, resumed: bool, error: RegistryError) -> Result<Outcome, Re
         return Err(error);
     }
     remove(path);
-    // Its first part may have been damaged by whoever left it here.
+    // Its first part may have been damaged by the process that left it here.
     if resumed { Ok(Outcome::StaleStart) } else { Err(error) }
 }
 

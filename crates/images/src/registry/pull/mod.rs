@@ -33,7 +33,7 @@ pub struct PullRequest<'a> {
     pub store: &'a Store,
     /// What it is; without tag and digest, all tags of the repository.
     pub reference: &'a ImageReference,
-    /// Who asks.
+    /// The user's credentials.
     pub credentials: Option<&'a Credentials>,
     /// For which platform, where a list has several; `None` is the host's.
     pub platform: Option<&'a Platform>,
@@ -55,7 +55,7 @@ pub enum PulledNames {
 /// An image that was pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PulledImage {
-    /// Its name: with a tag, or with the digest that was asked for.
+    /// Its name: with a tag, or with the requested digest.
     pub reference: ImageReference,
     /// Its id.
     pub image: Digest,
@@ -81,7 +81,7 @@ pub(super) fn pull(
         pull_from(client, &transport(), source, request, progress)
     });
     pulled.map_err(|error| match error {
-        // Not "unauthorized": clients would ask for a password where the name may just be wrong.
+        // Not "unauthorized": clients would prompt for a password where the name may just be wrong.
         RegistryError::Unauthorized { reason } | RegistryError::Denied { reason } => {
             RegistryError::NoReadAccess { repository: request.reference.repository.to_string(), reason }
         }
@@ -98,7 +98,7 @@ fn pull_from(
 ) -> Result<Vec<PulledImage>, RegistryError> {
     let api_root = source.connect(transport)?;
     let path = request.reference.repository.remote_path();
-    // A mirror belongs to somebody else than the registry that the credentials are for.
+    // A mirror has another operator than the registry that the credentials are for.
     let credentials = request.credentials.filter(|_| !source.is_mirror);
     let session = Session::new(transport, api_root, path.as_ref(), credentials);
     let pull = Pull {
@@ -127,7 +127,7 @@ fn pull_from(
     Ok(pulled)
 }
 
-/// The warning of an image that a registry has for another platform alone than was asked for.
+/// The warning that a registry has an image only for another platform than the requested one.
 fn platform_warning(reference: &ImageReference, wanted: &Platform, actual: &Platform) -> Option<String> {
     let is_other = !actual.architecture.is_empty() && !actual.is(wanted);
     is_other.then(|| {

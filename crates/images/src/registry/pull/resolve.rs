@@ -134,7 +134,7 @@ pub(super) fn fetch(
     }
 }
 
-/// Checks a document before anything in it is looked at.
+/// Checks a document's digest before its content is used.
 fn check_digest(expected: Option<Digest>, bytes: &[u8]) -> Result<(), RegistryError> {
     let actual = digest_of(bytes);
     match expected.filter(|expected| *expected != actual) {
@@ -143,7 +143,7 @@ fn check_digest(expected: Option<Digest>, bytes: &[u8]) -> Result<(), RegistryEr
     }
 }
 
-/// A manifest of schema 1 tells its name: another one's is not taken for it.
+/// A manifest of schema 1 has its own name: one of another name is refused.
 fn check_legacy_name(
     manifest: &Manifest,
     session: &Session<'_>,
@@ -166,7 +166,7 @@ fn not_found(reference: &ImageReference, label: &str, answer: Answer) -> Registr
     RegistryError::Unknown { reason: format!("Error: image {path}{separator}{label} not found: {message}") }
 }
 
-/// What the head of an answer said about its body.
+/// The fields of a response's head about its body.
 struct Head {
     content_type: Option<String>,
     digest: Option<Digest>,

@@ -1,5 +1,5 @@
-//! Pushes images that were built here together with what is said of their making: their layers compressed, under an index
-//! that is composed for them.
+//! Pushes images that were built here together with their statements: their layers compressed, under an index that is
+//! composed for them.
 
 use model::{Digest, ImageReference};
 
@@ -11,7 +11,7 @@ use crate::registry::manifest::{ImageManifest, ManifestError, OCI_INDEX, OCI_MAN
 use crate::store::digest_of;
 
 impl Push<'_> {
-    /// Pushes images and what is said of them, under a tag: an index, or the manifest where that is enough.
+    /// Pushes images and their statements, under a tag: an index, or the manifest where that is enough.
     pub(super) fn built(&self, label: &str, built: &BuiltImages) -> Result<Sent, RegistryError> {
         match built.images.as_slice() {
             [only] if !built.needs_index() => {

@@ -23,7 +23,7 @@ const HIGHEST_ZSTD_LEVEL: i32 = 19;
 const GZIP_LEVEL: u32 = 3;
 /// The "unknown" of the gzip header's operating systems (RFC 1952, section 2.3.1).
 const UNKNOWN_SYSTEM: u8 = 255;
-/// The compressor is always fed in pieces of this size, whatever the tar comes in.
+/// The compressor is always fed in chunks of this size, whatever the tar comes in.
 const PIECE: usize = 64 << 10;
 
 /// What a layer is written out as.
@@ -62,7 +62,7 @@ impl Form {
 pub struct LayerForm {
     /// What layers are written out as.
     pub form: Form,
-    /// Whether blobs that are known to hold a layer are not used, which may be in another form.
+    /// Whether existing blobs of a layer are not used, which may be in another form.
     pub is_forced: bool,
 }
 
@@ -78,7 +78,7 @@ impl LayerForm {
         matches!(self.form, Form::Gzipped { .. })
     }
 
-    /// Whether a blob of this type may be used that is known to hold a layer.
+    /// Whether an existing blob of a layer may be used with this type.
     pub(super) fn takes(self, media_type: &str) -> bool {
         !self.is_forced && (media_type.ends_with("gzip") || !self.is_dockers())
     }
@@ -163,7 +163,7 @@ impl Write for Output<'_> {
     }
 }
 
-/// Hands bytes on in pieces of one size.
+/// Passes bytes on in chunks of one size.
 struct Pieces<W> {
     output: W,
     piece: Vec<u8>,

@@ -26,10 +26,10 @@ pub(super) struct Sent {
     pub(super) document: Vec<u8>,
 }
 
-/// The entries that were looked at: a hostile index lists one many times.
+/// The entries that were visited: a hostile index lists one many times.
 struct Seen {
     entries: BTreeSet<Digest>,
-    /// How many indexes lead to the one that is looked at.
+    /// How many indexes lead to the current one.
     depth: u32,
 }
 

@@ -88,7 +88,7 @@ impl Layers<'_> {
         Ok(true)
     }
 
-    /// Uses a blob that is known to hold the layer: there, elsewhere in the registry, or here.
+    /// Uses an existing blob of the layer: in the repository, elsewhere in the registry, or here.
     fn push_known(&self, layer: &Layer, id: &str) -> Result<Option<LayerBlob>, RegistryError> {
         let mut blobs = self.store.layer_blobs(&layer.diff_id())?;
         // Other compressions than gzip have no place in a manifest of schema 2.

@@ -45,7 +45,7 @@ pub struct PushRequest<'a> {
     pub store: &'a Store,
     /// What it is; without a tag, all tags of the repository.
     pub reference: &'a ImageReference,
-    /// Who asks.
+    /// The user's credentials.
     pub credentials: Option<&'a Credentials>,
     /// The platform whose image alone is pushed; `None` for all that are here.
     pub platform: Option<&'a Platform>,
@@ -179,7 +179,7 @@ impl Push<'_> {
         if self.request.keeps_digests && self.request.platform.is_none() {
             let repository = &self.request.reference.repository;
             match self.request.store.name_by_manifest(&id, repository, &document) {
-                // Nobody needs the name of an image that was removed meanwhile.
+                // The name of an image that was removed meanwhile is not needed.
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
                 _ => {}
             }
@@ -234,7 +234,7 @@ impl Push<'_> {
         let image = self.request.store.image(id)?;
         let held = self.request.store.layers(&image)?;
         let config = self.request.store.document_of(&image.id, &image.config_digest)?;
-        // Asked first: a refusal comes before anything is compressed.
+        // Checked first: a refusal comes before anything is compressed.
         let has_config = upload::exists(self.session, image.config_digest)?;
         let layers = self.layers(&held)?;
         if !has_config {

@@ -63,8 +63,8 @@ fn begin(
     }
 }
 
-/// Where an upload goes on. Registries behind a proxy may say `http` where they are reached by
-/// https: that is mended, since nothing may be sent in the clear.
+/// The location at which an upload continues. Registries behind a proxy may send `http` where they are
+/// reached by https: that is corrected, since nothing may be sent in the clear.
 fn location(session: &Session<'_>, answer: &Answer) -> Option<Url> {
     let mut url = answer.url.join(answer.header(&header::LOCATION)?).ok()?;
     let own = session.url("");
@@ -196,7 +196,7 @@ impl Upload<'_> {
         }
         let last = answer.header(&header::RANGE)?.trim_start_matches("bytes=").split_once('-')?.1;
         let last: u64 = last.trim().parse().ok()?;
-        // "0-0" says both one byte and none; beginning at its start loses nothing.
+        // "0-0" may mean one byte or none; beginning at its start loses nothing.
         let offset = if last == 0 { return None } else { last + 1 };
         (offset <= self.size).then(|| Position {
             location: location(self.session, &answer).unwrap_or(position.location),

@@ -22,7 +22,7 @@ impl PushWords {
         }
     }
 
-    /// What is said of a layer that the registry has.
+    /// The message about a layer that the registry has.
     pub(super) const fn exists(self) -> &'static str {
         match self {
             Self::Reference => "Image already exists",
@@ -30,7 +30,7 @@ impl PushWords {
         }
     }
 
-    /// What is said of a layer while its blob is made.
+    /// The message about a layer while its blob is made.
     pub(super) const fn compresses(self) -> &'static str {
         match self {
             Self::Reference => "Buffering to Disk",
@@ -38,7 +38,7 @@ impl PushWords {
         }
     }
 
-    /// What is said of a layer that was sent.
+    /// The message about a layer that was sent.
     pub(super) const fn was_sent(self) -> &'static str {
         match self {
             Self::Reference => "Image successfully pushed",
@@ -60,7 +60,7 @@ impl PushWords {
         }
     }
 
-    /// The repository has no such tag here.
+    /// The repository does not have this tag here.
     pub(super) fn lacks_tag(self, repository: &RepositoryName, tag: String) -> RegistryError {
         let repository = repository.to_string();
         match self {

@@ -135,7 +135,7 @@ impl Fake {
         format!("{}/a/b:{tag}", self.server.host)
     }
 
-    /// How often a path that ends so was asked for.
+    /// How many requests there were for paths with this end.
     pub(super) fn asked(&self, end: &str) -> usize {
         self.server.seen().iter().filter(|seen| seen.path.ends_with(end)).count()
     }

@@ -43,7 +43,7 @@ fn a_layer_that_is_another_good_tar() {
     let (content, blob) = one_layer();
     let error = refused(content, blob, |reply| {
         let mut other = gzip(&tar("evil", b"x"));
-        // As long as the manifest says: what follows the gzip stream is rubbish.
+        // As long as the manifest states: what follows the gzip stream is rubbish.
         other.resize(reply.body.len(), 0);
         reply.body(other)
     });

@@ -20,7 +20,7 @@ fn content() -> (Content, String) {
     (content, digest_of(&gzip(&layer)).to_string())
 }
 
-/// Where nobody listens.
+/// An address without a listener.
 fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}/x", listener.local_addr().unwrap())

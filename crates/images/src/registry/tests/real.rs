@@ -88,8 +88,8 @@ impl Drop for Registry {
     }
 }
 
-/// A port that nothing listens at. It is below those that the kernel gives to whoever asks for any, and among
-/// twenty that other processes of these tests pass over, so that nobody takes it before the registry does.
+/// A port without a listener. It is below the kernel's ephemeral ports, and among twenty that other processes
+/// of these tests skip, so that it stays free until the registry takes it.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 1000).unwrap() * 20;

@@ -24,7 +24,7 @@ fn big() -> (Content, String, usize) {
     (content, digest_of(&blob).to_string(), blob.len())
 }
 
-/// The ranges that a blob was asked for with.
+/// The ranges of the requests for a blob.
 fn ranges(fake: &Fake, blob: &str) -> Vec<Option<String>> {
     let seen = fake.server.seen().into_iter().filter(|seen| seen.path.ends_with(blob));
     seen.map(|seen| seen.header("range").map(str::to_owned)).collect()
@@ -127,7 +127,7 @@ fn a_cancelled_pull_can_be_taken_up() {
     assert_eq!(ranges(&fake, &blob).last().unwrap().as_deref(), Some("bytes=100000-"));
 }
 
-/// Tells a process of this test program to pull, and where.
+/// Has a process of this test program pull this name.
 const PULL_NAME: &str = "BERTH_TEST_PULL_NAME";
 const PULL_STORE: &str = "BERTH_TEST_PULL_STORE";
 

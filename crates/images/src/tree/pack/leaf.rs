@@ -42,7 +42,7 @@ impl Packer<'_> {
             FileType::CharacterDevice => self.node(place, stat, b'3'),
             FileType::BlockDevice => self.node(place, stat, b'4'),
             FileType::Fifo => self.node(place, stat, b'6'),
-            // A tar cannot hold a socket, and nobody listens on its copy.
+            // A tar cannot hold a socket, and its copy would have no listener.
             _ => Ok(()),
         }
     }
