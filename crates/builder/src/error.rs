@@ -118,7 +118,7 @@ pub enum BuildError {
         "the context {0} is a directory of files, and a stage begins with an image: copy from it with --from={0}"
     )]
     ContextIsNoImage(String),
-    /// RUN asks for the network of the host, and the client does not allow it.
+    /// RUN requests the network of the host, and the client does not allow it.
     #[error(
         "network.host is not allowed: RUN --network=host needs a client that allows the build network.host"
     )]
@@ -197,7 +197,7 @@ impl BuildError {
         }
     }
 
-    /// The first and the last line of what is wrong in the Dockerfile, from one, where it is known.
+    /// The first and the last line of the fault in the Dockerfile, from one, if known.
     #[must_use]
     pub const fn lines(&self) -> Option<(usize, usize)> {
         match self {

@@ -12,7 +12,7 @@ use crate::runner::OutputStream;
 /// message, or as an answer of its own where no event came before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildEvent {
-    /// `{"stream": …}`: a line of the builder, or a piece of a step's output.
+    /// `{"stream": …}`: a line of the builder, or a part of a step's output.
     Stream(String),
     /// `{"aux": {"ID": …}}`: the image that a stage has made.
     Stage(Digest),

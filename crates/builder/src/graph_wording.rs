@@ -79,7 +79,7 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
     })
 }
 
-/// What is found while an instruction is read, which engines of today say alike of both kinds of builds.
+/// The texts of faults in an instruction that current engines use in both kinds of builds.
 pub(crate) fn of_parser(error: &DockerfileError) -> Option<String> {
     use DockerfileError as E;
     Some(match error {

@@ -66,7 +66,7 @@ impl IgnorePatterns {
             if self.is_exhausted() {
                 return false;
             }
-            // A rule that would not change the verdict need not be looked at.
+            // A rule that would not change the verdict need not be matched.
             if rule.keep == excluded && rule.matches(path, &self.work) {
                 excluded = !rule.keep;
             }

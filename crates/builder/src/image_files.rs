@@ -1,4 +1,4 @@
-//! Files of images, for those who look at one without a container.
+//! Files of images, readable without a container.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ impl ImageFiles {
     /// Holds the files of an image.
     ///
     /// # Errors
-    /// `NotFound` when there is no such image.
+    /// `NotFound` when it does not exist.
     pub fn open(store: &Store, image: &Digest) -> Result<Self, BuildError> {
         let image = store.image(image)?;
         let layers = store.layers(&image)?;

@@ -192,7 +192,7 @@ pub(crate) fn has_wildcard(text: &str) -> bool {
     false
 }
 
-/// The directories before the first name with a wildcard in it; all of the path where there is none.
+/// The directories before the first name with a wildcard in it; all of the path without one.
 pub(crate) fn literal_prefix(path: &str) -> &str {
     let end = path.find(['*', '?', '[', '\\']).map(|wildcard| path[..wildcard].rfind('/').unwrap_or(0));
     end.map_or(path, |end| &path[..end])

@@ -70,7 +70,7 @@ pub enum NamedContext {
     Provided,
 }
 
-/// What build checks look at beside the Dockerfile.
+/// The inputs of build checks beside the Dockerfile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckRequest {
     /// The values of ARG.
@@ -133,7 +133,7 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// `target`: the stage to stop after.
     pub target: Option<String>,
-    /// `platform`: what the images of FROM are for, where FROM does not say it.
+    /// `platform`: the platform of the images of FROM, where FROM has none.
     pub platform: Option<Platform>,
     /// `cachefrom`: images whose steps count as made here.
     pub cache_from: Vec<String>,
@@ -151,13 +151,13 @@ pub struct BuildRequest {
     pub no_cache_filter: Vec<String>,
     /// Whether RUN may use the network of the host although the build does not.
     pub allows_host_network: bool,
-    /// Whether stages begin with the files of their images alone, without what these say of their containers.
+    /// Whether stages begin with the files of their images alone, without their configuration.
     pub bare_stages: bool,
     /// Where stages are so: the changes that the text names by their numbers.
     pub tree_changes: Vec<TreeChange>,
     /// Secrets and ssh agents; `None` where the client has no way to send them.
     pub provisions: Option<Arc<dyn Provisions>>,
-    /// Who judges the sources, where the client does.
+    /// The client's policy for sources, if it has one.
     pub policy: Option<Arc<dyn SourcePolicy>>,
 }
 

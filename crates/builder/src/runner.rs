@@ -56,7 +56,7 @@ pub struct MadeContainer {
     pub warnings: Vec<String>,
 }
 
-/// Which of a step's streams a piece of output comes from.
+/// The stream of a part of a step's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputStream {
     /// Standard output.
@@ -109,8 +109,8 @@ pub trait StepRunner: Sync {
     /// No other step comes: removes what was kept for the next ones. Called once, behind all other calls.
     fn finish(&self);
 
-    /// [`Self::finish`] of a build that has succeeded: it may go on behind this call, as long as nobody is shown what is not removed
-    /// yet. `end` is called when all of it is: by what it removes the next process finds what is left.
+    /// [`Self::finish`] of a build that has succeeded: it may continue in the background, as long as containers that are not removed
+    /// yet are not shown. `end` is called when all are removed: until then its records let the next process find what is left.
     fn finish_behind(&self, end: Box<dyn FnOnce() + Send>) {
         self.finish();
         end();

@@ -51,7 +51,7 @@ impl Scratch {
         Ok(Self { path, containers, directories: AtomicU64::new(0) })
     }
 
-    /// Notes a container, so that it is known should this process end before the build does.
+    /// Records a container, so that it can be found should this process end before the build does.
     ///
     /// # Errors
     /// What write(2) fails with.

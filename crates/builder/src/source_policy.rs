@@ -1,4 +1,4 @@
-//! What a client says of the sources of its build before they are used.
+//! A client's verdict on the sources of its build before they are used.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use crate::runner::StepError;
 pub struct JudgedSource {
     /// Such as `docker-image://docker.io/library/busybox:latest`, `local://context`, `https://…` and `git://…`.
     pub identifier: String,
-    /// What else says which one it is.
+    /// Further attributes that identify it.
     pub attributes: HashMap<String, String>,
-    /// What it is for; this machine where nothing is said.
+    /// Its platform; that of this machine by default.
     pub platform: Option<Platform>,
     /// An image that has been looked up.
     pub image: Option<JudgedImage>,
@@ -28,7 +28,7 @@ pub struct JudgedImage {
     pub config: Vec<u8>,
 }
 
-/// What a client says of a source.
+/// A client's verdict on a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is used.
@@ -44,6 +44,6 @@ pub trait SourcePolicy: Send + Sync {
     /// Judges a source. May block.
     ///
     /// # Errors
-    /// [`StepError`] for one that is denied, or about which more is asked than is known here.
+    /// [`StepError`] for one that is denied, or for a verdict that requires unknown properties of it.
     fn judge(&self, source: &JudgedSource) -> Result<Verdict, StepError>;
 }

@@ -8,8 +8,8 @@ pub enum Wording {
     /// Those of the reference.
     #[default]
     Reference,
-    /// Those of engines since 1.24: steps are counted from one and their number is known, what a stage made and what was
-    /// tagged is named, errors in a Dockerfile come with their line.
+    /// Those of engines since 1.24: steps are numbered from one with their total, the results of stages and tags are
+    /// named, errors in a Dockerfile have their line.
     Today,
 }
 

@@ -47,10 +47,10 @@ struct State {
     results: Vec<(String, MadeImage)>,
     /// Takes what the client returns as the build's result, where the client drives the build.
     returned: Option<oneshot::Sender<Result<BuildResult, Status>>>,
-    /// Gives it, maybe before somebody waits for it.
+    /// Receives it, possibly sent before there is a waiter.
     awaited: Option<oneshot::Receiver<Result<BuildResult, Status>>>,
     attributes: HashMap<String, String>,
-    /// What is said of its results.
+    /// Statements about its results.
     statements: Vec<Statement>,
     /// How many frontends were called.
     frontends: usize,
@@ -78,7 +78,7 @@ impl Build {
         })
     }
 
-    /// The wish to stop, as blocking work looks at it.
+    /// The cancellation, for blocking work that polls it.
     pub(crate) const fn cancellation(&self) -> &Cancellation {
         &self.cancellation
     }
@@ -104,10 +104,10 @@ impl Build {
         awaited.await.unwrap_or_else(|_| Err(Status::cancelled()))
     }
 
-    /// Takes what the client returns.
+    /// Takes the client's result.
     ///
     /// # Errors
-    /// `FailedPrecondition` where nobody waits for it: the build is over, or does not let clients drive it.
+    /// `FailedPrecondition` without a waiter: the build is over, or does not let clients drive it.
     pub(crate) fn take_return(&self, result: Result<BuildResult, Status>) -> Result<(), Status> {
         let sender = self.lock().returned.take();
         let over = || Status::new(Code::FailedPrecondition, "the build does not wait for a result");
@@ -142,17 +142,17 @@ impl Build {
         Ok(meant.map(|(_, image)| image.clone()).collect())
     }
 
-    /// Notes what is said of its results.
+    /// Sets the statements about its results.
     pub(crate) fn set_statements(&self, statements: Vec<Statement>) {
         self.lock().statements = statements;
     }
 
-    /// What is said of its results.
+    /// The statements about its results.
     pub(crate) fn statements(&self) -> Vec<Statement> {
         self.lock().statements.clone()
     }
 
-    /// The number of a frontend's call: it tells its steps from those of others.
+    /// The number of a frontend's call: it distinguishes its steps from those of others.
     pub(crate) fn next_number(&self) -> usize {
         let mut state = self.lock();
         state.frontends += 1;

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 use crate::remembered::{Remembered, record};
 use buildkit_messages::history::{BuildHistoryEvent, BuildHistoryEventKind};
 
-/// How long who asks for a build waits for it: clients ask before they build.
+/// How long a request waits for a build that has not begun: clients send it before they build.
 const OPENING: Duration = Duration::from_secs(5);
 /// Builds at once.
 const BUILD_LIMIT: usize = 256;
@@ -43,7 +43,7 @@ pub(crate) struct Builds {
 struct State {
     running: HashMap<String, Arc<Build>>,
     history: VecDeque<Remembered>,
-    /// The progress of builds that are over, for who comes late and for who looks at their records.
+    /// The progress of builds that are over, for late requests and for their records.
     ended: VecDeque<(String, Arc<Progress>)>,
 }
 
@@ -90,7 +90,7 @@ impl Builds {
         if state.running.contains_key(&reference) {
             return Err(Status::new(Code::AlreadyExists, format!("job ID {reference} exists")));
         }
-        // Whoever looks on from here means this one.
+        // From here on the name stands for this build.
         state.ended.retain(|(ended, _)| *ended != reference);
         state.running.insert(reference, Arc::clone(&build));
         drop(state);
@@ -123,7 +123,7 @@ impl Builds {
     /// Finds the progress of a build that runs, is about to begin, or has just ended.
     ///
     /// # Errors
-    /// `NotFound` when there is none.
+    /// `NotFound` when there is no such build.
     pub(crate) async fn progress(&self, reference: &str) -> Result<Arc<Progress>, Status> {
         let look = |state: &State| {
             let running = state.running.get(reference).map(|build| Arc::clone(&build.progress));
@@ -150,7 +150,7 @@ impl Builds {
         timeout(OPENING, search).await.map_err(missing)
     }
 
-    /// What is known of builds now: those that run, then those that are over.
+    /// All builds now: those that run, then those that are over.
     pub(crate) fn events(&self, active_only: bool) -> Vec<BuildHistoryEvent> {
         let state = self.lock();
         let event = |kind: BuildHistoryEventKind, record| BuildHistoryEvent {
@@ -181,10 +181,10 @@ impl Builds {
         self.history.subscribe()
     }
 
-    /// Forgets or pins the record of a build.
+    /// Deletes or pins the record of a build.
     ///
     /// # Errors
-    /// `NotFound` where there is none.
+    /// `NotFound` when there is no such record.
     pub(crate) fn update_record(&self, reference: &str, update: RecordUpdate) -> Result<(), Status> {
         let mut state = self.lock();
         let found = state.history.iter().position(|build| build.record.reference == reference);

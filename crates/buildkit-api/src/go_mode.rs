@@ -28,7 +28,7 @@ pub(crate) const fn of_permissions(permissions: u32) -> u32 {
     mode
 }
 
-/// The bits that say of which kind a node is.
+/// The bits for the kind of a node.
 pub(crate) const fn of_kind(kind: &NodeKind) -> u32 {
     match kind {
         NodeKind::Directory => DIRECTORY,

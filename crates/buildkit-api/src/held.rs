@@ -1,4 +1,4 @@
-//! An image that a build made and nobody has named yet: its layers are held, so that no prune takes it.
+//! An image that a build made and that has no name yet: its layers are held, so that no prune removes it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Builds of BuildKit that `POST /build` asks for: its parameters in, the messages of the progress and the image's id out.
+//! Builds of BuildKit by `POST /build`: its parameters in, the messages of the progress and the image's id out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::parts::Parts;
 
 /// Messages of the progress on the way.
 const MESSAGES: usize = 16;
-/// What an image's answer says of its id.
+/// The key of an image's id in an exporter's response.
 const IMAGE: &str = "containerimage.config.digest";
 
 /// Where a result goes: the kind of an exporter, and its attributes.
 pub type ImageExporter = (String, HashMap<String, String>);
 
-/// A build that a request asks for.
+/// A build by a request.
 #[derive(Debug)]
 pub struct ImageBuild {
     /// The client's name of the build, or one of [`BuildKit::new_build_name`](crate::BuildKit::new_build_name).
@@ -38,7 +38,7 @@ pub struct ImageBuild {
     pub request: BuildRequest,
     /// Where the result goes.
     pub exporters: Vec<ImageExporter>,
-    /// Who the build is to registries, where its session does not say it.
+    /// The credentials for registries, where its session does not provide them.
     pub credentials: CredentialMap,
 }
 

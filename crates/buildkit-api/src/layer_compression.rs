@@ -1,4 +1,4 @@
-//! How layers are compressed on their way out, as attributes of exporters and cache exports say it.
+//! The compression of exported layers, from the attributes of exporters and cache exports.
 
 use engine::images::registry::Form;
 
@@ -28,7 +28,7 @@ impl Compression {
     }
 }
 
-/// What attributes say of the compression of layers.
+/// The attributes for the compression of layers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LayerCompression {
     pub(crate) kind: Option<Compression>,
@@ -46,7 +46,7 @@ impl LayerCompression {
         Ok(())
     }
 
-    /// What layers are written out as; `None` where nothing is said.
+    /// The form in which layers are written; `None` where it is not set.
     ///
     /// # Errors
     /// `InvalidArgument` for a level that the compression does not have.

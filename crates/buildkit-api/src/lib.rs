@@ -1,7 +1,7 @@
-//! BuildKit's protocol in front of the engine: what `POST /grpc` and `POST /session` become once they are no longer HTTP.
+//! BuildKit's protocol in front of the engine: it serves `POST /grpc` and `POST /session` once they are no longer HTTP.
 //!
 //! A client opens a session, on which it serves (its files, secrets, credentials) and this crate calls; and a control
-//! connection, on which this crate serves. There it asks for a build and watches its progress, and may drive it step by
+//! connection, on which this crate serves. There it requests a build and watches its progress, and may drive it step by
 //! step (the gateway). Builds are those of the engine: [`engine::Builds`].
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! An image that a frontend made, and what is known of its making.
+//! An image that a frontend made, and the sources it was made from.
 
 use engine::builder::Material;
 use engine::images::registry::Platform;

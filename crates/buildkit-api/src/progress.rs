@@ -1,5 +1,5 @@
-//! What a build says of itself: steps, their output, warnings. Kept from the build's begin, so that who asks later has
-//! all of it; and bounded, however much steps say.
+//! The progress of a build: steps, their output, warnings. Kept from the build's begin, so that late requests get all
+//! of it; and bounded, however much output steps have.
 
 #[cfg(test)]
 mod tests;
@@ -22,9 +22,9 @@ const BUILD_LOG_LIMIT: usize = 16 << 20;
 const LOG_LIMIT: usize = 200_000;
 /// The bytes of output that such a message has at most.
 const GROWN_LOG: usize = 32 << 10;
-/// Pieces of progress of a whole build; what comes then replaces nothing and is left out.
+/// Messages of progress of a whole build; what comes then replaces nothing and is left out.
 const STATUS_LIMIT: usize = 100_000;
-/// What a step says last whose output is clipped.
+/// The last output of a step whose output is clipped.
 const CLIPPED: &str = "\n[output clipped, log limit 2MiB reached]\n";
 
 /// What a message holds of the memory beside its output, about: names and digests.
@@ -50,7 +50,7 @@ struct State {
     logged_in_all: usize,
     /// How many messages hold output.
     logs: usize,
-    /// How many messages somebody has been given; the later ones may still grow.
+    /// How many messages were sent to a client; the later ones may still grow.
     given: usize,
     statuses: usize,
     warnings: i32,
@@ -104,14 +104,14 @@ impl Progress {
         step
     }
 
-    /// Says a warning.
+    /// Adds a warning.
     pub(crate) fn warn(&self, warning: VertexWarning) {
         let mut state = self.lock();
         state.warnings += 1;
         self.push(&mut state, StatusResponse { warnings: vec![warning], ..StatusResponse::default() });
     }
 
-    /// Says what a client asked for and does not get, although its build goes on.
+    /// Warns of requested options that have no effect, although the build continues.
     pub(crate) fn warn_of_options(self: &Arc<Self>, warnings: Vec<String>) {
         if warnings.is_empty() {
             return;
@@ -129,7 +129,7 @@ impl Progress {
         step.complete();
     }
 
-    /// Says that nothing more comes.
+    /// Marks the end.
     pub(crate) fn end(&self) {
         self.lock().is_over = true;
         self.count.send_modify(|_| {});
@@ -240,7 +240,7 @@ impl Progress {
 }
 
 impl State {
-    /// Adds output to the last message where that holds the same stream of the same step and nobody was given it yet.
+    /// Adds output to the last message if that holds the same stream of the same step and was not sent yet.
     fn extend_last_log(&mut self, digest: &str, stream: LogStream, bytes: &[u8]) -> bool {
         if self.given >= self.messages.len() {
             return false;
@@ -274,7 +274,7 @@ impl Step {
         });
     }
 
-    /// Starts it under a name that says more than the one it was announced with.
+    /// Starts it under a more precise name than the one it was announced with.
     pub(crate) fn start_as(&self, name: String) {
         self.progress.change(&self.digest, |vertex| {
             vertex.name = name;
@@ -345,12 +345,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Says how far it has come, of an amount that is not known.
+    /// Sets how far it has come, of an unknown amount.
     pub(crate) fn advance(&self, current: u64) {
         self.advance_of(current, 0);
     }
 
-    /// Says how far it has come, of how much.
+    /// Sets how far it has come, of how much.
     pub(crate) fn advance_of(&self, current: u64, total: u64) {
         self.current.store(current, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);

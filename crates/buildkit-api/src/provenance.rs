@@ -1,5 +1,5 @@
-//! What is said of the making of an image: provenance as the SLSA specification words it, and as Docker documents what a
-//! builder says in it.
+//! Statements about the making of an image: provenance in the form of the SLSA specification, and with the content that
+//! Docker documents for a builder.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::build::Build;
 use crate::grpc::Status;
 use crate::made::MadeImage;
 
-/// The option that asks for it.
+/// The option that requests it.
 const OPTION: &str = "attest:provenance";
 /// The predicate of SLSA 0.2, the one that is made where the client does not choose.
 const SLSA_0_2: &str = "https://slsa.dev/provenance/v0.2";
@@ -27,7 +27,7 @@ const BUILD_TYPE_1: &str =
 /// Where SLSA 0.2 has what only builds of this kind have.
 const OWN_METADATA: &str = "https://mobyproject.org/buildkit@v1#metadata";
 
-/// How much is said.
+/// The amount of detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// No values that the client gave to the build.
@@ -36,7 +36,7 @@ pub(crate) enum Detail {
     Most,
 }
 
-/// What a client asks for.
+/// A client's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Provenance {
     pub(crate) detail: Detail,
@@ -48,7 +48,7 @@ pub(crate) struct Provenance {
 }
 
 impl Provenance {
-    /// Reads what the options of a build ask for.
+    /// Parses the options of a build.
     ///
     /// # Errors
     /// `InvalidArgument` for an invalid value, `Unimplemented` for an unknown one.
@@ -75,7 +75,7 @@ impl Provenance {
                 ("disabled", _) if flag()? => return Ok(None),
                 ("false", "true") => return Ok(None),
                 ("disabled" | "true", _) => {}
-                // What the client was told, whole.
+                // Clients may send the type with the option.
                 ("type", "provenance") => {}
                 ("mode", "min") => parsed.detail = Detail::Least,
                 ("mode", "max") => parsed.detail = Detail::Most,
@@ -90,7 +90,7 @@ impl Provenance {
         Ok(Some(parsed))
     }
 
-    /// What is said of an image of a build.
+    /// The statement about an image of a build.
     pub(crate) fn predicate(&self, build: &Build, image: &MadeImage) -> Predicate {
         let content = match self.predicate {
             SLSA_1 => self.slsa_1(build, image),
@@ -154,7 +154,7 @@ impl Provenance {
         })
     }
 
-    /// What the client asked the build for.
+    /// The client's parameters of the build.
     fn parameters(&self, build: &Build, options: &HashMap<String, String>) -> Value {
         let frontend = if build.frontend.is_empty() { "dockerfile.v0" } else { &build.frontend };
         let mut parameters = json!({

@@ -71,7 +71,7 @@ impl Received {
         Ok(Self { contents: Contents::open(directory)?, kept: Mutex::default() })
     }
 
-    /// Receives a directory; `key` says which earlier one it may be the successor of.
+    /// Receives a directory; `key` identifies its earlier states.
     ///
     /// # Errors
     /// [`SyncError`] when the client fails, is gone, or sends what it must not.

@@ -39,7 +39,7 @@ pub(crate) fn record(
     for Statement { platform, descriptor, .. } in build.statements() {
         results.entry(platform).or_default().attestations.push(descriptor);
     }
-    // Only results of several platforms are told apart by them.
+    // Only results of several platforms are distinguished by them.
     let result = if results.len() == 1 { results.drain().next().map(|(_, result)| result) } else { None };
     BuildHistoryRecord {
         reference: build.reference.clone(),

@@ -1,4 +1,4 @@
-//! The entrance: connections that are no longer HTTP, and which call is for whom.
+//! The entry point: connections that are no longer HTTP, and the dispatch of their calls.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ const RECEIVED: &str = "received";
 #[derive(Clone)]
 pub struct BuildKit(Arc<Parts>);
 
-/// A request for a session does not say which.
+/// A request for a session has no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session has no id: X-Docker-Expose-Session-Uuid is missing or longer than 256 bytes")]
 pub struct SessionRefusal;
@@ -64,7 +64,7 @@ impl BuildKit {
         Ok(Self(parts))
     }
 
-    /// Serves a control connection until it ends. Builds that were asked for on it end with it.
+    /// Serves a control connection until it ends. Builds that were requested on it end with it.
     pub async fn serve_control(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send) {
         let service = Arc::new(Service(Arc::clone(&self.0)));
         if let Err(error) = grpc::serve(stream, service).await {
@@ -78,7 +78,7 @@ impl BuildKit {
         self.0.builds.new_reference()
     }
 
-    /// Starts a build that a request asks for; it ends with what this gives.
+    /// Starts a build by a request; it ends when the returned value is dropped.
     #[must_use]
     pub fn start_image_build(&self, build: ImageBuild) -> RunningImageBuild {
         image_build::start(&self.0, build)
@@ -117,10 +117,10 @@ impl BuildKit {
         cache::prune(&self.0, pruning).await
     }
 
-    /// Reads what a request says of the session that it opens.
+    /// Reads the fields of a request about the session that it opens.
     ///
     /// # Errors
-    /// [`SessionRefusal`] where it has no id.
+    /// [`SessionRefusal`] without an id.
     pub fn read_session(&self, fields: &HeaderMap) -> Result<NewSession, SessionRefusal> {
         Fields::read(fields).map(NewSession).ok_or(SessionRefusal)
     }

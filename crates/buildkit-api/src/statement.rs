@@ -1,4 +1,4 @@
-//! What is said of one result of a build, as the records of builds name it.
+//! A statement about one result of a build, in the form of the records of builds.
 
 use bytes::Bytes;
 use engine::images::registry::Platform;
@@ -10,7 +10,7 @@ use buildkit_messages::history::Descriptor;
 const STATEMENT: &str = "application/vnd.in-toto+json";
 const PREDICATE: &str = "in-toto.io/predicate-type";
 
-/// What is said of one result of a build.
+/// A statement about one result of a build.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub(crate) platform: String,

@@ -44,7 +44,7 @@ struct Context {
     reader: Reader,
 }
 
-/// A reader that says when nobody reads it any more.
+/// A reader that reports when it is dropped.
 struct Watched {
     reader: Reader,
     _done: oneshot::Sender<()>,

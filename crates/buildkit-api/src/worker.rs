@@ -1,4 +1,4 @@
-//! Who builds, as clients list it: the engine itself.
+//! The worker that clients list: the engine itself.
 
 use std::collections::HashMap;
 

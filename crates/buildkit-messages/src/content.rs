@@ -50,7 +50,7 @@ pub struct ReadContentResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
 pub enum WriteAction {
-    /// Asks how much of the blob is there.
+    /// Requests how much of the blob is there.
     Stat = 0,
     /// Goes on with it.
     Write = 1,

@@ -219,7 +219,7 @@ pub struct PruneRequest {
     pub min_free_space: i64,
 }
 
-/// A piece of the cache.
+/// A part of the cache.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct UsageRecord {
     #[prost(string, tag = "1")]

@@ -16,7 +16,7 @@ pub struct Exec {
     pub devices: Vec<Vec<u8>>,
 }
 
-/// The command. What is only looked at for being there is bytes.
+/// The command. Fields of which only the presence is read are bytes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Process {
     #[prost(string, repeated, tag = "1")]
@@ -41,7 +41,7 @@ pub struct Process {
     pub valid_exit_codes: Vec<i32>,
 }
 
-/// A place of the command's file system. Input and output -1 are none.
+/// A place of the command's file system. -1 stands for no input or output.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Mount {
     #[prost(int64, tag = "1")]

@@ -1,4 +1,4 @@
-//! The packets of a directory's way from peer to peer (`fsutil.types`), and pieces of bytes.
+//! The packets of a directory's transfer from peer to peer (`fsutil.types`), and chunks of bytes.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use std::collections::HashMap;
 pub enum PacketKind {
     /// One entry of the tree, or without one the end of all entries.
     Stat = 0,
-    /// The receiver asks for the content of an entry.
+    /// The receiver requests the content of an entry.
     Request = 1,
-    /// A piece of a content; an empty one is its end.
+    /// A chunk of a content; an empty one is its end.
     Data = 2,
     /// All is done.
     Finish = 3,
-    /// The sender has failed; the data says why.
+    /// The sender has failed; the data has the reason.
     Error = 4,
 }
 

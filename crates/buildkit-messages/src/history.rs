@@ -53,10 +53,10 @@ pub struct BuildHistoryRecord {
     pub completed: Option<Timestamp>,
     #[prost(map = "string, string", tag = "9")]
     pub exporter_response: HashMap<String, String>,
-    /// What is said of a result of one platform.
+    /// The information about a result of one platform.
     #[prost(message, optional, tag = "10")]
     pub result: Option<BuildResultInfo>,
-    /// What is said of results by their platforms.
+    /// The information about results by their platforms.
     #[prost(map = "string, message", tag = "11")]
     pub results: HashMap<String, BuildResultInfo>,
     #[prost(int32, tag = "12")]
@@ -80,7 +80,7 @@ pub struct BuildResultInfo {
     pub attestations: Vec<Descriptor>,
 }
 
-/// A piece of content.
+/// A reference to content.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Descriptor {
     #[prost(string, tag = "1")]

@@ -1,8 +1,8 @@
-//! The messages of BuildKit's protocol, by the names and numbers of its interface definitions: those that something here
-//! looks at, for the engine's side and for the tests', which are a client.
+//! The messages of BuildKit's protocol, by the names and numbers of its interface definitions: those that are used here,
+//! by the engine's side and by the tests, which act as a client.
 //!
-//! They are written here and not made from the definitions: a build needs no compiler of such files. A message may always
-//! hold fields that its reader does not know.
+//! They are written here and not generated from the definitions: a build needs no compiler of such files. A message may
+//! always hold fields that its reader does not know.
 #![expect(missing_docs, reason = "the interface definitions say what each field means")]
 
 pub mod capabilities;

@@ -10,7 +10,7 @@ use crate::file_operation::Files;
 pub struct Definition {
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub operations: Vec<Vec<u8>>,
-    /// What is said of operations, by their digest.
+    /// The metadata of operations, by their digest.
     #[prost(map = "string, message", tag = "2")]
     pub metadata: HashMap<String, OperationMetadata>,
 }

@@ -10,7 +10,7 @@ pub struct CheckPolicyRequest {
     pub source: Option<SourceDescription>,
 }
 
-/// A source, and what is known of it.
+/// A source, and its known properties.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SourceDescription {
     #[prost(message, optional, tag = "1")]

@@ -1,4 +1,4 @@
-//! Who builds (`moby.buildkit.v1.types`).
+//! The workers that build (`moby.buildkit.v1.types`).
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What is said of the runtime itself.
+//! The messages about the runtime itself.
 
 use std::collections::BTreeMap;
 

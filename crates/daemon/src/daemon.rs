@@ -18,7 +18,7 @@ use crate::log::LogLevel;
 use crate::pidfile::PidFile;
 use crate::reserve::Reserve;
 
-/// How long requests under way may still take after the daemon was asked to stop.
+/// How long pending requests may still take after the daemon was told to stop.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Areas of memory that threads allocate from.
 const ARENAS: i32 = 2;
@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result
     result
 }
 
-/// Listens for signals first: who reads the pid in the file may send one.
+/// Handles signals first: a reader of the pid file may send one.
 fn begin(settings: &Settings) -> anyhow::Result<(Signals, PidFile)> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     Ok((signals, PidFile::write(&settings.pidfile)?))
@@ -92,7 +92,7 @@ async fn serve(
     settings.engine.sockets = listeners.iter().filter_map(listener::Listener::socket).collect();
     settings.engine.sockets.extend(cri.iter().map(|cri| cri.path().to_owned()));
     let cache_limit = settings.build_cache_limit;
-    // What opening it takes is given back afterwards, unlike this function's own memory.
+    // The memory for opening it is returned afterwards, unlike this function's own.
     let engine = Box::pin(Engine::open(settings.engine)).await.context("cannot open the engine")?;
     let shown = Arc::new(SharedSettings::new(settings.reloadable.shown));
     let (stop, stopping) = watch::channel(false);
@@ -163,7 +163,7 @@ async fn give_memory_back(engine: Weak<Engine>, requests: Arc<Requests>) {
     }
 }
 
-/// What a signal asks for.
+/// The meaning of a signal.
 enum Event {
     Reload,
     Stop,

@@ -34,7 +34,7 @@ fn run_daemon(arguments: &config::DaemonArguments) -> ExitCode {
 fn make_image(arguments: &first_image::ImageArguments) -> ExitCode {
     match first_image::run(arguments) {
         Ok(id) => {
-            // Nobody reads it: the image is there all the same.
+            // It may have no reader: the image is there all the same.
             let _ = writeln!(std::io::stdout(), "{id}");
             ExitCode::SUCCESS
         }

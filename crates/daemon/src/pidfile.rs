@@ -69,7 +69,7 @@ fn is_dead(pid: u32) -> bool {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // Gone already when somebody cleared the directory, and perhaps another daemon's by now.
+        // Gone already when the directory was cleared, and perhaps another daemon's by now.
         if fs::read_to_string(&self.0).is_ok_and(|text| text == content()) {
             let _ = fs::remove_file(&self.0);
         }

@@ -2,19 +2,19 @@
 //!
 //! The pool ends threads that are idle. Where the kernel makes no new one (a full table of processes, `pids.max`) it
 //! panics, unless it has a thread left, whatever that does: then the work waits in its queue. This thread waits for
-//! just that: once a thread was asked for and none began, it takes what waits in the queue, itself behind it.
+//! just that: once a requested thread has not begun, it takes what waits in the queue, itself behind it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-/// How long a thread that was asked for may take to begin.
+/// How long a requested thread may take to begin.
 const BEGINNING: Duration = Duration::from_millis(100);
 /// The name of the runtime's threads.
 const NAME: &str = "tokio-rt-worker";
 
-/// The thread in reserve, and what the pool asks for.
+/// The thread in reserve, and the pool's requests for threads.
 #[derive(Debug, Default)]
 pub(crate) struct Reserve {
     threads: Mutex<Threads>,
@@ -24,7 +24,7 @@ pub(crate) struct Reserve {
 /// Counts of the pool's threads.
 #[derive(Debug, Default)]
 struct Threads {
-    /// How many were asked for and have not begun.
+    /// How many were requested and have not begun.
     missing: usize,
     /// How many of these will not begin, and whose work was taken.
     made_up_for: usize,
@@ -41,7 +41,7 @@ impl Reserve {
     /// Listens to the threads of the runtime that is built.
     pub(crate) fn listen(self: &Arc<Self>, builder: &mut Builder) {
         let (asked, begun) = (Arc::clone(self), Arc::clone(self));
-        // The pool asks for the name of each thread just before it makes it.
+        // The pool calls this for the name of each thread just before it makes it.
         builder.thread_name_fn(move || {
             asked.lock().missing += 1;
             asked.changed.notify_one();
@@ -80,7 +80,7 @@ impl Reserve {
         }
     }
 
-    /// Waits until a thread that was asked for does not begin; false at the end.
+    /// Waits until a requested thread does not begin; false at the end.
     fn is_needed(&self) -> bool {
         let mut threads = self.lock();
         loop {
@@ -118,7 +118,7 @@ mod tests {
         reserve.listen(&mut builder);
         let runtime = builder.build().expect("a runtime");
         runtime.block_on(async { reserve.start() });
-        // The pool has its only thread, as if the kernel made no other; and this one was asked for.
+        // The pool has its only thread, as if the kernel made no other; and this one was requested.
         reserve.lock().missing += 1;
         let (done, is_done) = mpsc::channel();
         runtime.spawn_blocking(move || done.send(()));

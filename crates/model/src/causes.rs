@@ -1,4 +1,4 @@
-//! An error in one line, with its causes, none said twice.
+//! An error in one line, with its causes, each once.
 
 use std::error::Error;
 

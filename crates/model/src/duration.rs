@@ -3,7 +3,7 @@
 /// The nanoseconds of a second.
 const NANOSECONDS: i128 = 1_000_000_000;
 
-/// Parses a duration, in nanoseconds. Days are known too, as filters of times have them.
+/// Parses a duration, in nanoseconds. Days are accepted too, as filters of times have them.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<i128> {
     const UNITS: [(&str, i128); 8] = [

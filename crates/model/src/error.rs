@@ -5,7 +5,7 @@
 pub enum ErrorKind {
     /// The named thing does not exist.
     NotFound,
-    /// The request contradicts the present state, or somebody else holds what it needs.
+    /// The request contradicts the present state, or what it needs is in use.
     Conflict,
     /// A value of the request is malformed, out of range, or contradicts another one.
     Invalid,

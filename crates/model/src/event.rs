@@ -21,7 +21,7 @@ pub enum ResourceKind {
     Builder,
 }
 
-/// The thing an event is about, with what is known of it.
+/// The object of an event, with its properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actor {
     /// Full id of the container, or reference of the image.

@@ -16,15 +16,15 @@ pub const PROBE_OUTPUT_LIMIT: usize = 4096;
 /// The exit code shown for a probe without one: it took too long, or could not be run.
 pub const NO_EXIT_CODE: i32 = -1;
 
-/// What is known of a container's health.
+/// A container's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
-    /// Not enough is known yet.
+    /// Too few probes have ended.
     Starting,
     /// The last probe succeeded, or too few have failed since.
     Healthy,
-    /// As many consecutive probes failed as the check asks for.
+    /// As many consecutive probes failed as the check allows.
     Unhealthy,
 }
 
@@ -47,7 +47,7 @@ pub struct ProbeResult {
     pub end: Timestamp,
     /// Its exit code, or [`NO_EXIT_CODE`].
     pub exit_code: i32,
-    /// What it wrote, or why there is none.
+    /// Its output, or why there is none.
     pub output: String,
 }
 
@@ -63,7 +63,7 @@ pub enum Moment {
 /// A container's health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// What is known.
+    /// The present health.
     pub status: HealthStatus,
     /// How many consecutive probes failed.
     pub failing_streak: u32,
@@ -99,7 +99,7 @@ impl Health {
         }
     }
 
-    /// Replaces all results since the first of these, which are known to be the last.
+    /// Replaces all results since the first of these, which are the last ones.
     pub fn replace_last(&mut self, results: VecDeque<ProbeResult>) {
         let Some(first) = results.front().map(|result| result.start) else { return };
         self.log.retain(|result| result.start < first);

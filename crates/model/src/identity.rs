@@ -1,8 +1,9 @@
-//! Looks up who a process or a file belongs to, by name or number, in the texts of `/etc/passwd` and `/etc/group`.
+//! Looks up the user and group of a process or a file, by name or number, in the texts of `/etc/passwd` and
+//! `/etc/group`.
 
 use crate::{ErrorKind, GroupsOfUser};
 
-/// The last number of a user or group that clients may ask for.
+/// The last number of a user or group that clients may use.
 const LAST_NUMBER: u32 = 0x7fff_ffff;
 
 /// The numbers that the kernel gets.
@@ -27,7 +28,7 @@ pub enum IdentityError {
     Unknown {
         /// `user` or `group`.
         what: &'static str,
-        /// As it was asked for.
+        /// The requested name.
         name: String,
     },
     /// A number that no user or group can have.
@@ -43,7 +44,7 @@ impl IdentityError {
     }
 }
 
-/// Who is asked for.
+/// The requested identity.
 #[derive(Debug, Clone, Copy)]
 pub struct AskedIdentity<'a> {
     /// `user[:group]`, by names or numbers; an empty user is root.
@@ -55,7 +56,7 @@ pub struct AskedIdentity<'a> {
 }
 
 impl<'a> AskedIdentity<'a> {
-    /// A user, with nothing else asked for.
+    /// A user, with the default groups.
     #[must_use]
     pub const fn user(user: &'a str) -> Self {
         Self { user, additional_groups: &[], groups_of_user: GroupsOfUser::WithoutGroup }

@@ -90,7 +90,7 @@ impl RepositoryName {
             Some(_) => path,
         };
         check_path(path)?;
-        // Shown without `docker.io/` it would name another registry; Hub has no such names.
+        // Shown without `docker.io/` it would name another registry; Hub does not have such names.
         if host.is_none() && split_host(path).0.is_some() {
             return Err(ReferenceError::Component);
         }

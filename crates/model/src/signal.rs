@@ -55,13 +55,13 @@ const NAMES: [(&str, u8); 35] = [
 ];
 
 impl Signal {
-    /// Ends a process without its say.
+    /// Ends a process; it cannot be handled.
     pub const KILL: Self = Self(9);
-    /// SIGINT: asks a process to end, as a terminal's Control-C does.
+    /// SIGINT: requests a process's end, as a terminal's Control-C does.
     pub const INT: Self = Self(2);
-    /// SIGQUIT: asks a process to end, leaving a core where that is allowed.
+    /// SIGQUIT: requests a process's end, leaving a core where that is allowed.
     pub const QUIT: Self = Self(3);
-    /// Asks a process to end.
+    /// Requests a process's end.
     pub const TERM: Self = Self(15);
     /// Reports to a process that its terminal changed size.
     pub const WINCH: Self = Self(28);

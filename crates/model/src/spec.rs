@@ -57,7 +57,7 @@ pub struct ContainerSpec {
     pub resources: Resources,
     /// The cgroup beneath which its own is made; `None` is the engine's default (`/berth`).
     pub cgroup_parent: Option<CgroupParent>,
-    /// Whether the cgroups above its own are somebody else's, as those of pods are the kubelet's, and stay when it ends.
+    /// Whether the cgroups above its own belong to others, as those of pods are the kubelet's, and stay when it ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps_cgroup_parents: bool,
     /// The name of its own cgroup where systemd keeps it (`….scope`); `None` is its id.
@@ -65,9 +65,9 @@ pub struct ContainerSpec {
     pub scope: Option<String>,
     /// The seccomp filter of all its processes.
     pub seccomp: SeccompPolicy,
-    /// The profile and label asked for, where the host has the module.
+    /// The requested profile and label, where the host has the module.
     pub apparmor_profile: Option<String>,
-    /// The SELinux process label asked for, where the host has the module.
+    /// The requested SELinux process label, where the host has the module.
     pub selinux_label: Option<String>,
     /// Paths hidden from the container; `None` is the default list.
     pub masked_paths: Option<Vec<PathBuf>>,
@@ -117,7 +117,7 @@ pub enum RootFilesystem {
         upper: PathBuf,
         /// Overlay's work directory, on the same file system as `upper`.
         work: PathBuf,
-        /// Whether neither fsync(2) in the container nor its end wait for the disk: whoever needs the files sees to it.
+        /// Whether neither fsync(2) in the container nor its end wait for the disk: users of the files must sync them.
         #[serde(default)]
         volatile: bool,
     },
@@ -152,7 +152,7 @@ pub enum Namespace {
     Process(ProcessReference),
 }
 
-/// A process that is known by more than its number, which may be used again.
+/// A process that is identified by more than its number, which may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessReference {
     /// Its number on the host.
@@ -190,7 +190,7 @@ pub enum SeccompPolicy {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSpec {
     /// The program and its arguments; the program is looked up in `PATH` of `environment`. Empty for a container's
-    /// first process that is the runtime's own: it reaps and waits until it is told to end.
+    /// first process that is the runtime's own: it reaps and waits until it receives the end request.
     pub arguments: Vec<String>,
     /// `NAME=value`, complete (PATH, HOME, HOSTNAME and TERM are the engine's business, but
     /// HOME is added by the runtime from the user's entry when it is missing).
@@ -222,7 +222,7 @@ pub struct ProcessSpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupsOfUser {
-    /// All of them, where no group is asked for by name or number.
+    /// All of them, unless a group is requested by name or number.
     #[default]
     WithoutGroup,
     /// All of them.
@@ -232,7 +232,7 @@ pub enum GroupsOfUser {
 }
 
 impl GroupsOfUser {
-    /// Whether nothing else was asked for.
+    /// Whether this is the default.
     #[must_use]
     pub const fn is_default(&self) -> bool {
         matches!(self, Self::WithoutGroup)
@@ -262,8 +262,7 @@ pub struct LogSpec {
     /// In which form lines are written to it.
     #[serde(default, skip_serializing_if = "LogForm::is_json")]
     pub form: LogForm,
-    /// What remote drivers say about the container: `image_name`, `image_id`, `command`,
-    /// `created`, `tag`.
+    /// The container's attributes for remote drivers: `image_name`, `image_id`, `command`, `created`, `tag`.
     pub attributes: BTreeMap<String, String>,
     /// The labels and variables that the options `labels` and `env` select.
     pub selected: BTreeMap<String, String>,

@@ -50,7 +50,7 @@ pub struct BlockCounter {
     pub major: u64,
     /// Minor number.
     pub minor: u64,
-    /// `Read`, `Write`, `Sync`, `Async`, `Total`; empty where there is none.
+    /// `Read`, `Write`, `Sync`, `Async`, `Total`; empty if the kernel has none.
     pub operation: String,
     /// Bytes, operations or nanoseconds.
     pub value: u64,

@@ -1,4 +1,4 @@
-//! What a server of repositories is told of the client: a secret of the client that belongs to the server's host.
+//! The credentials for a server of repositories: a secret of the client that belongs to the server's host.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,10 +14,10 @@ const TOKEN: &str = "GIT_AUTH_TOKEN";
 /// The user that servers take a token from.
 const TOKEN_USER: &str = "x-access-token";
 
-/// What the client has for the server of an address; a secret for the host alone goes before one for all.
+/// The client's secret for the server of an address; one for the host takes precedence over one for all.
 ///
 /// # Errors
-/// [`ContextError::Secret`] when the client cannot be asked, or a secret is no text.
+/// [`ContextError::Secret`] when the client cannot be reached, or a secret is not text.
 pub(super) fn authorization(
     address: &str,
     provisions: Option<&dyn Provisions>,
@@ -29,7 +29,7 @@ pub(super) fn authorization(
         return Ok(None);
     }
     let server = rest.split('/').next().unwrap_or_default();
-    // An address that names a user says itself who it is.
+    // An address with a user has its own credentials.
     if server.is_empty() || server.contains('@') {
         return Ok(None);
     }

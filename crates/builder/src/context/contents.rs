@@ -123,7 +123,7 @@ impl Intake {
         })
     }
 
-    /// Whether a file's content is to be [added](Self::add) in one piece: it is small and has no holes.
+    /// Whether a file's content is to be [added](Self::add) as a whole: it is small and has no holes.
     pub(super) const fn is_small(entry: &Entry) -> bool {
         entry.extents.is_none() && entry.stored <= SMALL
     }
@@ -141,7 +141,7 @@ impl Intake {
         read(&mut self.block)?;
         let length = self.block.len() - start;
         let offset = self.written + start as u64;
-        // Small contents are far shorter than a number of this size can say.
+        // Small contents are far shorter than this type can hold.
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         let number = self.place(Place { offset, length });
         self.pending.push((number, start..self.block.len()));
@@ -178,7 +178,7 @@ impl Intake {
         Ok(number)
     }
 
-    /// Numbers a content; the index's limit is far below what a number can say.
+    /// Numbers a content; the index's limit is far below that of the type.
     fn place(&mut self, place: Place) -> u32 {
         let number = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
         self.places.push(place);

@@ -98,7 +98,7 @@ pub enum ContextError {
     /// A secret for a repository has bytes that no header has.
     #[error("the secret {0} is no text of one line")]
     NoText(String),
-    /// The client does not say which secret it has for a repository.
+    /// The client does not provide its secret for a repository.
     #[error("cannot ask the client for a secret: {0}")]
     Secret(#[from] StepError),
     /// The git program failed.

@@ -12,12 +12,12 @@ use model::ErrorKind;
 use crate::event::{BuildEvent, EventSink};
 use crate::tree::Modified;
 
-/// How long a server may take to accept a connection, and to send the next piece.
+/// How long a server may take to accept a connection, and to send the next part.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often a waiting reader looks whether the build is cancelled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// The size of the pieces that a body is read in.
+/// The size of the chunks that a body is read in.
 const PIECE: usize = 128 * 1024;
 /// The status of what has not changed.
 const NOT_MODIFIED: u16 = 304;
@@ -97,11 +97,11 @@ pub(crate) struct Head {
     pub(crate) content_type: String,
     pub(crate) length: Option<u64>,
     pub(crate) validators: Validators,
-    /// Whether the server says that what the validators belong to is still what it has.
+    /// Whether the server still has the version of the validators.
     pub(crate) is_unchanged: bool,
 }
 
-/// What a server says of the version that it sends (RFC 9110, section 8.8); empty where it does not say it.
+/// A server's validators of the version that it sends (RFC 9110, section 8.8); empty where it sends none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Validators {
     pub(crate) tag: String,
@@ -133,18 +133,18 @@ enum Piece {
     Failed(FetchError),
 }
 
-/// Asks for an address and waits for the answer's head.
+/// Requests an address and waits for the response's head.
 ///
 /// # Errors
-/// [`FetchError`] when there is no good answer.
+/// [`FetchError`] when there is no successful response.
 pub(crate) fn open<'a>(address: &str, cancellation: &'a Cancellation) -> Result<Download<'a>, FetchError> {
     open_if_changed(address, Validators::default(), cancellation)
 }
 
-/// Asks for an address, unless what it has is still what the strong tag of the validators belongs to.
+/// Requests an address, unless the server still has the version of the strong validator.
 ///
 /// # Errors
-/// [`FetchError`] when there is no good answer.
+/// [`FetchError`] when there is no successful response.
 pub(crate) fn open_if_changed<'a>(
     address: &str,
     known: Validators,
@@ -235,7 +235,7 @@ fn try_fetch(
 }
 
 impl Download<'_> {
-    /// Waits for the next piece; `None` at the end.
+    /// Waits for the next chunk; `None` at the end.
     fn next(&self) -> Result<Option<Piece>, FetchError> {
         let start = Instant::now();
         loop {

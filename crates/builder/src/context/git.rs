@@ -19,9 +19,9 @@ use model::ErrorKind;
 use rustix::process::{Pid, Signal, kill_process_group};
 use sys::bounded_read;
 
-/// How often a running git is looked at.
+/// How often a running git is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// The free space is looked at once in so many of these.
+/// The free space is checked once in so many polls.
 const POLLS_PER_LOOK: u32 = 10;
 /// As much of git's messages is shown.
 const MESSAGE_LIMIT: u64 = 16 * 1024;
@@ -110,8 +110,8 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    /// Parses `remote=` as a repository: `address[?query][#[reference][:directory]]`; `None` when it is
-    /// something else. A query says `ref`, `branch`, `tag`, `subdir`, `commit` or `checksum`, `keep-git-dir`, `submodules`.
+    /// Parses `remote=` as a repository: `address[?query][#[reference][:directory]]`; `None` when it is something else. A
+    /// query has `ref`, `branch`, `tag`, `subdir`, `commit` or `checksum`, `keep-git-dir`, `submodules`.
     pub(crate) fn parse(remote: &str) -> Option<Self> {
         let (address, fragment) = remote.split_once('#').unwrap_or((remote, ""));
         let (address, query) = address.split_once('?').unwrap_or((address, ""));
@@ -229,8 +229,8 @@ impl Parts<'_> {
     }
 }
 
-/// Fetches a repository with its submodules into the empty directory `root` and gives the
-/// directory in it that is the context. Who the client is only the server of its own address is told.
+/// Fetches a repository with its submodules into the empty directory `root` and returns the directory in it
+/// that is the context. Only the server of its own address receives the client's credentials.
 ///
 /// # Errors
 /// [`GitError`] when git fails, or the directory is not there.
@@ -311,7 +311,7 @@ impl Git<'_> {
         }
         if let Some(Authorization { server, .. }) = &self.authorization {
             // In arguments as these the settings hold for submodules too, unlike in GIT_CONFIG_COUNT (submodule.c).
-            // The header itself is a variable: who lists processes sees their arguments.
+            // The header itself is a variable: lists of processes show their arguments.
             command.arg(format!("--config-env=http.{server}.extraHeader={HEADER_VARIABLE}"));
             // With the header git would follow to any other host.
             command.args(["-c", &format!("http.{server}.followRedirects=false")]);

@@ -9,13 +9,13 @@ use images::tar::{Chunk, Extent};
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// As many pieces may wait to be hashed.
+/// So many chunks may wait to be hashed.
 const WAITING: usize = 8;
 
 enum Job {
-    /// Several contents, with their numbers, each in one piece.
+    /// Several contents, with their numbers, each as a whole.
     Whole(Vec<u8>, Vec<(u32, Range<usize>)>),
-    /// A piece of a content.
+    /// A part of a content.
     Piece(Chunk, Range<usize>),
     /// Where a content with holes has bytes: so holes need not be hashed, however long.
     Holes(Vec<u8>),
@@ -68,7 +68,7 @@ impl Hasher {
         self.send(Job::End(number));
     }
 
-    /// Notes a digest that is known.
+    /// Records a known digest.
     pub(super) fn known(&mut self, number: u32, digest: Digest) {
         self.known.push((number, digest));
     }

@@ -74,10 +74,10 @@ pub(crate) fn load(
     Ok(Loaded { context, dockerfile })
 }
 
-/// Gets the tree of a repository or an archive at an address.
+/// Fetches the tree of a repository or an archive at an address.
 ///
 /// # Errors
-/// [`ContextError`] when there is none, or it cannot be fetched.
+/// [`ContextError`] when it is missing, or cannot be fetched.
 pub(crate) fn fetch_tree(address: &str, fetching: Fetching<'_>) -> Result<Context, ContextError> {
     let documents = Documents::new(PathBuf::from(DOCKERFILE));
     remote::load(address, &documents, fetching).map(|(context, _)| context)
@@ -90,7 +90,7 @@ fn read_dockerfile(context: &Context, name: Option<&str>) -> Result<(PathBuf, Ve
         return Err(ContextError::DockerfileOutside(shown.to_owned()));
     }
     let found = find(context, Path::new(shown));
-    // Clients on file systems that do not tell case apart may send it so.
+    // Clients on case-insensitive file systems may send it so.
     let found = match name {
         None => found.or_else(|| find(context, Path::new("dockerfile"))),
         Some(_) => found,
@@ -124,8 +124,8 @@ fn leads_outside(path: &str) -> bool {
     })
 }
 
-/// Leaves out what `.dockerignore` names: of a client's context only the two files that the client had to send all the
-/// same. One that belongs to the Dockerfile, `Dockerfile.dockerignore`, stands in its place, and no client has looked at it.
+/// Leaves out what `.dockerignore` names: of a client's context only the two files that the client had to send all the same.
+/// One that belongs to the Dockerfile, `Dockerfile.dockerignore`, replaces it, and the client has not applied it.
 fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Result<(), ContextError> {
     let [own, general] = ignore_file_names(dockerfile);
     let read = |path: &Path| context.read(path, IGNORE_LIMIT).map_err(ContextError::file("read", path));
@@ -161,7 +161,7 @@ fn apply_ignore(context: &mut Context, dockerfile: &Path, origin: Origin) -> Res
     Ok(())
 }
 
-/// The files that may say what is left out of the context of a Dockerfile; the first that is there does.
+/// The ignore files for the context of a Dockerfile; the first that exists is used.
 #[must_use]
 pub fn ignore_file_names(dockerfile: &Path) -> [PathBuf; 2] {
     let mut own = dockerfile.as_os_str().to_owned();

@@ -16,14 +16,14 @@ use super::{Context, ContextError, Origin, directory, fetch, git};
 use crate::event::EventSink;
 use crate::scratch::Scratch;
 
-/// As many first bytes tell a tar from a text: its magic lies at 257 (POSIX pax).
+/// So many first bytes distinguish a tar from a text: its magic lies at 257 (POSIX pax).
 const SNIFF: usize = 512;
 const MAGIC: std::ops::Range<usize> = 257..262;
 
 /// Fetches a context.
 ///
 /// # Errors
-/// [`ContextError`] when there is none, or it cannot be fetched.
+/// [`ContextError`] when it is missing, or cannot be fetched.
 pub(super) fn load(
     remote: &str,
     documents: &Documents,
@@ -88,7 +88,8 @@ fn check_commit(root: &Path, wanted: Option<&str>) -> Result<String, ContextErro
     }
 }
 
-/// The identifier and the address of a repository, as clients name it in their policies; `None` for what is none.
+/// The identifier and the address of a repository, as clients name it in their policies; `None` for other
+/// addresses.
 pub(crate) fn repository_identifier(address: &str) -> Option<(String, String)> {
     let repository = Repository::parse(address)?;
     Some((repository.identifier(), repository.address))

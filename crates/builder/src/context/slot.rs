@@ -67,7 +67,7 @@ impl Slot {
         Some(self.content).filter(|content| self.kind == Kind::File && *content != NONE)
     }
 
-    /// Notes that a node has several names; `number` tells one that has no content from the others.
+    /// Records that a node has several names; `number` distinguishes one without content from the others.
     pub(super) fn share(&mut self, number: u32) {
         if self.kind != Kind::File && !self.is_shared {
             self.content = number;

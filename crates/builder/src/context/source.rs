@@ -47,7 +47,7 @@ impl Context {
         Ok(Self::new(index, intake.finish().map_err(ContextError::file("write", path))?))
     }
 
-    /// Reads a file that is no longer than a limit; `None` where the context has no such file.
+    /// Reads a file that is no longer than a limit; `None` where the context does not have it.
     ///
     /// # Errors
     /// What reading fails with; [`sys::bounded_read::Refusal::TooLong`].
@@ -55,7 +55,7 @@ impl Context {
         self.index.content(path).map(|number| self.contents.read(number, limit)).transpose()
     }
 
-    /// Marks a content's file as a layer's; whether it was nobody's before.
+    /// Marks a content's file as a layer's; returns whether it was unused before.
     fn take(&self, number: u32) -> bool {
         self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(number)
     }
@@ -71,7 +71,7 @@ impl Context {
     }
 }
 
-/// Says why an entry has no place.
+/// The error for an entry without a place.
 pub(super) fn misplaced_error(path: &Path, misplaced: Misplaced) -> ContextError {
     match misplaced {
         Misplaced::Through(depth) => {

@@ -1,4 +1,4 @@
-//! Checks a Dockerfile as a whole, so that what can be known to fail fails before any step runs.
+//! Checks a Dockerfile as a whole, so that errors which can be found early are found before any step runs.
 
 use model::{ImageReference, Signal};
 

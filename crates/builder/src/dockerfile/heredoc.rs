@@ -17,8 +17,8 @@ pub(crate) struct HereDocument {
     pub(crate) expands: bool,
 }
 
-/// The lines of a Dockerfile that may end a here-document, and where the last of each is: so that no
-/// line is looked at once for each `<<`.
+/// The lines of a Dockerfile that may end a here-document, and where the last of each is: so that no line is
+/// compared once for each `<<`.
 pub(super) struct Ends<'a>(HashMap<&'a str, usize>);
 
 impl<'a> Ends<'a> {

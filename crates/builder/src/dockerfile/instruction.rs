@@ -19,7 +19,7 @@ impl Dockerfile {
     /// Leaves out what comes after the stage of this name or number.
     ///
     /// # Errors
-    /// [`DockerfileError::Target`] when there is no such stage; a graph knows them by their names alone.
+    /// [`DockerfileError::Target`] for an unknown stage; a graph finds them by their names alone.
     pub(crate) fn stop_after(
         &mut self,
         target: Option<&str>,

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::{CommandLine, DockerfileError};
 
-/// Parses a JSON array of strings; `None` when the text is no JSON array.
+/// Parses a JSON array of strings; `None` when the text is not a JSON array.
 ///
-/// What follows the array, such as a comment, is not looked at.
+/// What follows the array, such as a comment, is ignored.
 ///
 /// # Errors
 /// [`DockerfileError::JsonNotStrings`] when the array holds anything but strings.

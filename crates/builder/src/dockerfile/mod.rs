@@ -1,8 +1,8 @@
 //! The Dockerfile's language: from bytes to checked instructions, before any step runs.
 //!
-//! `lines` joins continued lines, `words` and `json` split what follows an instruction's name,
-//! `parse` makes instructions of it, `check` looks at the file as a whole, and `expand` puts in
-//! variables when a step is reached.
+//! `lines` joins continued lines, `words` and `json` split what follows an instruction's name, `parse` makes
+//! instructions of it, `check` validates the file as a whole, and `expand` substitutes variables when a step
+//! is reached.
 
 mod check;
 mod description;

@@ -26,7 +26,7 @@ pub(crate) enum RunMountKind {
     Ssh { id: String, required: bool, access: Access },
 }
 
-/// Who may do what with it.
+/// Its mode and owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Access {
     pub(crate) mode: u32,
@@ -34,11 +34,11 @@ pub(crate) struct Access {
     pub(crate) group: u32,
 }
 
-/// Permission bits of the directory of a cache, where they are not said.
+/// Default permission bits of the directory of a cache.
 const CACHE_MODE: u32 = 0o755;
 
 impl Access {
-    /// Those of a cache that says nothing of them.
+    /// The default for caches.
     pub(crate) const CACHE: Self = Self { mode: CACHE_MODE, user: 0, group: 0 };
 }
 
@@ -186,7 +186,7 @@ impl<'a> Fields<'a> {
         found.map(|(_, value)| switch(key, *value)).transpose()
     }
 
-    /// Whether files are mounted that cannot be changed: what is said last counts.
+    /// Whether files are mounted read-only: the last option counts.
     fn is_read_only(&self) -> Result<bool, DockerfileError> {
         let (read_only, writable) = (self.switch("ro")?, self.switch("rw")?.map(|writable| !writable));
         let last = self.pairs.iter().rev().find(|(key, _)| matches!(*key, "ro" | "rw"));

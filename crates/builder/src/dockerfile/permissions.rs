@@ -21,7 +21,7 @@ pub(crate) struct Change {
     permissions: u32,
     /// `u`, `g` or `o` instead of them: those of these, by their place in a mode.
     copied: Option<u32>,
-    /// `X`: execution where it is a directory, or somebody may execute it already.
+    /// `X`: execution if it is a directory, or executable for any class already.
     executes_some: bool,
     set_id: bool,
     sticky: bool,
@@ -53,7 +53,7 @@ impl Permissions {
     }
 }
 
-/// Parses `u=rw,go-x` between its commas: who, and operations on them.
+/// Parses `u=rw,go-x` between its commas: classes, and operations on them.
 fn clause(text: &str) -> Option<Vec<Change>> {
     let start = text.find(['+', '-', '='])?;
     let (who, mut rest) = text.split_at(start);

@@ -32,7 +32,7 @@ pub(super) fn parse(
     if mounts.len() > MOUNT_LIMIT {
         return Err(DockerfileError::TooManyMounts(MOUNT_LIMIT));
     }
-    // One with variables is known when they are.
+    // One with variables is checked after their substitution.
     for mount in mounts.iter().filter(|mount| !mount.contains('$')) {
         RunMount::parse(mount)?;
     }

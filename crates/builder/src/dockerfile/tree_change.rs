@@ -9,7 +9,7 @@ pub enum TreeChange {
     Remove {
         /// Which one.
         path: String,
-        /// Whether there may be none.
+        /// Whether it may be missing.
         may_be_missing: bool,
         /// Whether the path is a pattern, of which all goes that it matches.
         is_pattern: bool,
@@ -43,17 +43,17 @@ pub enum TreeChange {
     },
 }
 
-/// What a graph says of a new file beside its content.
+/// A graph's metadata of a new file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GivenMetadata {
-    /// `user` or `user:group`, names or numbers; root where there is none.
+    /// `user` or `user:group`, names or numbers; root by default.
     pub owner: Option<String>,
-    /// Nanoseconds since 1970; now where there are none.
+    /// Nanoseconds since 1970; now by default.
     pub modified: Option<i64>,
 }
 
 impl TreeChange {
-    /// All that it says, for keys of caches.
+    /// All of it as texts, for keys of caches.
     pub(crate) fn words(&self) -> Vec<String> {
         let given = |given: &GivenMetadata| format!("{given:?}");
         match self {

@@ -22,7 +22,7 @@ const PREDEFINED: [&str; 10] = [
     "all_proxy",
 ];
 
-/// The argument that says when results were made (reproducible-builds.org).
+/// The argument with the time of results (reproducible-builds.org).
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// The argument that names the stage that is meant.
 const TARGET_STAGE: &str = "TARGETSTAGE";
@@ -33,10 +33,10 @@ const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
 /// What they are called without it.
 const STANDARD_HOSTNAME: &str = "buildkitsandbox";
 
-/// The argument that says whether repositories that are contexts keep their `.git`.
+/// The argument that decides whether repositories that are contexts keep their `.git`.
 const KEEP_GIT: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 
-/// Whether the request's values of arguments say that repositories that are contexts keep their `.git`.
+/// Whether repositories that are contexts keep their `.git` by the request's arguments.
 pub(super) fn keep_git(given: &BTreeMap<String, Option<String>>) -> bool {
     given.get(KEEP_GIT).and_then(Option::as_deref).is_some_and(|value| matches!(value, "1" | "true"))
 }
@@ -102,10 +102,10 @@ impl BuildArguments {
         })
     }
 
-    /// The time that all the results of a graph say they were made at, where the request gives one.
+    /// The time that is recorded in all the results of a graph, if the request sets one.
     ///
     /// # Errors
-    /// [`DockerfileError::Epoch`] for what is no number of seconds.
+    /// [`DockerfileError::Epoch`] for a value that is not a number of seconds.
     pub(super) fn epoch(&self) -> Result<Option<Timestamp>, DockerfileError> {
         let given = self.given.get(EPOCH).cloned().flatten().filter(|text| !text.is_empty());
         let parse = |text: String| {

@@ -1,9 +1,9 @@
 //! Finds the image that an earlier build made of the same step.
 //!
-//! A step is the same when its parent and its container's configuration are: the command, in which
-//! copied files are named by their worth, and everything that a command could see or a later step
-//! would inherit. Only images that were made here are looked at: those that a registry sent or a
-//! tarball brought say of themselves what made them.
+//! A step is the same when its parent and its container's configuration are: the command, in which copied
+//! files are named by their digests, and everything that a command could see or a later step would inherit.
+//! Only images that were made here are considered: the histories of those from a registry or a tarball prove
+//! nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};

@@ -74,7 +74,7 @@ impl Build<'_> {
         let next = match self.work.parameters.order {
             Order::Written => {
                 let next = history.get(stage.history.len());
-                // The command may say more than the history.
+                // The command may be longer than in the history.
                 let next = next.filter(|next| step.history.as_ref() == Some(&next.created_by));
                 next.map(|next| next.empty_layer)
             }

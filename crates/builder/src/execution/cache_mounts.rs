@@ -36,7 +36,7 @@ pub(super) struct CacheMounts(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     directory: PathBuf,
-    /// Where those go that are removed: whoever starts removes what it finds there.
+    /// Where removed ones are moved: the next start deletes them.
     removed: PathBuf,
     removals: AtomicU64,
     /// How many steps use a directory, by its name.
@@ -47,7 +47,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Uses {
     count: usize,
-    /// Whether nobody may join: it is not shared, or not filled yet.
+    /// Whether others cannot join: it is not shared, or not filled yet.
     is_exclusive: bool,
 }
 
@@ -112,8 +112,8 @@ impl CacheMounts {
         self.0.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the directory of a cache into use; `None` when the build is cancelled while it waits for another. One that is
-    /// new nobody joins before it is filled.
+    /// Takes the directory of a cache into use; `None` when the build is cancelled while it waits for another. A new one
+    /// is not shared before it is filled.
     ///
     /// # Errors
     /// What mkdir(2) or write(2) fails with.
@@ -199,7 +199,7 @@ impl CacheMounts {
         if uses.get(name).is_some_and(|uses| uses.count > 0) || name.contains('/') {
             return Ok(false);
         }
-        // However large it is, nobody waits for it.
+        // However large it is, nothing waits for it.
         fs::create_dir_all(&self.0.removed)?;
         let place = self.0.removed.join(self.0.removals.fetch_add(1, Ordering::Relaxed).to_string());
         match fs::rename(self.0.directory.join(name), &place) {
@@ -210,7 +210,7 @@ impl CacheMounts {
         let _ = fs::remove_dir(&self.0.directory);
         drop(uses);
         images::remove_tree(&place)?;
-        // Under the lock: nobody has made it for another one and not used it yet.
+        // Under the lock: it was not made for another one and is still unused.
         let _uses = self.uses();
         let _ = fs::remove_dir(&self.0.removed);
         Ok(true)
@@ -249,7 +249,7 @@ impl Drop for CacheUse {
     fn drop(&mut self) {
         let mut uses = self.caches.uses();
         if self.is_new {
-            // What could not be filled is none: the next step tries again.
+            // One that could not be filled is unusable: the next step tries again.
             let _ = fs::remove_file(self.directory().join(ID));
             let _ = fs::remove_dir(self.directory());
         }

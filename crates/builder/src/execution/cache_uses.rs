@@ -99,7 +99,7 @@ struct CacheBeginning<'a> {
 }
 
 impl CacheBeginning<'_> {
-    /// Tells caches of one id apart that begin in other ways; empty where nothing is said.
+    /// Distinguishes caches of one id that begin in other ways; empty by default.
     fn key(&self) -> String {
         let access = self.access.map(|Access { mode, user, group }| format!("{user}:{group}:{mode:o}"));
         let first = self.first.map(|(_, source)| format!("{}/{source}", self.worth));

@@ -18,7 +18,7 @@ const CONFIGURATIONS_LIMIT: usize = 64 << 20;
 /// What the history shows before the comment of a step that runs no command.
 const NO_OPERATION: [&str; 2] = ["/bin/sh", "-c"];
 
-/// What histories and images of graphs say of their maker.
+/// The author's comment in histories and images of graphs.
 const GRAPH_COMMENT: &str = "buildkit.dockerfile.v0";
 
 /// A step as the cache and the history know it.
@@ -83,10 +83,10 @@ impl Build<'_> {
         Ok(Config { cmd: Some(StringOrList(command)), ..config })
     }
 
-    /// The time that the request gives its results, in a graph.
+    /// The time that the request sets for its results, in a graph.
     ///
     /// # Errors
-    /// [`BuildError::Dockerfile`] where it is none.
+    /// [`BuildError::Dockerfile`] where it is invalid.
     pub(super) fn epoch(&self) -> Result<Option<Timestamp>, BuildError> {
         match self.work.parameters.order {
             Order::Written => Ok(None),

@@ -39,7 +39,7 @@ impl ContextPaths {
         }
     }
 
-    /// The paths as the client is asked for them: an empty list means all.
+    /// The paths to request from the client: an empty list means all.
     fn list(&self) -> Vec<String> {
         match self {
             Self::All => Vec::new(),
@@ -84,7 +84,7 @@ impl Contexts {
         Self { main: Mutex::new(main), named: by_image, provider }
     }
 
-    /// The main context, as far as these paths lead; more of it where that is there already.
+    /// The main context, limited to these paths; more of it where that is there already.
     ///
     /// # Errors
     /// [`BuildError::Step`] when the client cannot send it; [`BuildError::NoContext`] when there is none.

@@ -42,7 +42,7 @@ pub(super) struct Place {
     pub(super) own: Vec<&'static str>,
 }
 
-/// What tells a copy from every other one.
+/// The properties that identify a copy.
 pub(super) struct CopyIdentity<'a> {
     pub(super) transfer: &'a Transfer,
     pub(super) words: &'a Words,

@@ -1,5 +1,5 @@
-//! Downloads of ADD. What a graph has downloaded once is noted with what its server tells a change by, so that a server is
-//! asked for it again only where a layer has to be made of it.
+//! Downloads of ADD. A graph's downloads are recorded with their server's validators, so that they are requested again
+//! only when a layer has to be made of them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,17 +25,17 @@ const NAMELESS: &str = "__unnamed__";
 /// Bytes of a note at most: a digest, a tag and a time.
 const NOTE_LIMIT: u64 = 1 << 10;
 
-/// What was downloaded, and by what its server tells whether it has something else meanwhile.
+/// A download, with its server's validators.
 struct Note {
     digest: Digest,
     validators: Validators,
 }
 
 impl Build<'_> {
-    /// Finds a source of ADD; the cache key is the digest of its content. Nothing is sent of what has not changed.
+    /// Finds a source of ADD; the cache key is the digest of its content. An unchanged file is not sent again.
     ///
     /// # Errors
-    /// [`BuildError::Transfer`] when it cannot be had, or is something else than the checksum says.
+    /// [`BuildError::Transfer`] when it cannot be downloaded, or does not match the checksum.
     pub(super) fn download(&self, address: &str, checksum: Option<&str>) -> Result<Remote, BuildError> {
         if let Some(checksum) = checksum {
             Digest::parse(checksum).map_err(|_| DockerfileError::Checksum(checksum.to_owned()))?;
@@ -79,8 +79,8 @@ impl Build<'_> {
         items.into_iter().map(complete).collect()
     }
 
-    /// Downloads a file, unless it is still what a note says; gives its digest, its time as the server has it, and where it
-    /// lies or would lie.
+    /// Downloads a file, unless it is still the recorded one; returns its digest, its time on the server, and where it lies
+    /// or would lie.
     fn fetch(&self, address: &str, note: Option<Note>) -> Result<(Digest, String, PathBuf), BuildError> {
         let file = self.scratch_path("download");
         let known = note.as_ref().map(|note| note.validators.clone()).unwrap_or_default();

@@ -53,7 +53,7 @@ impl EarlierStages<'_> {
         }
     }
 
-    /// Whether a stage of this name is known to come behind the present one.
+    /// Whether a stage of this name follows the present one.
     pub(super) fn is_later(&self, name: &str) -> bool {
         match self {
             Self::Built(_) => false,

@@ -26,7 +26,7 @@ impl Build<'_> {
     /// Begins a stage.
     ///
     /// # Errors
-    /// [`BuildError`] when there is no such image, or a trigger of it fails.
+    /// [`BuildError`] when the image does not exist, or a trigger of it fails.
     pub(super) fn from(
         &mut self,
         image: &str,
@@ -90,11 +90,11 @@ impl Build<'_> {
         self.take_image(image, platform, pull, |image| Stage::from_image(name.clone(), image, store, order))
     }
 
-    /// Finds an image, pulling it when it is not there, and takes hold of what is needed of it; once more when somebody
-    /// removed it in between.
+    /// Finds an image, pulling it when it is not there, and holds what is needed of it; once more when it was removed
+    /// in between.
     ///
     /// # Errors
-    /// [`BuildError`] when it is nowhere.
+    /// [`BuildError`] when it is not found.
     pub(super) fn take_image<T>(
         &self,
         name: &str,

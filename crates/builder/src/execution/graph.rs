@@ -5,7 +5,7 @@
 //!                                                       └──▶ Failed: the build is cancelled
 //! ```
 //!
-//! Stages need earlier ones alone, so that whoever waits waits for a lower number, and nobody for ever.
+//! Stages need earlier ones alone, so that each waits for a lower number only, and none for ever.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;

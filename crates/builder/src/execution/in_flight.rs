@@ -30,14 +30,14 @@ type Step = (Option<Digest>, Digest);
 pub(super) struct Turn(Option<(InFlight, Step)>);
 
 impl Turn {
-    /// The right to make a step that nobody else would make.
+    /// The right to make a step that no other build would make.
     pub(super) const fn free() -> Self {
         Self(None)
     }
 }
 
 impl InFlight {
-    /// Waits until nobody makes the step.
+    /// Waits until the step is not being made.
     ///
     /// # Errors
     /// [`BuildError::Cancelled`] when the build is cancelled meanwhile.

@@ -1,4 +1,4 @@
-//! Asks the client whether a source may be used, where it has a policy.
+//! Requests the client's verdict on a source, if it has a policy.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
 //! Layers whose step finds the same files below it as in an earlier build, in whichever order that built them. Each order
 //! writes its own history and configuration over them.
 //!
-//! A graph takes them whatever else the image says: a label before a RUN makes another image, and the RUN does the same in
-//! it. A classic build, which would run it again, takes only those that a graph made with the same configuration: its
+//! A graph takes them whatever the rest of the image: a label before a RUN makes another image, and the RUN does the same
+//! in it. A classic build, which would run it again, takes only those that a graph made with the same configuration: its
 //! clients see of their own steps what they have always seen.
 
 use super::cache::fingerprint;

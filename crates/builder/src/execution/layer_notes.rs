@@ -78,7 +78,7 @@ impl Builder {
 
     fn put(&self, path: &Path, put: impl Fn() -> io::Result<()>) {
         let written = match put() {
-            // Somebody may have removed the directory meanwhile.
+            // The directory may have been removed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => put(),
             written => written,
         };
@@ -138,7 +138,7 @@ fn notes(directory: &Path) -> io::Result<Vec<fs::DirEntry>> {
     }
 }
 
-/// Removes a note, unless somebody else has.
+/// Removes a note, unless it was removed already.
 fn remove_note(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -173,7 +173,7 @@ fn thin(directory: &Path, kept: usize) -> io::Result<()> {
     notes[..notes.len() - kept].iter().try_for_each(|(_, path)| remove_note(path))
 }
 
-/// What a note of at most so many bytes says; `None` where there is none.
+/// The content of a note of at most so many bytes; `None` if it does not exist.
 ///
 /// # Errors
 /// Those of [`sys::bounded_read::read`].

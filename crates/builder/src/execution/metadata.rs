@@ -81,7 +81,7 @@ impl Build<'_> {
         let mut name = self.working_directory_name(comment)?;
         let order = self.work.parameters.order;
         name.command.push(match order {
-            // Told from steps of earlier versions, which made no directory.
+            // Distinguished from steps of earlier versions, which made no directory.
             Order::Written => MAKES_DIRECTORY.to_owned(),
             Order::Graph => self.stage_ref()?.config.user.clone(),
         });
@@ -126,7 +126,7 @@ impl Build<'_> {
         }
     }
 
-    /// Who commands run as; root where the image does not know the user, as the first command says.
+    /// The user of commands; root where the image does not have the user, which the first command reports.
     fn user_of_steps(&self) -> Result<Owner, BuildError> {
         let user = &self.stage_ref()?.config.user;
         if user.is_empty() {

@@ -114,8 +114,8 @@ impl Builder {
         })
     }
 
-    /// The containers of builds that an earlier process was in the middle of: nobody needs them, but
-    /// only the engine can remove them. Some may be gone already.
+    /// The containers of builds during which an earlier process ended: they are not needed, but only the
+    /// engine can remove them. Some may be gone already.
     #[must_use]
     pub fn leftover_containers(&self) -> &[ContainerId] {
         &self.leftover
@@ -185,7 +185,7 @@ impl Builder {
             };
             let result = match order {
                 Order::Written => run_written(&work, &dockerfile, &mut arguments),
-                // What a graph was written as is nobody's text.
+                // The text of a graph was not written by a user.
                 Order::Graph if work.parameters.bare_stages => run_graph(&work, &dockerfile, &mut arguments),
                 Order::Graph => work
                     .report_checks(&prepared.text, &checks)

@@ -50,7 +50,7 @@ pub(super) struct StepMounts {
 }
 
 impl StepMounts {
-    /// The place of an agent's socket; the variable says that of the first one.
+    /// The place of an agent's socket; the variable holds that of the first one.
     fn name_agent(&mut self, target: &str) -> String {
         let standard = || format!("{AGENTS}{}", self.agents);
         let place = if target.is_empty() { standard() } else { target.to_owned() };
@@ -247,7 +247,7 @@ impl Build<'_> {
     }
 }
 
-/// Those of a script: everybody may run it.
+/// Those of a script: executable for all.
 const SCRIPT_ACCESS: Access = Access { mode: 0o755, user: 0, group: 0 };
 
 /// Where a script is mounted.

@@ -17,7 +17,7 @@ use crate::wording::Wording;
 pub struct Target {
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// What the comment above it says.
+    /// The comment above it.
     pub description: String,
     /// What FROM names, as it is written.
     pub base: String,
@@ -34,7 +34,7 @@ pub struct Target {
 pub struct Outline {
     /// The target's name, if it has one.
     pub name: Option<String>,
-    /// What the comment above it says.
+    /// The comment above it.
     pub description: String,
     /// The arguments that it and what it needs declare.
     pub arguments: Vec<OutlineItem>,
@@ -51,7 +51,7 @@ pub struct Outline {
 pub struct OutlineItem {
     /// Its name or id.
     pub name: String,
-    /// What the comment above it says.
+    /// The comment above it.
     pub description: String,
     /// An argument's value.
     pub value: Option<String>,
@@ -90,7 +90,7 @@ pub fn targets(text: &[u8]) -> Result<Vec<Target>, BuildError> {
 /// Outlines a target of a Dockerfile; `given` are the request's arguments.
 ///
 /// # Errors
-/// [`BuildError`] when it is no Dockerfile, or has no such target.
+/// [`BuildError`] when it is not a Dockerfile, or lacks the target.
 pub fn outline(
     text: &[u8],
     target: Option<&str>,
@@ -146,7 +146,7 @@ impl Outline {
         let Command::Arg(declared) = &instruction.command else { return };
         for argument in declared {
             let default = argument.default.as_deref();
-            // What an earlier ENV would put in is known only to a build.
+            // What an earlier ENV would substitute is known only to a build.
             let default = default
                 .map(|word| expand(word, escape, &arguments.global()).unwrap_or_else(|_| word.to_owned()));
             let item = OutlineItem {

@@ -1,9 +1,9 @@
-//! Pieces of a step's output as the stream shows them.
+//! Parts of a step's output in the form of the stream.
 
 use crate::event::{BuildEvent, EventSink};
 use crate::runner::OutputStream;
 
-/// Wraps a piece of standard error in the colour that clients show it in.
+/// Wraps a part of standard error in the colour that clients show it in.
 pub(super) fn stderr_piece(text: &str) -> String {
     format!("\u{1b}[91m{text}\u{1b}[0m")
 }
@@ -20,7 +20,7 @@ impl<'a> Output<'a> {
         Self { events, stdout: Vec::new(), stderr: Vec::new() }
     }
 
-    /// Takes a piece of output.
+    /// Takes a part of the output.
     pub(super) fn write(&mut self, stream: OutputStream, bytes: &[u8]) {
         let waiting = self.waiting(stream);
         waiting.extend_from_slice(bytes);

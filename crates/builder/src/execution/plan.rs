@@ -234,7 +234,7 @@ fn known_word(word: &str, escape: char) -> Option<String> {
     dockerfile::expand(word, escape, &|_: &str| None::<&'static str>).ok()
 }
 
-/// The whole name of an image; what is none stays as it is, and fails when it is looked for.
+/// The full name of an image; an invalid one stays as it is, and fails when it is looked up.
 fn qualified(name: &str) -> String {
     let tagged = |reference: ImageReference| reference.with_default_tag().to_string();
     model::qualified(&ImageReference::parse(name).map_or_else(|_| name.to_owned(), tagged))
@@ -262,7 +262,7 @@ impl Command {
                 from.map(|from| known_word(from, escape).unwrap_or_else(|| from.clone())).collect()
             }
             Self::ChangeTree(change) => change.stages(),
-            // What variables make of a mount is known later.
+            // Mounts with variables are read later.
             Self::Run(run) => {
                 run.parsed_mounts(escape).filter_map(|mount| mount.from().map(str::to_owned)).collect()
             }
@@ -270,7 +270,7 @@ impl Command {
         }
     }
 
-    /// What the instruction reads of the main context; `None` for what is known only later.
+    /// The paths that the instruction reads of the main context; `None` for those with variables.
     fn context_sources(&self, escape: char) -> Vec<Option<String>> {
         match self {
             Self::Transfer(transfer) if transfer.from.is_none() => {

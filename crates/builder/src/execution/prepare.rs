@@ -27,7 +27,7 @@ pub(super) struct Choice {
     pub(super) order: Order,
     /// The values of ARG.
     pub(super) arguments: BTreeMap<String, Option<String>>,
-    /// What the client gives beside, and what it says of sources.
+    /// The client's secrets and agents, and its policy for sources.
     pub(super) provisions: Option<Arc<dyn Provisions>>,
     pub(super) policy: Option<Arc<dyn SourcePolicy>>,
     /// The changes of a graph that was written as a Dockerfile; none for a Dockerfile.

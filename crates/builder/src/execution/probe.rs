@@ -13,7 +13,7 @@ use crate::error::BuildError;
 use crate::event::VertexChange;
 
 impl Build<'_> {
-    /// Goes on from the cached image of a step; gives the turn to make the step when there is none.
+    /// Continues from the cached image of a step; returns the turn to make the step without one.
     ///
     /// A build that wants the same step meanwhile waits until the turn is over, and then finds it.
     ///
@@ -32,7 +32,7 @@ impl Build<'_> {
         loop {
             match cache.find(&store, parent.as_ref(), wanted).filter(|found| self.is_of_named(found)) {
                 Some(found) if self.go_on_from(&found, &store)? => return Ok(None),
-                // Somebody removed it since it was found.
+                // It was removed since it was found.
                 Some(_) => {}
                 None if turn.is_some() => {
                     let is_known = !self.has_named_cache() && self.take_known_layer(name)?;

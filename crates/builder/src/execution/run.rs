@@ -112,7 +112,8 @@ impl Build<'_> {
         Ok(LayerInputs { step, is_placed: true })
     }
 
-    /// What the request says of the network of all steps, and in a graph of their limits, as far as commands see it.
+    /// The request's settings of the network of all steps, and in a graph of their limits, as far as commands see
+    /// them.
     fn surroundings(&self) -> Vec<String> {
         let host = &self.work.parameters.host;
         let mut seen = Vec::new();

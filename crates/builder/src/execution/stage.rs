@@ -34,12 +34,12 @@ pub(super) struct Stage {
     pub(super) image: Option<Digest>,
     /// Keeps removals from taking it: the next step goes on from it.
     pub(super) held: Option<HeldImage>,
-    /// How to make the image again, should somebody remove it before it has its name.
+    /// How to make the image again, should it be removed before it has its name.
     pub(super) recipe: Option<Recipe>,
     /// Its layers, held, lowest first.
     pub(super) layers: Vec<Layer>,
     pub(super) history: Vec<History>,
-    /// The steps that made it, where histories do not tell them.
+    /// The steps that made it, where histories do not have them.
     pub(super) steps: Vec<Step>,
     pub(super) config: Config,
     pub(super) author: String,
@@ -217,8 +217,8 @@ impl Stage {
         self.platform.clone().unwrap_or_else(Platform::host)
     }
 
-    /// The configuration without what containers have anyway: a stage that begins with nothing says it in a graph, and
-    /// does not otherwise.
+    /// The configuration without the defaults of containers: a stage that begins with nothing has them in a graph, and
+    /// not otherwise.
     pub(super) fn seen_config(&self) -> Config {
         let mut config = self.config.clone();
         config.env = config.env.map(|env| env.into_iter().filter(|variable| variable != PATH).collect());

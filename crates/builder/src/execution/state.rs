@@ -62,7 +62,7 @@ impl std::fmt::Debug for Session<'_> {
     }
 }
 
-/// The request's parameters that steps look at.
+/// The request's parameters that steps use.
 pub(super) struct Parameters {
     pub(super) no_cache: bool,
     pub(super) pull: bool,
@@ -86,7 +86,7 @@ impl Parameters {
             pull: request.pull,
             intermediate: match request.order {
                 Order::Written => request.intermediate,
-                // Nobody is shown the containers of a graph.
+                // The containers of a graph are never shown.
                 Order::Graph => Intermediate::Remove,
             },
             host: request.host.clone(),
@@ -102,7 +102,7 @@ impl Parameters {
         }
     }
 
-    /// What the images of steps are to the store: nobody is shown those of a graph.
+    /// The origin of steps' images in the store: those of a graph are never shown.
     pub(super) const fn origin(&self) -> Origin {
         match self.order {
             Order::Written => Origin::Here,

@@ -113,7 +113,7 @@ fn missing(path: &str) -> TreeError {
     TreeError::Missing(PathBuf::from(path))
 }
 
-/// The directory that a path is in, and its name there; `None` where there is no such directory.
+/// The directory that a path is in, and its name there; `None` if that does not exist.
 fn parent_of(upper: &Upper, path: &Path) -> Result<Option<(Position, OsString)>, TreeError> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
     match Walk::new(parent).run(&Position::root(upper.view()), &mut Stop)? {

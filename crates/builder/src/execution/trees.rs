@@ -50,7 +50,7 @@ impl StepTree {
     /// Finds one file or directory.
     ///
     /// # Errors
-    /// [`BuildError::Transfer`] when there is none.
+    /// [`BuildError::Transfer`] when it does not exist.
     pub(super) fn find(&self, path: &str, build: &Build<'_>) -> Result<Selected, BuildError> {
         let relative = Path::new(path.trim_start_matches('/'));
         Ok(resolve(&self.cancellable(build), path, relative, self.outside())?)
@@ -62,7 +62,7 @@ impl Build<'_> {
     /// is the main context.
     ///
     /// # Errors
-    /// [`BuildError`] when there is none.
+    /// [`BuildError`] when it does not exist.
     pub(super) fn tree_of(&self, from: Option<&str>) -> Result<StepTree, BuildError> {
         let Some(from) = from else {
             return Ok(StepTree::Context(self.work.contexts.main(&self.context_paths)?));

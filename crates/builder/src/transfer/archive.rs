@@ -26,7 +26,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Says which archive it was.
+    /// Adds the archive's name.
     pub(super) fn named(self, name: &str) -> TransferError {
         match self {
             Self::Archive(source) => TransferError::Unpack { name: name.to_owned(), source },

@@ -326,7 +326,7 @@ fn put(
 /// Whether anything is where something is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
-    /// Nothing: neither is anything beneath it, and nobody needs to look.
+    /// Nothing: neither is anything beneath it.
     Vacant,
     /// Something may be.
     Taken,

@@ -38,7 +38,7 @@ pub(crate) struct Placement<'a> {
     pub(crate) directory: bool,
     /// `--chown`; without it what a context holds belongs to root, and what an archive holds to its owners.
     pub(crate) owner: Option<Owner>,
-    /// Whether files that are not given to another belong to whom they belonged, as those of images do.
+    /// Whether files without a requested owner keep theirs, as those of images do.
     pub(crate) keeps_owners: bool,
     /// `--chmod`.
     pub(crate) permissions: Option<&'a Permissions>,

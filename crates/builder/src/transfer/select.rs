@@ -84,10 +84,10 @@ pub(crate) struct Parent {
     pub(crate) metadata: Option<Metadata>,
 }
 
-/// Finds what one word of COPY or ADD names: one file or directory, or all that a pattern matches.
+/// Finds the sources of one word of COPY or ADD: one file or directory, or all that a pattern matches.
 ///
 /// # Errors
-/// [`TransferError`] when there is no such file, or it is outside of the tree.
+/// [`TransferError`] when it does not exist, or is outside of the tree.
 pub(crate) fn select(
     source: &dyn Source,
     word: &str,
@@ -107,11 +107,11 @@ pub(crate) fn select(
     Ok(selected)
 }
 
-/// Finds what one word of `COPY --parents` names, with the directories that lead to it; those before `/./` are left
-/// out. `**` stands for any number of directories.
+/// Finds the sources of one word of `COPY --parents`, with the directories that lead to them; those before `/./`
+/// are left out. `**` stands for any number of directories.
 ///
 /// # Errors
-/// [`TransferError`] when there is no such file, or it is outside of the tree.
+/// [`TransferError`] when it does not exist, or is outside of the tree.
 pub(crate) fn select_with_parents(
     source: &dyn Source,
     word: &str,

@@ -11,14 +11,14 @@ const ACCOUNTS_LIMIT: u64 = 16 << 20;
 
 const PASSWD: &str = "etc/passwd";
 const GROUP: &str = "etc/group";
-/// The account that is known in a graph whatever the image's files say.
+/// The account that exists in a graph whatever the image's files have.
 const ROOT: &str = "root";
 /// The fields between a name and its number.
 const NUMBER: usize = 1;
 /// The fields between a user's name and the number of the primary group.
 const PRIMARY_GROUP: usize = 2;
 
-/// Who owns what a step writes.
+/// The owner of files that a step writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) user: u32,

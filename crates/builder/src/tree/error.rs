@@ -24,7 +24,7 @@ pub enum TreeError {
     /// A directory is wanted beneath something else.
     #[error("lstat {path}: not a directory", path = .0.display())]
     BelowNoDirectory(PathBuf),
-    /// A directory is copied over what is none.
+    /// A directory is copied over a file.
     #[error("cannot copy to non-directory: {path}", path = .0.display())]
     FileInPlaceOfDirectory(PathBuf),
     /// A file is copied over a directory.
@@ -70,7 +70,7 @@ impl TreeError {
         }
     }
 
-    /// The same failure in a graph, whose directories are looked at as a whole before they are made.
+    /// The same failure in a graph, whose directories are checked as a whole before they are made.
     pub(crate) fn in_graph(self, wanted: &Path) -> Self {
         match self {
             Self::NotDirectory(path) if path != wanted => {

@@ -32,7 +32,7 @@ pub(crate) struct Base {
     pub(crate) directory: PathBuf,
 }
 
-/// A file of a copy whose content its source gives as often as it is asked.
+/// A file of a copy whose content can be read from its source repeatedly.
 #[derive(Debug)]
 pub(crate) struct Copied {
     /// In the layer.

@@ -83,11 +83,11 @@ pub struct Node {
 const PERMISSIONS: u32 = 0o7777;
 
 impl Node {
-    /// Reads a node of the host's file system, extended attributes excepted. A socket is an empty file: nobody listens to
-    /// one that lies in a layer.
+    /// Reads a node of the host's file system, except extended attributes. A socket becomes an empty file: one that lies
+    /// in a layer has no listener.
     ///
     /// # Errors
-    /// What lstat(2) or readlink(2) fails with; [`io::ErrorKind::Unsupported`] for what Linux has not.
+    /// Errors of lstat(2) or readlink(2); [`io::ErrorKind::Unsupported`] for kinds that Linux does not have.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
         let file_type = found.file_type();
@@ -120,7 +120,7 @@ impl Node {
         Ok(Self { kind, shared, metadata })
     }
 
-    /// A directory of which nothing is known but that it is there.
+    /// A directory with default properties.
     pub(crate) fn plain_directory() -> Self {
         Self { kind: NodeKind::Directory, shared: None, metadata: Metadata::new_directory(0, 0) }
     }

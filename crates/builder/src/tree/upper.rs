@@ -33,7 +33,7 @@ pub(crate) struct Upper {
     put: HashMap<Inode, (PathBuf, u64)>,
     has_replaced: bool,
     writers: Writers,
-    /// What is put into it, where somebody wants to know.
+    /// What is put into it, if that is to be recorded.
     ledger: Option<Ledger>,
 }
 

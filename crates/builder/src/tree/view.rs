@@ -60,7 +60,7 @@ impl Directory {
         Ok(None)
     }
 
-    /// Goes into a directory; `None` when there is none of that name.
+    /// Enters a directory; `None` when it does not exist.
     ///
     /// # Errors
     /// [`TreeError::File`] when a layer cannot be read.

@@ -1,7 +1,7 @@
 //! Makes files on several threads: a copy of thousands spends its time in the kernel.
 //!
-//! Files come in batches of the same directory, in which the kernel makes one name at a time. Who adds them works on them
-//! too wherever it would wait otherwise, so that one processor needs no further thread.
+//! Files come in batches of the same directory, in which the kernel makes one name at a time. The thread that adds them
+//! also writes them wherever it would wait otherwise, so that one processor needs no further thread.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

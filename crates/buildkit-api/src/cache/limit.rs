@@ -1,4 +1,4 @@
-//! How much of the disk the cache of builds may take where nobody says it.
+//! The default limit of the build cache's use of the disk.
 
 use std::io;
 use std::path::Path;

@@ -12,7 +12,7 @@ use buildkit_messages::history::{
     UpdateBuildHistoryResponse,
 };
 
-/// `Control.ListenBuildHistory`: what is known now, then what changes unless the client wants no more.
+/// `Control.ListenBuildHistory`: all records now, then their changes unless the client does not follow.
 pub(crate) async fn listen_history(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let request: BuildHistoryRequest = call.requests.only().await?;
     let filter = HistoryFilter::parse(&request.filter).map_err(Status::invalid)?;
@@ -31,7 +31,7 @@ pub(crate) async fn listen_history(parts: Arc<Parts>, mut call: Call) -> Result<
     }
 }
 
-/// The events of the builds that the client asked for.
+/// The events of the builds that the client selected.
 fn selected(
     events: Vec<BuildHistoryEvent>,
     request: &BuildHistoryRequest,

@@ -1,4 +1,4 @@
-//! The control service: builds are asked for, watched and listed.
+//! The control service: builds are requested, watched and listed.
 
 mod history;
 mod history_filter;

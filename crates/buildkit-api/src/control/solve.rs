@@ -19,7 +19,7 @@ use buildkit_messages::gateway::BuildResult;
 pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let request: SolveRequest = call.requests.only().await?;
     let build = Build::new(&request);
-    // Even a build that is refused begins: who asks for its progress need not wait for it.
+    // Even a build that is refused begins: a request for its progress need not wait for it.
     let mut running = parts.builds.begin(Arc::clone(&build))?;
     let outcome = tokio::select! {
         outcome = run(&parts, &build, request) => outcome,
@@ -90,6 +90,6 @@ async fn session_gone(parts: &Parts, build: &Build) -> Status {
         session.closed().await;
         return Status::new(Code::Cancelled, "context canceled: the client's session is over");
     }
-    // A build that needs its session says that it is missing.
+    // A build that needs its session reports that it is missing.
     std::future::pending().await
 }

@@ -9,12 +9,12 @@ use crate::grpc::{Call, Status};
 use crate::parts::Parts;
 use buildkit_messages::control::{StatusRequest, StatusResponse};
 
-/// Pieces of progress that travel in one message.
+/// Updates of progress that are sent in one message.
 const MERGED: usize = 256;
 /// Bytes of output that do.
 const MERGED_BYTES: usize = 1 << 20;
-/// How long pieces of progress wait for each other, unless nothing more comes: each message wakes the client, which shows them no
-/// quicker.
+/// How long updates of progress wait for each other, unless nothing more comes: each message wakes the client, which does not
+/// show them sooner.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) async fn status(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
@@ -31,7 +31,7 @@ pub(crate) async fn status(parts: Arc<Parts>, mut call: Call) -> Result<(), Stat
     Ok(())
 }
 
-/// Puts pieces that wait into few messages.
+/// Merges waiting updates into few messages.
 pub(crate) fn merge(messages: &[Arc<StatusResponse>]) -> Vec<StatusResponse> {
     let mut merged = Vec::new();
     let mut current = StatusResponse::default();

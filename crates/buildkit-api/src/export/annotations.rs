@@ -73,7 +73,7 @@ impl WantedAnnotations {
     /// Gives images of these platforms their annotations, and gives those of their index.
     ///
     /// # Errors
-    /// For a platform that none of several images is for, and for annotations of an index where there is none.
+    /// For an unknown platform of several images, and for annotations of an index where there is none.
     pub(super) fn apply(
         &self,
         platforms: &[Platform],

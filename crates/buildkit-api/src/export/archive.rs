@@ -91,7 +91,7 @@ impl Documents {
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("export-{number}"));
-        // Its files would be the client's: what is there already is none of ours.
+        // Its files would be the client's: existing ones are never replaced.
         std::fs::create_dir(&path).map_err(images::Error::Output)?;
         let made = Self(path);
         let mut documents = documents.iter();
@@ -125,7 +125,7 @@ async fn send(
         let (mut writer, mut pieces) = piece_writer();
         let work = tokio::task::spawn_blocking(move || {
             write(&mut writer)?;
-            // A client that is gone is noticed where its pieces are sent.
+            // A client that is gone is noticed where its data is sent.
             let _ = writer.flush();
             Ok::<(), Status>(())
         });

@@ -1,4 +1,4 @@
-//! Results as a directory of the client: the files of the images, read from their layers as they are asked for.
+//! Results as a directory of the client: the files of the images, read from their layers on request.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! The exporters of a build and their attributes, parsed. What is not known is refused by name.
+//! The exporters of a build and their attributes, parsed. Unknown ones are refused by name.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(super) enum Export {
     Archive(ArchiveExport),
     /// To the client as an archive of the files; names of attestations begin with the prefix.
     Files { prefix: String },
-    /// To the client as a directory of the files, likewise; `split` says whether each platform has a directory of its own.
+    /// To the client as a directory of the files, likewise; `split`: whether each platform has a directory of its own.
     Directory { prefix: String, split: Option<bool> },
 }
 
@@ -169,7 +169,7 @@ impl Attributes {
             (Kind::Image, "name-canonical") if flag()? => {
                 return warn("images that are pushed get the name of their digest in any case");
             }
-            // Clients say it of every image; the answer has the digests of both.
+            // Clients set it for every image; the response has the digests of both.
             (Kind::Image, "name-canonical" | "prefer-image-digest") => drop(flag()?),
             (Kind::Archive(_), "tar") if !flag()? => return refuse("images are sent as archives"),
             (Kind::Archive(_), "tar") => {}

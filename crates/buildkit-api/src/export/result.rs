@@ -18,7 +18,7 @@ use crate::parts::Parts;
 use crate::provenance::Provenance;
 use crate::statement::Statement;
 
-/// The images of a build, one or more, and what is to be said of them.
+/// The images of a build, one or more, and their statements.
 #[derive(Debug)]
 pub(super) struct BuildOutput {
     pub(super) images: Vec<MadeImage>,
@@ -52,14 +52,14 @@ impl BuildOutput {
         main.map(|image| image.held.id).ok_or_else(missing)
     }
 
-    /// What is said of the images, for the record of their build.
+    /// The statements about the images, for the record of their build.
     pub(super) fn statements(&self, build: &Build) -> Vec<Statement> {
         let Some(provenance) = &self.provenance else { return Vec::new() };
         let said = |image: &MadeImage| Statement::new(&image.platform, &provenance.predicate(build, image));
         self.images.iter().map(said).collect()
     }
 
-    /// The files of the only image; names of what is said of it begin with the prefix.
+    /// The files of the only image; names of statements begin with the prefix.
     ///
     /// # Errors
     /// `Unimplemented` for images of several platforms.
@@ -70,8 +70,8 @@ impl BuildOutput {
         Ok(self.files_of(build, image, &format!("{prefix}provenance.json")))
     }
 
-    /// The files of all images; each has a directory of its own where that is said, or else where there are several. Names of
-    /// what is said of them begin with the prefix.
+    /// The files of all images; each has a directory of its own if that is set, or by default if there are several. Names of
+    /// statements begin with the prefix.
     pub(super) fn files_by_platform(
         &self,
         build: &Build,
@@ -93,7 +93,7 @@ impl BuildOutput {
         self.images.iter().map(files).collect()
     }
 
-    /// The files of an image, with what is said of it in a document of this name.
+    /// The files of an image, with its statements in a document of this name.
     fn files_of(&self, build: &Build, image: &MadeImage, name: &str) -> OutputFiles {
         let said = self.provenance.as_ref().filter(|provenance| !provenance.is_for_images_only);
         let documents = said.map(|provenance| {
@@ -109,10 +109,10 @@ impl BuildOutput {
         OutputFiles { image: image.held.id, documents: documents.into_iter().collect() }
     }
 
-    /// The images with what is said of them, and the annotations of what their root is listed by.
+    /// The images with their statements, and the annotations of the descriptor of their root.
     ///
     /// # Errors
-    /// [`Status`] for annotations of what the result does not have.
+    /// [`Status`] for annotations of parts that the result does not have.
     pub(super) fn annotated(
         &self,
         build: &Build,
@@ -144,8 +144,8 @@ impl BuildOutput {
         build.progress.warn_of_options(given.map(warning).collect());
     }
 
-    /// Records what the images are listed under, where something is said of them or there are several; gives what
-    /// clients read of the result.
+    /// Records the index of the images, if there are statements or several images; returns what clients read of
+    /// the result.
     ///
     /// # Errors
     /// [`Status`] when the store fails.

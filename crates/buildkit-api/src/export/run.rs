@@ -30,7 +30,7 @@ pub(crate) fn check(exporters: &[Exporter]) -> Result<Vec<String>, Status> {
     Ok(parsed.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// Hands images to the exporters of their build, and gives what they say of them.
+/// Runs the exporters of a build on its images, and returns their responses.
 ///
 /// # Errors
 /// [`Status`] of the first that fails.

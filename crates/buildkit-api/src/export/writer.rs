@@ -1,11 +1,11 @@
-//! A writer for blocking work whose pieces an asynchronous task takes.
+//! A writer for blocking work whose data an asynchronous task takes.
 
 use std::io::{self, Write};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
-/// Pieces on the way.
+/// Buffers on the way.
 const DEPTH: usize = 8;
 /// Small writes are gathered up to this size.
 const PIECE: usize = 128 * 1024;
@@ -17,7 +17,7 @@ pub(super) struct PieceWriter {
     gathered: BytesMut,
 }
 
-/// A writer, and where its pieces come out.
+/// A writer, and the receiver of its data.
 pub(super) fn piece_writer() -> (PieceWriter, mpsc::Receiver<Bytes>) {
     let (pieces, receiver) = mpsc::channel(DEPTH);
     (PieceWriter { pieces, gathered: BytesMut::new() }, receiver)

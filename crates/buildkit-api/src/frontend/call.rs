@@ -57,8 +57,7 @@ pub(crate) async fn run(
     run_with(parts, build, options, Given { caches, ..Given::default() }).await
 }
 
-/// Makes the images that named contexts are: of graphs, and of the client's layouts. Nothing that is asked for instead of
-/// an image looks at them.
+/// Makes the images of named contexts: of graphs, and of the client's layouts. Subrequests do not use them.
 async fn make_contexts(
     parts: &Arc<Parts>,
     build: &Arc<Build>,

@@ -19,7 +19,7 @@ use crate::synced::SyncError;
 /// So many bytes are worth a message.
 const PIECE: u64 = 1 << 20;
 
-/// The directories that one build may ask for.
+/// The directories that one build may request.
 pub(super) struct ClientContexts {
     pub(super) parts: Arc<Parts>,
     pub(super) remote: Remote,
@@ -35,12 +35,12 @@ pub(super) struct ClientContexts {
     pub(super) excludes: Vec<String>,
     /// Which client's directories these are.
     pub(super) key: Option<String>,
-    /// Who judges them.
+    /// The policy for them.
     pub(super) policy: Option<SessionPolicy>,
 }
 
 impl ClientContexts {
-    /// What a step is called that receives a context, and what it asks the client for.
+    /// The name of a step that receives a context, and its request to the client.
     fn request(&self, name: Option<&str>, paths: &[String]) -> (String, SyncRequest) {
         let paths = paths.to_vec();
         let Some(name) = name else {
@@ -58,7 +58,7 @@ impl ClientContexts {
         (format!("[context {name}] load from client"), request)
     }
 
-    /// What a context with a name leaves out; those of graphs say it themselves.
+    /// The excludes of a named context; those of graphs have their own.
     fn named_excludes(&self, name: Option<&str>, directory: &str) -> Result<Vec<String>, StepError> {
         let Some(name) = name.filter(|name| !self.locals.contains_key(*name)) else { return Ok(Vec::new()) };
         let session = self.remote.session().map_err(|status| StepError::new(status.kind(), status))?;

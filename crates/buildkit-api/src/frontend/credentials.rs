@@ -1,4 +1,4 @@
-//! The client's credentials for registries, asked for when a pull needs them.
+//! The client's credentials for registries, requested when a pull needs them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use engine::images::registry::{CredentialMap, Credentials};
 
 use super::remote::Remote;
 
-/// A session's credentials; each registry is asked about once.
+/// A session's credentials; each registry's are requested once.
 #[derive(Debug)]
 pub(super) struct SessionCredentials {
     remote: Remote,
@@ -36,7 +36,7 @@ impl CredentialSource for SessionCredentials {
         let found = match self.remote.ask(session.credentials(host)) {
             Ok(found) => found,
             Err(error) => {
-                // The pull goes on without them, and the registry says whether it needs some.
+                // The pull continues without them, and the registry decides whether it needs some.
                 tracing::info!("no credentials for {host} from the client: {error}");
                 None
             }

@@ -15,7 +15,7 @@ const DOCKERFILE_LIMIT: u64 = 2 << 20;
 /// The longest ignore file.
 const IGNORE_LIMIT: u64 = 1 << 20;
 
-/// Where a context says what it leaves out.
+/// The ignore file of a context.
 const IGNORE_FILE: &str = ".dockerignore";
 
 /// A Dockerfile, and what the context leaves out.

@@ -1,4 +1,4 @@
-//! What an error says beside its text, as clients that show the place in the Dockerfile read it (`errdefs`).
+//! The details of an error beside its text, for clients that show the place in the Dockerfile (`errdefs`).
 
 use serde_json::{Value, json};
 

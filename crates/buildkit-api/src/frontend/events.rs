@@ -11,14 +11,14 @@ use crate::progress::{LogStream, Part, Progress, Step};
 use buildkit_messages::control::VertexWarning;
 use buildkit_messages::operations::{Position, Range, SourceInfo};
 
-/// What a part's state says once it is over.
+/// The final states of a part.
 const OVER: [&str; 3] = ["Pull complete", "Already exists", "Download complete"];
 
 /// Turns events into progress.
 #[derive(Debug)]
 pub(super) struct Events {
     progress: Arc<Progress>,
-    /// Tells the steps of several frontends of one build apart.
+    /// Distinguishes the steps of several frontends of one build.
     prefix: String,
     /// The Dockerfile, for warnings about it.
     source: Option<SourceInfo>,
@@ -102,7 +102,7 @@ impl Events {
 impl State {
     fn advance(&mut self, number: usize, step: &Step, message: &Message) {
         let (current, total) = match message.detail {
-            // A line of its own is no part: the step's name says what is pulled.
+            // A line of its own is not a part: the step's name has what is pulled.
             Detail::Absent => return,
             Detail::Empty => (0, 0),
             Detail::Amount { current, total } => (current, total),
@@ -127,7 +127,7 @@ impl EventSink for Events {
             BuildEvent::Warning(warning) => self.warn(&warning),
             BuildEvent::Material(material) => drop(self.lock().materials.insert(material)),
             BuildEvent::Vertex { number, change } => self.change(number, change),
-            // A build that runs as a graph says nothing else.
+            // A build that runs as a graph has no other text.
             BuildEvent::Stage(image) => self.lock().stages.push(image),
             BuildEvent::Stream(_) | BuildEvent::Progress(_) => {}
         }

@@ -7,7 +7,7 @@ use super::error_details;
 use crate::grpc::{Code, Status};
 use buildkit_messages::operations::SourceInfo;
 
-/// The status of a failed build, with its place in the Dockerfile where that is known.
+/// The status of a failed build, with its place in the Dockerfile, if known.
 pub(super) fn status(error: &BuildError, source: Option<&SourceInfo>) -> Status {
     if matches!(error, BuildError::Cancelled) {
         return Status::cancelled();

@@ -1,4 +1,4 @@
-//! Images in layouts of the client: their blobs are asked for by digest, and come into the store as those of a tarball do.
+//! Images in layouts of the client: their blobs are requested by digest, and added to the store as those of a tarball are.
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const MANIFEST_LIMIT: u64 = 4 << 20;
 const DEPTH_LIMIT: usize = 4;
 /// Tarballs are made of blocks (pax(1), "ustar Interchange Format").
 const BLOCK: usize = 512;
-/// The annotation of a manifest that says what another one is: no image.
+/// The annotation of a manifest that describes another one: it is not an image.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -61,10 +61,10 @@ impl LayoutImage {
     }
 }
 
-/// Brings an image here for a platform, or else for this machine; it is a cache that no list shows.
+/// Imports an image for a platform, or else for this machine; it is a cache that no list shows.
 ///
 /// # Errors
-/// [`Status`] when the client has none, or sends what is none.
+/// [`Status`] when the client does not have it, or sends what is not an image.
 pub(super) async fn import(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
@@ -99,7 +99,7 @@ async fn receive(
     });
     let sent = send(session, image, chosen, sender).await;
     let loaded = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-    // What the client did explains what the store says.
+    // The client's failure explains that of the store.
     sent?;
     let held = loaded.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
     held.ok_or_else(|| Status::invalid("the layout has no image"))
@@ -131,7 +131,7 @@ async fn choose(session: &Session, image: &LayoutImage, wanted: &Platform) -> Re
     Err(Status::invalid(format!("{} is an index of indexes beyond {DEPTH_LIMIT}", image.digest)))
 }
 
-/// Reads a manifest or an index as a whole; whether it has its digest is looked at where it is loaded.
+/// Reads a manifest or an index as a whole; its digest is verified where it is loaded.
 async fn document(session: &Session, layout: &str, digest: Digest) -> Result<Bytes, Status> {
     let mut blob = session.blob(layout, digest, BlobSize::AtMost(MANIFEST_LIMIT)).await?;
     let mut document = Vec::new();
@@ -176,12 +176,12 @@ async fn send(session: &Session, image: &LayoutImage, chosen: Chosen, pieces: Pi
         push(&pieces, padding(descriptor.size)).await;
     }
     push(&pieces, Bytes::from_static(&[0; 2 * BLOCK])).await;
-    // An empty piece is the end.
+    // An empty buffer is the end.
     let _ = pieces.send(Ok(Bytes::new())).await;
     Ok(())
 }
 
-/// Sends a piece, unless it is empty; false once nobody reads any more.
+/// Sends a buffer, unless it is empty; false once the reader is gone.
 async fn push(pieces: &Pieces, piece: Bytes) -> bool {
     piece.is_empty() || pieces.send(Ok(piece)).await.is_ok()
 }

@@ -1,4 +1,4 @@
-//! The options that clients give to the Dockerfile's frontend, parsed. What is not known is refused by name.
+//! The options of the Dockerfile's frontend, parsed. Unknown ones are refused by name.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,7 +25,7 @@ const PLATFORM_LIMIT: usize = 32;
 pub(super) enum MainContext {
     /// The client offers it by this name.
     Client(String),
-    /// The client sends it as an archive, asked for by this path.
+    /// The client sends it as an archive, requested by this path.
     Upload(String),
     /// A repository, or a file, by its address.
     Remote(String),
@@ -61,7 +61,7 @@ pub(super) struct Options {
     pub(super) cache_from: Vec<String>,
     pub(super) cache_imports: Option<String>,
     pub(super) host: HostSettings,
-    /// What is asked for instead of an image.
+    /// The request for something else than an image.
     pub(super) subrequest: Option<Subrequest>,
     /// Which client's directories these are.
     pub(super) shared_key: Option<String>,
@@ -144,7 +144,7 @@ impl Options {
             "requestid" if value.is_empty() => self.subrequest = None,
             "requestid" => self.subrequest = Some(Subrequest::parse(value)?),
             "multi-platform" => self.is_multi_platform |= matches!(value, "true" | "1"),
-            // What the client says of itself, or what changes nothing here: `contextkey` is read with `context`, the
+            // Information about the client, or options without effect here: `contextkey` is read with `context`, the
             // frontend is the built-in one whatever `source` names.
             "context" | "contextkey" | "cmdline" | "source" | "frontend.caps" => {}
             other => return Err(unsupported(other)),
@@ -169,7 +169,7 @@ impl Options {
                 return Err(Status::unimplemented(text));
             }
             "local-sharedkeyhint" => self.shared_key = filled(value),
-            // Which directory of the client's a named context is: the client's name of it says that here.
+            // Identifies the client's directory of a named context: the client's name of it does that here.
             "sharedkey" if name.starts_with("localdir:") => {}
             // What the client knows of the source's repository, for attestations; which session offers a directory.
             "vcs" | "local-sessionid" | "input-metadata" => {}

@@ -14,7 +14,7 @@ pub(crate) enum Made {
     #[default]
     Nothing,
     Image(Box<MadeImage>),
-    /// One for each platform, as the client asked for them.
+    /// One for each platform, in the order of the request.
     Platforms(Vec<MadeImage>),
 }
 
@@ -29,7 +29,7 @@ impl Outcome {
     /// The images.
     ///
     /// # Errors
-    /// `FailedPrecondition` where something else was asked for.
+    /// `FailedPrecondition` where something else was requested.
     pub(crate) fn images(self) -> Result<Vec<MadeImage>, Status> {
         match self.made {
             Made::Nothing => Err(Status::new(Code::FailedPrecondition, "the frontend made no image")),

@@ -1,14 +1,14 @@
-//! Bytes that arrive piece by piece, for blocking work that reads them.
+//! Bytes that arrive in buffers, for blocking work that reads them.
 
 use std::io::{self, Read};
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-/// Pieces on the way.
+/// Buffers on the way.
 const DEPTH: usize = 8;
 
-/// A way for pieces, and their reader: an empty piece is the end, and without one the client has left.
+/// A sender of buffers, and their reader: an empty buffer is the end, and without one the client has left.
 pub(super) fn pieces() -> (mpsc::Sender<io::Result<Bytes>>, PieceReader) {
     let (sender, pieces) = mpsc::channel(DEPTH);
     (sender, PieceReader { pieces, current: Bytes::new(), is_over: false })

@@ -20,18 +20,18 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// The session, where something of it is needed.
+    /// The session, where it is needed.
     ///
     /// # Errors
-    /// `FailedPrecondition` where there is none.
+    /// `FailedPrecondition` without one.
     pub(super) fn session(&self) -> Result<&Session, Status> {
         self.session.as_deref().ok_or_else(no_session)
     }
 
-    /// The session as [`Self::session`] gives it, for work that goes on by itself.
+    /// The session as of [`Self::session`], for work that runs by itself.
     ///
     /// # Errors
-    /// `FailedPrecondition` where there is none.
+    /// `FailedPrecondition` without one.
     pub(super) fn session_handle(&self) -> Result<Arc<Session>, Status> {
         self.session.clone().ok_or_else(no_session)
     }

@@ -1,4 +1,4 @@
-//! A build that `POST /build` asks for: its parameters as options of the frontend.
+//! A build by `POST /build`: its parameters as options of the frontend.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::build::Build;
 use crate::grpc::Status;
 use crate::parts::Parts;
 
-/// What `remote` says of a context that the client's session offers.
+/// The value of `remote` for a context that the client's session provides.
 const OF_SESSION: &str = "client-session";
-/// What it says of one that another request carries.
+/// Its value for one that another request carries.
 const OF_UPLOAD: &str = "upload-request";
 
 /// Runs the frontend for a request.

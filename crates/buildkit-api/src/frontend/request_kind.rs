@@ -17,7 +17,7 @@ impl Subrequest {
     /// Parses a name.
     ///
     /// # Errors
-    /// `Unimplemented` for one that is not known.
+    /// `Unimplemented` for an unknown one.
     pub(super) fn parse(name: &str) -> Result<Self, Status> {
         let found = Self::ALL.into_iter().find(|known| known.name() == name);
         found.ok_or_else(|| {

@@ -56,7 +56,7 @@ struct GraphSources {
     changes: Vec<TreeChange>,
 }
 
-/// Where the main context is, where the request has it, and who judges the others.
+/// Where the main context is, if the request has it, and the policy for the others.
 struct Origins {
     given: Option<ContextSource>,
     policy: Option<SessionPolicy>,
@@ -161,7 +161,7 @@ fn shared_key(remote: &Remote) -> Option<String> {
     (!key.is_empty()).then(|| key.clone())
 }
 
-/// The build that the options ask for.
+/// The build of these options.
 async fn request(
     parts: &Arc<Parts>,
     remote: &Remote,
@@ -215,7 +215,7 @@ async fn request(
     })
 }
 
-/// Stops a build that nobody waits for any more.
+/// Stops a build that has no waiter any more.
 struct CancelOnDrop(Cancellation);
 
 impl Drop for CancelOnDrop {

@@ -1,4 +1,4 @@
-//! What clients ask the frontend instead of building: checks, an outline, targets (`docker build --call`).
+//! Requests to the frontend other than building: checks, an outline, targets (`docker build --call`).
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ const VERSION: &str = "1.0.0";
 /// Answers as the metadata of a result.
 ///
 /// # Errors
-/// [`Status`] when the Dockerfile is none, but for checks, whose answer says so.
+/// [`Status`] when the Dockerfile is malformed, except for checks, whose response has that.
 pub(super) fn answer(
     request: Subrequest,
     options: &Options,

@@ -11,13 +11,13 @@ use crate::grpc::Status;
 use buildkit_messages::file_sync::BytesMessage;
 
 const PULL: &str = "/moby.upload.v1.Upload/Pull";
-/// The field that says which archive is meant.
+/// The field with the path of the archive.
 const PATH: HeaderName = HeaderName::from_static("urlpath");
 
-/// Asks the client for an archive, and gives a reader of it for blocking work.
+/// Requests an archive from the client, and returns a reader of it for blocking work.
 ///
 /// # Errors
-/// [`Status`] when the client has none.
+/// [`Status`] when the client does not have it.
 pub(super) async fn open(remote: &Remote, path: &str) -> Result<Box<dyn Read + Send>, Status> {
     let session = remote.session()?;
     session.require(PULL)?;
@@ -30,7 +30,7 @@ pub(super) async fn open(remote: &Remote, path: &str) -> Result<Box<dyn Read + S
         loop {
             let piece = tokio::select! {
                 piece = answers.next::<BytesMessage>() => piece,
-                // Nobody reads it any more; the call is cancelled with what this task drops.
+                // The reader is gone; the call is cancelled with what this task drops.
                 () = sender.closed() => return,
             };
             let piece = match piece {

@@ -45,7 +45,7 @@ async fn result_of(parts: &Parts, call: &Call, reference: &str) -> Result<MadeIm
     build_of(parts, call).await?.results(&[reference])?.pop().ok_or_else(missing)
 }
 
-/// Looks at a file of an image.
+/// Reads something of an image's files.
 async fn look<T: Send + 'static>(
     parts: &Parts,
     image: MadeImage,

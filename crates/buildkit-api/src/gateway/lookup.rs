@@ -6,13 +6,13 @@ use crate::build::Build;
 use crate::grpc::{Call, Status};
 use crate::parts::Parts;
 
-/// The field that says it.
+/// The field with the build's id.
 const BUILD_ID: &str = "buildkit-controlapi-buildid";
 
 /// The build that a call is part of.
 ///
 /// # Errors
-/// [`Status`] where the call does not say it, or the build does not run.
+/// [`Status`] where the call has no id, or the build does not run.
 pub(super) async fn build_of(parts: &Parts, call: &Call) -> Result<Arc<Build>, Status> {
     let reference = call.text(BUILD_ID).unwrap_or_default();
     if reference.is_empty() {

@@ -1,4 +1,4 @@
-//! The gateway: a client that drives its build asks for the results of frontends, and says which one the build has.
+//! The gateway: a client that drives its build requests the results of frontends, and returns the build's result.
 
 mod file;
 mod lookup;

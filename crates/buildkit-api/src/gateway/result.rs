@@ -1,4 +1,4 @@
-//! What a driving client asks about its build, and the result that it returns.
+//! A driving client's queries about its build, and the result that it returns.
 
 use std::sync::Arc;
 

@@ -74,7 +74,7 @@ impl Channel {
         message: &impl Message,
     ) -> Result<M, Status> {
         let (mut requests, mut answers) = self.call(path, HeaderMap::new()).await?;
-        // Whoever refuses the call may do so before it has read: the answer says why.
+        // A server that refuses the call may do so before it has read: the response has the reason.
         let _ = requests.send(message).await;
         requests.finish();
         let missing = || Status::new(Code::Internal, format!("{path} ended without an answer"));
@@ -99,7 +99,7 @@ impl Requests {
         frame::send(&mut self.0, frame::encode(message)).await
     }
 
-    /// Says that nothing more comes.
+    /// Ends the stream of requests.
     pub(crate) fn finish(&mut self) {
         // A call that is over needs no end.
         let _ = self.0.send_data(Bytes::new(), true);

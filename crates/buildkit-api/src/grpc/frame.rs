@@ -74,7 +74,7 @@ impl Messages {
     /// The only message of a call that has one.
     ///
     /// # Errors
-    /// [`Status`] as for [`Self::next`], and when there is none.
+    /// [`Status`] as for [`Self::next`], and when there is no message.
     pub(crate) async fn only<M: Message + Default>(&mut self) -> Result<M, Status> {
         self.next().await?.ok_or_else(|| Status::invalid("the call has no message"))
     }

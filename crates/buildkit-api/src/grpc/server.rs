@@ -31,7 +31,7 @@ const FIELDS_LIMIT: u32 = 64 << 10;
 /// Messages that wait for the peer to take them.
 const WAITING: usize = 8;
 
-/// The present moment here, by which clients tell how long a build has been running.
+/// The current time here, from which clients compute how long a build has been running.
 const NOW: HeaderName = HeaderName::from_static("buildkit-current-timestamp");
 
 /// One call.
@@ -89,7 +89,7 @@ pub(crate) async fn serve(
         .max_concurrent_streams(CALL_LIMIT)
         .max_header_list_size(FIELDS_LIMIT);
     let mut connection = settings.handshake::<_, Bytes>(stream).await?;
-    // Whoever leaves this function ends all calls.
+    // Leaving this function ends all calls.
     let mut calls = JoinSet::new();
     loop {
         tokio::select! {

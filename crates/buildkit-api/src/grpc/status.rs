@@ -26,7 +26,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The codes of statuses that are made or looked at here.
+/// The codes of statuses that are made or checked here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     Cancelled,
@@ -63,7 +63,7 @@ impl Code {
         Self::ALL.iter().find(|(code, _)| *code == self).map_or(2, |(_, number)| *number)
     }
 
-    /// The code of a number; those that nothing here tells apart are `Unknown`.
+    /// The code of a number; those that are not distinguished here are `Unknown`.
     pub(crate) fn of_number(number: i32) -> Self {
         Self::ALL.iter().find(|(_, known)| *known == number).map_or(Self::Unknown, |(code, _)| *code)
     }
@@ -158,7 +158,7 @@ impl Status {
         trailers
     }
 
-    /// How an answer ended; `None` where the fields do not say it.
+    /// How a response ended; `None` where the fields do not have a status.
     pub(super) fn of_trailers(fields: &HeaderMap) -> Option<Result<(), Self>> {
         let number: i32 = fields.get(STATUS)?.to_str().ok()?.parse().ok()?;
         if number == 0 {

@@ -1,4 +1,4 @@
-//! What is kept of what a build says.
+//! What is kept of a build's progress.
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn output_byte_by_byte_weighs_little_more_than_its_bytes() {
     let rest = 100_000 - 3 * GROWN_LOG;
     let whole = (1, GROWN_LOG);
     assert_eq!(logs(&progress), [whole, whole, whole, (1, rest), (2, 1), (2, 1), (2, 1)]);
-    // What somebody was given stays as it is, and then the messages are counted.
+    // What was sent stays as it is, and then the messages are counted.
     for _ in 0..=LOG_LIMIT {
         let mut state = progress.lock();
         state.given = state.messages.len();

@@ -1,4 +1,4 @@
-//! The attributes of a cache export, each read once; what has no effect is a warning, what is not known a refusal.
+//! The attributes of a cache export, each read once; an ineffective one is a warning, an unknown one a refusal.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,7 +25,7 @@ pub(super) struct Attributes {
     pub(super) directory: Option<String>,
     pub(super) mode: CacheMode,
     pub(super) compression: LayerCompression,
-    /// Whether no blob is used that is known to hold a layer; the layers of a directory are always packed.
+    /// Whether existing blobs of layers are not used; the layers of a directory are always packed.
     pub(super) forces_compression: bool,
     pub(super) ignores_errors: bool,
     /// What has no effect, in words.

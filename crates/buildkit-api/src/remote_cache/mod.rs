@@ -1,5 +1,5 @@
-//! Caches of builds elsewhere, in registries and in directories of clients: an index of images, whose histories say which
-//! steps their layers are.
+//! Caches of builds elsewhere, in registries and in directories of clients: an index of images, whose histories record
+//! the steps of their layers.
 
 mod attributes;
 mod export;

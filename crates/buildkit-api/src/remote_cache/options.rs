@@ -108,7 +108,8 @@ pub(crate) struct CacheImports {
 }
 
 impl CacheImports {
-    /// Reads what a request wants; clients that call the frontend without the gateway say it in an option, as JSON.
+    /// Parses a request's caches; clients that call the frontend without the gateway send them in an option, as
+    /// JSON.
     pub(crate) fn read(entries: &[CacheEntry], json: Option<&str>) -> Self {
         let mut imports = Self::default();
         for entry in entries {

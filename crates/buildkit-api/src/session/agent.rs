@@ -18,7 +18,7 @@ use buildkit_messages::session::{CheckAgentRequest, CheckAgentResponse};
 
 const CHECK: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const FORWARD: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
-/// The field that says which agent is meant.
+/// The field with the agent's id.
 const ID: HeaderName = HeaderName::from_static("buildkit.ssh.id");
 /// One read of a connection.
 const PIECE: usize = 32 * 1024;
@@ -60,7 +60,7 @@ impl Agents {
         let request = CheckAgentRequest { id: id.to_owned() };
         match session.channel.unary::<CheckAgentResponse>(CHECK, &request).await {
             Ok(CheckAgentResponse {}) => {}
-            // A client says `Unknown` of an id that it does not have.
+            // A client returns `Unknown` for an id that it does not have.
             Err(status) if matches!(status.code, Code::NotFound | Code::Unimplemented | Code::Unknown) => {
                 return Ok(None);
             }
@@ -124,7 +124,7 @@ async fn forward(stream: UnixStream, channel: Channel, id: String) {
                 break;
             }
         }
-        // Who listens no more needs no end.
+        // A peer that does not read any more needs no end of the stream.
         let _ = write.shutdown().await;
     };
     tokio::join!(outward, inward);

@@ -10,7 +10,7 @@ use crate::grpc::{Answers, Requests, Status};
 use buildkit_messages::content::{ReadContentRequest, ReadContentResponse};
 
 const READ: &str = "/containerd.services.content.v1.Content/Read";
-/// The field that says which of the client's layouts or caches is meant.
+/// The field with the name of the client's layout or cache.
 pub(super) const STORE: HeaderName = HeaderName::from_static("buildkit-attachable-store-id");
 
 /// What names of layouts begin with there: clients serve stores of caches too.
@@ -27,7 +27,7 @@ pub(crate) struct Blob {
 }
 
 impl Session {
-    /// Asks for a blob of a layout.
+    /// Requests a blob of a layout.
     ///
     /// # Errors
     /// [`Status`] when the client serves no layouts.
@@ -35,7 +35,7 @@ impl Session {
         self.blob_of_store(&format!("{LAYOUT}{layout}"), digest, size).await
     }
 
-    /// Asks for a blob of a store by its whole name.
+    /// Requests a blob of a store by its whole name.
     ///
     /// # Errors
     /// [`Status`] when the client serves no stores.
@@ -52,7 +52,7 @@ impl Session {
         metadata.insert(STORE, name);
         let (mut requests, answers) = self.channel.call(READ, metadata).await?;
         let request = ReadContentRequest { digest: digest.to_string(), offset: 0, size: 0 };
-        // Whoever refuses the call may do so before it has read: the answer says why.
+        // A client that refuses the call may do so before it has read: the response has the reason.
         let _ = requests.send(&request).await;
         requests.finish();
         Ok(Blob { digest, left: size, answers, _requests: requests })
@@ -60,7 +60,7 @@ impl Session {
 }
 
 impl Blob {
-    /// The next piece; `None` once all of it is here.
+    /// The next chunk; `None` once all of it is here.
     ///
     /// # Errors
     /// [`Status`] of the client, or a blob of another size.

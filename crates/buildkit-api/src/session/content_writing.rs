@@ -14,7 +14,7 @@ use crate::grpc::{Answers, Code, Requests, Status};
 use buildkit_messages::content::{WriteAction, WriteContentRequest, WriteContentResponse};
 
 const WRITE: &str = "/containerd.services.content.v1.Content/Write";
-/// One piece of a blob.
+/// The size of a chunk of a blob.
 const PIECE: u64 = 1 << 20;
 
 impl Session {
@@ -74,7 +74,7 @@ impl Writing {
         }
         self.send(WriteAction::Commit, self.size, Bytes::new()).await?;
         self.requests.finish();
-        // Some stores answer a piece more than once.
+        // Some stores acknowledge a chunk more than once.
         let mut is_kept = false;
         while let Some(answer) = self.answers.next::<WriteContentResponse>().await? {
             is_kept |= answer.action == i32::from(WriteAction::Commit);
@@ -103,7 +103,7 @@ impl Writing {
         data: Bytes,
     ) -> Result<WriteContentResponse, Status> {
         let sent = self.send(action, offset, data).await;
-        // The client's own words say why it takes no more.
+        // The client's own error has the reason why it takes no more.
         match self.answers.next().await? {
             Some(answer) => sent.map(|()| answer),
             None => Err(Status::new(Code::Unavailable, "the client's store ended the call")),

@@ -1,4 +1,4 @@
-//! What a client says of its session: fields of the request that opens it, or metadata of the call that does.
+//! A client's session parameters: fields of the request that opens it, or metadata of the call that does.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ const ID_LIMIT: usize = 256;
 #[derive(Debug, Clone)]
 pub(crate) struct Fields {
     pub(crate) id: String,
-    /// Which client this is; empty where it does not say.
+    /// Identifies the client; empty if unset.
     pub(crate) shared_key: String,
     /// In lower case: clients differ in how they spell them.
     methods: HashSet<String>,

@@ -12,7 +12,7 @@ use crate::grpc::{Answers, Code, Requests, Status};
 use buildkit_messages::file_sync::{BytesMessage, Packet, PacketKind, Stat};
 
 const SEND: &str = "/moby.filesync.v1.FileSend/DiffCopy";
-/// The field that says which of the client's outputs is meant.
+/// The field with the id of the client's output.
 const EXPORTER: HeaderName = HeaderName::from_static("buildkit-attachable-exporter-id");
 
 /// The bytes of one packet of a file.
@@ -39,14 +39,14 @@ impl Upload {
         Ok(Self { requests, answers })
     }
 
-    /// Sends a piece as fast as the client takes it.
+    /// Sends a chunk as fast as the client takes it.
     ///
     /// # Errors
     /// [`Status`] when the client has refused the rest.
     pub(crate) async fn send(&mut self, data: Bytes) -> Result<(), Status> {
         match self.requests.send(&BytesMessage { data }).await {
             Ok(()) => Ok(()),
-            // The client's own words say why.
+            // The client's own error has the reason.
             Err(status) => Err(self.answers.next::<BytesMessage>().await.err().unwrap_or(status)),
         }
     }
@@ -67,17 +67,17 @@ pub(crate) trait Directory: Send + Sync {
     /// The entries.
     fn entries(&self) -> &[Stat];
 
-    /// A piece of a file's content, shorter than wanted at its end alone. May block.
+    /// A chunk of a file's content, shorter than requested at its end alone. May block.
     ///
     /// # Errors
     /// What reading fails with.
     fn piece(&self, number: usize, offset: u64, length: usize) -> std::io::Result<Bytes>;
 }
 
-/// Sends a directory; gives the bytes of the contents that the client asked for.
+/// Sends a directory; returns the bytes of the contents that the client requested.
 ///
 /// # Errors
-/// [`Status`] when the client fails, or asks for what is not there.
+/// [`Status`] when the client fails, or requests what is not there.
 pub(crate) async fn send_directory(
     session: &Session,
     exporter: usize,
@@ -85,7 +85,7 @@ pub(crate) async fn send_directory(
 ) -> Result<u64, Status> {
     let Upload { mut requests, mut answers } = Upload::open(session, exporter).await?;
     let (sender, mut asked) = mpsc::unbounded_channel();
-    // Reads what is asked for while entries are still being sent: each number once, so that it is bounded.
+    // Reads requests while entries are still being sent: each number once, so that it is bounded.
     let listen = async {
         let mut seen = HashSet::new();
         while let Some(packet) = answers.next::<Packet>().await? {
@@ -95,7 +95,7 @@ pub(crate) async fn send_directory(
                     if number >= directory.entries().len() || !seen.insert(number) {
                         return Err(Status::invalid(format!("the client asked for file {number} in vain")));
                     }
-                    // Whoever sends has ended with an error of its own.
+                    // The sender has ended with an error of its own.
                     let _ = sender.send(Some(number));
                 }
                 Ok(PacketKind::Finish) => {

@@ -1,5 +1,5 @@
-//! Receives a directory of a client: its entries come first, then, while they still come, the contents that are asked
-//! for. What is not asked for because an earlier transfer brought it is what makes the second build quick.
+//! Receives a directory of a client: its entries come first, then, while they still come, the requested contents.
+//! Contents that an earlier transfer brought are not requested again, which makes the second build quick.
 //!
 //! ```text
 //! client: STAT STAT STAT … STAT(nothing)        DATA(0) DATA(2) … DATA(0, empty) …      FIN
@@ -18,7 +18,7 @@ use crate::synced::{Content, Contents, Entry, Intake, Large, SMALL, SyncError, T
 use buildkit_messages::file_sync::{Packet, PacketKind, Stat};
 
 const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
-/// Contents asked for at once: fewer than what makes a client stop reading (it queues 128).
+/// Contents requested at once: fewer than what makes a client stop reading (it queues 128).
 const ASKED_LIMIT: usize = 64;
 
 /// Which files are wanted of which of a client's directories.
@@ -26,11 +26,11 @@ const ASKED_LIMIT: usize = 64;
 pub(crate) struct SyncRequest {
     /// The name that the client offers the directory by.
     pub(crate) directory: String,
-    /// Patterns of which one must match; none are needed where there are none.
+    /// Patterns of which one must match; if empty, all match.
     pub(crate) includes: Vec<String>,
     /// The lines of an ignore file.
     pub(crate) excludes: Vec<String>,
-    /// Paths that are wanted, symbolic links in them followed; all where there are none.
+    /// The requested paths, symbolic links in them followed; all if empty.
     pub(crate) paths: Vec<String>,
 }
 
@@ -64,8 +64,8 @@ pub(crate) async fn receive(
     receiver.finish()
 }
 
-/// Takes packets as they come from a client, each behind its length, whatever is asked for; gives the directory once all
-/// of it is there.
+/// Takes packets as they come from a client, each behind its length, whatever is requested; returns the directory once
+/// all of it is there.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn replay(contents: &Contents, mut bytes: &[u8]) -> Result<Synced, SyncError> {
     use prost::Message as _;
@@ -85,7 +85,7 @@ enum Arrival {
     Large(Large),
 }
 
-/// A content that was asked for.
+/// A requested content.
 #[derive(Debug)]
 struct Asked {
     path: PathBuf,
@@ -102,7 +102,7 @@ struct Receiver<'a> {
     count: u32,
     /// Whether all entries have come.
     is_listed: bool,
-    /// Contents to be asked for, by number: path and size.
+    /// Contents to be requested, by number: path and size.
     wanted: VecDeque<(u32, PathBuf, u64)>,
     asked: HashMap<u32, Asked>,
     /// Bytes of contents.
@@ -137,7 +137,7 @@ impl<'a> Receiver<'a> {
     ) -> Result<(), SyncError> {
         loop {
             while let Some(number) = self.next_wanted()? {
-                // Where the client takes nothing more, what it sends says why.
+                // Where the client takes nothing more, its last packet has the reason.
                 let _ = requests.send(&packet(PacketKind::Request, number)).await;
             }
             if self.is_whole() {
@@ -148,7 +148,7 @@ impl<'a> Receiver<'a> {
             progress(self.received);
         }
         let _ = requests.send(&packet(PacketKind::Finish, 0)).await;
-        // The client says the same and ends the call.
+        // The client confirms it and ends the call.
         let Some(packet) = answers.next::<Packet>().await? else { return Ok(()) };
         match PacketKind::try_from(packet.kind) {
             Ok(PacketKind::Finish) => {
@@ -160,7 +160,7 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// The number of the next content that is asked for, as long as few are on their way.
+    /// The number of the next content to request, as long as few are on their way.
     fn next_wanted(&mut self) -> Result<Option<u32>, SyncError> {
         if self.asked.len() >= ASKED_LIMIT {
             return Ok(None);
@@ -174,7 +174,7 @@ impl<'a> Receiver<'a> {
         Ok(Some(number))
     }
 
-    /// Whether all entries have come, and all contents that were asked for.
+    /// Whether all entries and all requested contents have come.
     fn is_whole(&self) -> bool {
         self.is_listed && self.asked.is_empty()
     }

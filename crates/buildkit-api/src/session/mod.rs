@@ -1,4 +1,4 @@
-//! Clients' sessions: connections on which clients serve, and what is asked of them there.
+//! Clients' sessions: connections on which clients serve, and the calls to them.
 
 mod agent;
 mod content;

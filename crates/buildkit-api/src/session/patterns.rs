@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Adds texts under a name; where one is not plain ASCII all are encoded, and a second field says so.
+/// Adds texts under a name; where one is not plain ASCII all are encoded, and a second field marks that.
 pub(super) fn append(metadata: &mut HeaderMap, name: &'static str, texts: &[String]) {
     let plain = |text: &String| text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     let encoded = !texts.iter().all(plain);

@@ -1,4 +1,4 @@
-//! What a client says of the sources of a build.
+//! A client's verdicts on the sources of a build.
 
 use super::registry::Session;
 use crate::grpc::Status;

@@ -65,7 +65,7 @@ impl Sessions {
         let (channel, connection) = Channel::open(stream).await?;
         let (sender, open) = watch::channel(());
         self.add(Arc::new(Session { fields, channel, open }))?;
-        // The connection ends when the client closes it; whoever drops this future ends it too.
+        // The connection ends when the client closes it or this future is dropped.
         let _entry = Entry { sessions: self, id };
         let result = connection.await;
         drop(sender);

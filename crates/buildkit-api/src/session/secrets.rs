@@ -5,7 +5,7 @@ use crate::grpc::{Code, Status};
 use buildkit_messages::session::{SecretRequest, SecretResponse};
 
 const GET_SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
-/// The longest secret: the limit of those who give them out.
+/// The longest secret: the limit of the clients that provide them.
 const SECRET_LIMIT: usize = 500 << 10;
 
 impl Session {

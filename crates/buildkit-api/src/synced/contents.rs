@@ -49,7 +49,7 @@ impl Contents {
     }
 }
 
-/// A file that goes with the last who refers to it.
+/// A file that is deleted with the last reference to it.
 #[derive(Debug)]
 struct Stored(PathBuf);
 
@@ -81,7 +81,7 @@ struct Pack {
     _stored: Stored,
 }
 
-/// A content as who copies it takes it.
+/// A content in the form in which a copy takes it.
 #[derive(Debug)]
 pub(crate) enum Taken<'a> {
     Bytes(Vec<u8>),

@@ -86,7 +86,7 @@ impl Entry {
         size_of::<Self>() + self.link.len() + attributes
     }
 
-    /// Whether its content is to be asked for.
+    /// Whether its content is to be requested.
     pub(crate) fn needs_content(&self) -> bool {
         self.kind == EntryKind::File && self.link.is_empty() && self.content.is_none()
     }

@@ -12,7 +12,7 @@ pub(crate) enum SyncError {
     /// The client's session failed.
     #[error("cannot receive files from the client: {0}")]
     Session(#[from] Status),
-    /// The client says that it has failed.
+    /// The client reports that it has failed.
     #[error("the client cannot send its files: {0}")]
     Client(String),
     /// A path leads elsewhere than to a place below the root.

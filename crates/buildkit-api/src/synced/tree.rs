@@ -55,11 +55,11 @@ impl TreeBuilder {
         }
     }
 
-    /// Puts an entry in its place; `known` is the directory's earlier state, whose contents are kept where the
-    /// description has not changed. Whether its content is to be asked for.
+    /// Inserts an entry; `known` is the directory's earlier state, whose contents are kept where the
+    /// description has not changed. Returns whether its content is to be requested.
     ///
     /// # Errors
-    /// [`SyncError`] for an entry out of order, in no directory, that names no file, or that is too much.
+    /// [`SyncError`] for an entry out of order, in no directory, without a valid name, or that is too much.
     pub(crate) fn insert(
         &mut self,
         path: &Path,
@@ -118,7 +118,7 @@ impl TreeBuilder {
         Ok(())
     }
 
-    /// Gives a file the content that was asked for.
+    /// Sets the requested content of a file.
     pub(crate) fn set_content(&mut self, path: &Path, content: Content) {
         if let Some(entry) = self.entries.get_mut(path.as_os_str()) {
             entry.set_content(content);
@@ -179,7 +179,7 @@ impl Tree {
         self.file(&reached)
     }
 
-    /// Reads a file, symbolic links followed; `None` where there is none.
+    /// Reads a file, symbolic links followed; `None` if it does not exist.
     ///
     /// # Errors
     /// [`SyncError::Long`] when it is longer than a limit, [`SyncError::Keep`] when it cannot be read.

@@ -152,7 +152,7 @@ fn shown(details: &ImageDetails, pinned: &Pinned) -> Image {
     }
 }
 
-/// What `ImageStatus` says more when it is asked to be verbose.
+/// The additional information of a verbose `ImageStatus`.
 fn info(store: &Store, details: &ImageDetails) -> Result<BTreeMap<String, String>, Status> {
     let config = store.document_of(&details.image.id, &details.image.config_digest);
     let config = config.map_err(|error| of_images(&error))?;

@@ -1,4 +1,4 @@
-//! Images that the kubelet is told to keep, whatever space it needs: those of the names that the daemon was given.
+//! Pinned images, which the kubelet does not remove for space: those of the names that the daemon was given.
 
 use std::collections::BTreeSet;
 

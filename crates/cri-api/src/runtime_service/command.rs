@@ -76,7 +76,7 @@ impl RuntimeService {
     }
 }
 
-/// Checks input, output and error output that a client asks for; a terminal has no error output of its own.
+/// Checks the requested input, output and error output; a terminal has no error output of its own.
 fn check_streams([stdin, stdout, stderr]: [bool; 3], terminal: bool) -> Result<(), Status> {
     if !(stdin || stdout || stderr) {
         return Err(invalid("none of stdin, stdout and stderr is asked for"));

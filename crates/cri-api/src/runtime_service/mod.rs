@@ -1,4 +1,4 @@
-//! `RuntimeService`: pods, their containers, and what the runtime says of itself.
+//! `RuntimeService`: pods, their containers, and the runtime's status.
 
 mod being_run;
 mod command;
@@ -69,7 +69,7 @@ impl RuntimeService {
         }
     }
 
-    /// What `Status` says more when it is asked to be verbose.
+    /// The additional information of a verbose `Status`.
     fn details(&self) -> BTreeMap<String, String> {
         let options = self.engine.options();
         let config = serde_json::json!({
@@ -80,7 +80,7 @@ impl RuntimeService {
         BTreeMap::from([("config".to_owned(), config.to_string())])
     }
 
-    /// What is well: the engine is open when this is answered; the network of pods may have to be asked.
+    /// The conditions: the engine is open when this is called; the network of pods may have to be checked.
     async fn conditions(&self) -> Vec<RuntimeCondition> {
         let network = self.engine.pods.network_status().await.err();
         let condition = |kind: &str, failure: Option<engine::Error>| RuntimeCondition {
@@ -111,7 +111,7 @@ impl RuntimeService {
     }
 }
 
-/// Whether labels are those that are asked for, and more.
+/// Whether labels include the wanted ones.
 fn has_labels(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
     wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }

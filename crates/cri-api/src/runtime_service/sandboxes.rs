@@ -82,7 +82,7 @@ impl RuntimeService {
         Ok(PodSandboxStatusResponse { info, ..pod })
     }
 
-    /// `UpdatePodSandboxResources`: the kubelet has changed the pod's cgroup itself; what it says of it is kept and shown.
+    /// `UpdatePodSandboxResources`: the kubelet has changed the pod's cgroup itself; the new values are stored and shown.
     pub(crate) async fn update_sandbox(
         self: Arc<Self>,
         asked: UpdatePodSandboxResourcesRequest,
@@ -159,7 +159,7 @@ fn mode(on_host: bool) -> i32 {
     if on_host { NamespaceMode::Node.into() } else { NamespaceMode::Pod.into() }
 }
 
-/// Whose processes the pod's containers see unless they say otherwise, as it was asked for.
+/// The requested default mode of the pod's containers for process ids.
 fn asked_pid(record: &Record) -> i32 {
     if record.settings.host.pid_mode == PidMode::Host {
         return NamespaceMode::Node.into();
@@ -167,7 +167,7 @@ fn asked_pid(record: &Record) -> i32 {
     asked(record).map_or(NamespaceMode::Pod.into(), |asked| asked.pid)
 }
 
-/// The namespaces as they were asked for.
+/// The requested namespaces.
 fn asked(record: &Record) -> Option<NamespaceOption> {
     let config: PodSandboxConfig = description::read(record);
     config.linux?.security_context?.namespace_options
@@ -182,7 +182,7 @@ fn network(addresses: &[IpAddr]) -> Option<PodSandboxNetworkStatus> {
     })
 }
 
-/// What the status says more when it is asked to be verbose.
+/// The additional information of a verbose status.
 fn info(record: &Record) -> BTreeMap<String, String> {
     let config: PodSandboxConfig = description::read(record);
     let linux = config.linux.unwrap_or_default();

@@ -38,7 +38,7 @@ fn sandbox(record: &Record) -> String {
     pod.map(ToString::to_string).unwrap_or_default()
 }
 
-/// Whether a container is among those that are asked for.
+/// Whether a container matches the filter.
 pub(super) fn is_wanted(container: &Container, filter: &ContainerFilter) -> bool {
     container.id.starts_with(&filter.id)
         && filter.state.as_ref().is_none_or(|wanted| wanted.state == container.state)
@@ -54,7 +54,7 @@ fn state(record: &Record) -> ContainerState {
     }
 }
 
-/// A container with all that is known of it.
+/// The full status of a container.
 pub(super) fn status(record: &Record, identity: Option<Identity>) -> ContainerStatus {
     let config: ContainerConfig = description::read(record);
     let state = state(record);
@@ -87,7 +87,7 @@ pub(super) fn status(record: &Record, identity: Option<Identity>) -> ContainerSt
     }
 }
 
-/// The mounts as they were asked for, those of images with the image's id.
+/// The requested mounts, those of images with the image's id.
 fn with_images(mut mounts: Vec<Mount>, record: &Record) -> Vec<Mount> {
     for mount in &mut mounts {
         if let (Some(image), Some(found)) = (&mut mount.image, record.image_mounts.get(&mount.container_path))
@@ -98,7 +98,7 @@ fn with_images(mut mounts: Vec<Mount>, record: &Record) -> Vec<Mount> {
     mounts
 }
 
-/// Who the first process was when it began.
+/// The user of the first process at its start.
 fn user(identity: Identity) -> ContainerUser {
     let linux = LinuxContainerUser {
         uid: identity.uid.into(),
@@ -161,7 +161,7 @@ pub(super) const fn phase_word(phase: Phase) -> &'static str {
     }
 }
 
-/// What the status says more when it is asked to be verbose.
+/// The additional information of a verbose status.
 pub(super) fn info(record: &Record) -> BTreeMap<String, String> {
     let info = serde_json::json!({
         "sandboxID": sandbox(record),

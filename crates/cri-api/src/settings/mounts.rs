@@ -8,7 +8,7 @@ use super::user_namespace;
 use crate::status::invalid;
 use crate::wire::container::{Mount, MountPropagation};
 
-/// The mounts that are asked for, in a pod with this user namespace.
+/// The requested mounts, in a pod with this user namespace.
 pub(super) fn of_mounts(mounts: &[Mount], users: Option<&IdMapping>) -> Result<Vec<MountRequest>, Status> {
     mounts.iter().map(|mount| request(mount, users)).collect()
 }

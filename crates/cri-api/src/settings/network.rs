@@ -1,4 +1,4 @@
-//! What a pod gives to the plugins of its network: who it is, its ports, its bandwidth, its names.
+//! A pod's parameters for the plugins of its network: its identity, its ports, its bandwidth, its names.
 
 use engine::PodNetwork;
 use serde_json::{Map, Value, json};
@@ -38,7 +38,7 @@ pub(crate) fn of_pod(config: &PodSandboxConfig) -> Result<PodNetwork, Status> {
     Ok(PodNetwork { arguments, capabilities })
 }
 
-/// The ports of the host; those that a pod only listens at are nobody's concern.
+/// The ports of the host; those without a port there are only informative.
 fn ports(mappings: &[PortMapping]) -> Option<Value> {
     let protocol =
         |number: i32| ["tcp", "udp", "sctp"].get(usize::try_from(number).unwrap_or_default()).copied();

@@ -4,8 +4,8 @@ use std::fs;
 
 use rustix::thread::{CapabilitySet, capabilities};
 
-/// The score that a container gets: as it is asked for, but none below the daemon's own where the daemon lacks
-/// CAP_SYS_RESOURCE, which the kernel wants for that, proc_pid_oom_score_adj(5).
+/// The score that a container gets: the requested one, but not below the daemon's own where the daemon lacks
+/// CAP_SYS_RESOURCE, which the kernel requires for that, proc_pid_oom_score_adj(5).
 pub(super) fn within_rights(asked: i64) -> i64 {
     let may_lower = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
     clamped(asked, may_lower, || {

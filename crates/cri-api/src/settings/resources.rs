@@ -12,7 +12,7 @@ use crate::wire::security::{HugepageLimit, LinuxContainerResources};
 /// Controllers whose files can be set by their names, cgroups(7).
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
-/// The limits that are asked for; numbers that are 0 say nothing.
+/// The requested limits; numbers that are 0 are unset.
 pub(crate) fn of_resources(asked: &LinuxContainerResources) -> Result<ResourceSettings, Status> {
     let set = |what: &str, text: &str| -> Result<Spelled<CpuSet>, Status> {
         if text.is_empty() { Ok(Spelled::default()) } else { choice(what, text) }
@@ -31,7 +31,7 @@ pub(crate) fn of_resources(asked: &LinuxContainerResources) -> Result<ResourceSe
     })
 }
 
-/// Bytes of each size of pages. The kubelet names every size that the machine has, with the limit 0 where none is asked for.
+/// Bytes of each size of pages. The kubelet names every size that the machine has, with the limit 0 where none is requested.
 fn huge_pages(asked: &[HugepageLimit]) -> Result<BTreeMap<String, u64>, Status> {
     let limit = |HugepageLimit { page_size, limit }: &HugepageLimit| {
         let number = page_size.strip_suffix("KB").or_else(|| page_size.strip_suffix("MB"));

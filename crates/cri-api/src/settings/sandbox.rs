@@ -21,7 +21,7 @@ use crate::wire::security::{NamespaceMode, NamespaceOption};
 pub(crate) struct Sandbox {
     /// Its settings.
     pub(crate) settings: ContainerSettings,
-    /// Whom the users of the pod are on the host; `None` for themselves.
+    /// How the users of the pod map to the host's; `None` for the same ids.
     pub(crate) user_namespace: Option<IdMapping>,
 }
 
@@ -79,7 +79,7 @@ fn network(namespaces: &NamespaceOption) -> Result<NetworkMode, Status> {
     }
 }
 
-/// The ports that are published on the host; those without a port there only say what the pod listens on.
+/// The ports that are published on the host; those without a port there only name what the pod listens on.
 fn ports(mappings: &[PortMapping]) -> Result<PortBindings, Status> {
     let number = |number: i32| u16::try_from(number).ok().filter(|number| *number != 0);
     let mut bindings = PortBindings::new();

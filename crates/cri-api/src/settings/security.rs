@@ -24,7 +24,7 @@ pub(crate) struct Pod<'a> {
     pub(crate) sandbox: &'a str,
     /// What the sandbox got of the host.
     pub(crate) host: &'a HostSettings,
-    /// Whom its users are on the host; `None` for themselves.
+    /// How its users map to the host's; `None` for the same ids.
     pub(crate) user_namespace: Option<&'a IdMapping>,
 }
 
@@ -87,7 +87,7 @@ fn apply_namespaces(
 ) -> Result<(), Status> {
     let options = context.namespace_options.clone().unwrap_or_default();
     let sandbox = || ContainerReference(pod.sandbox.to_owned());
-    // The network and IPC are the pod's, whatever a container says of them.
+    // The network and IPC are the pod's, whatever a container requests.
     host.network_mode = NetworkMode::Container(sandbox());
     host.uts_mode = pod.host.uts_mode;
     host.ipc_mode = match pod.host.ipc_mode {
@@ -108,7 +108,7 @@ fn apply_namespaces(
     user_namespace::check_container(asked, context.privileged, host, pod.user_namespace)
 }
 
-/// The filter. Without a profile there is none, as the interface has it.
+/// The filter; without a profile, no filter, as the interface defines it.
 fn seccomp(context: &LinuxContainerSecurityContext) -> Result<SeccompPolicy, Status> {
     match &context.seccomp {
         Some(profile) => match profile.profile_type() {

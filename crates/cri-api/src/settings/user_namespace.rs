@@ -9,7 +9,7 @@ use crate::wire::container::Mount;
 use crate::wire::security::{NamespaceMode, UserNamespace};
 use crate::wire::value::IDMapping;
 
-/// The mapping that is asked for; `None` for the host's users.
+/// The requested mapping; `None` for the host's users.
 pub(super) fn mapping(asked: Option<&UserNamespace>) -> Result<Option<IdMapping>, Status> {
     let Some(asked) = asked else { return Ok(None) };
     match asked.mode() {
@@ -35,7 +35,7 @@ fn range(kind: &str, mappings: &[IDMapping]) -> Result<IdRange, Status> {
     if container_id != 0 || length == 0 {
         return Err(invalid(format!("the {kind} mapping {container_id}:{host_id}:{length} does not map 0")));
     }
-    // The last number is no user: it says "none" in system calls, chown(2).
+    // The last number is not a user: it means "unchanged" in system calls, chown(2).
     if host_id.checked_add(length).is_none() {
         return Err(invalid(format!("the {kind} mapping {container_id}:{host_id}:{length} leads too far")));
     }
@@ -52,7 +52,7 @@ pub(super) fn check_sandbox(mapping: Option<&IdMapping>, host: &HostSettings) ->
     }
 }
 
-/// Checks that what a container asks for is what its pod has.
+/// Checks that a container's requested mapping is that of its pod.
 pub(super) fn check_container(
     asked: Option<&UserNamespace>,
     privileged: bool,

@@ -60,11 +60,11 @@ pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachReques
     };
     let process = engine.pods.container(&asked.container_id).ok().and_then(|record| record.phase.process());
     let opened = engine.pods.open_attachment(&asked.container_id, request).await;
-    // Whoever types at a terminal can leave by keys, while the container runs on.
+    // A user at a terminal can detach by keys, while the container keeps running.
     let can_detach = asked.tty && asked.stdin;
     let join = async {
         let resized = Resized::Container(asked.container_id);
-        // Without more input a client is let go that has taken all output until then.
+        // Without more input a client is disconnected once it has taken all output until then.
         let has_left = streams.carry(&engine.pods, opened?, wanted, &resized).await || can_detach;
         Ok::<bool, engine::Error>(has_left || has_ended(process).await)
     };
@@ -91,7 +91,7 @@ async fn has_ended(process: Option<ProcessReference>) -> bool {
     false
 }
 
-/// What comes of work for a client; nothing when the client leaves before.
+/// The result of work for a client; `None` when the client leaves before.
 async fn while_there<T>(accepted: &mut Accepted, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;

@@ -1,4 +1,4 @@
-//! A client's connection, and a watch of it that sees the client leave while nobody reads.
+//! A client's connection, and a watch of it that notices the client's leave while nothing is read.
 
 use std::io;
 use std::pin::Pin;
@@ -48,8 +48,8 @@ impl ClientWatch {
         tokio::time::sleep(LAST_WORDS).await;
     }
 
-    /// Waits for an end that does not arrive, because nobody takes what the client sent before it. The client is on this
-    /// host: the server listens on the loopback interface.
+    /// Waits for an end that does not arrive, because the client's earlier data is not read. The client is on this host:
+    /// the server listens on the loopback interface.
     async fn closed_behind_window(&self) {
         let addresses = (self.0.local_addr(), self.0.peer_addr());
         let (Ok(local), Ok(peer)) = addresses else { return };

@@ -171,7 +171,7 @@ impl Streams {
         }
     }
 
-    /// Says how it ended, as a Kubernetes `Status`, and sends nothing more.
+    /// Sends the result, as a Kubernetes `Status`, and nothing more.
     pub(super) async fn report(&self, status: &serde_json::Value) {
         if let Some(error) = &self.error {
             let _ = error.send(status.to_string().as_bytes()).await;

@@ -10,7 +10,7 @@ use crate::wire::session::{AttachRequest, ExecRequest, PortForwardRequest};
 
 /// How long a URL is good.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// Offers at once: a client that asks for more than it takes makes room for others.
+/// Offers at once: beyond this, the oldest ones make room for new ones.
 const LIMIT: usize = 1000;
 /// Letters of a token.
 const LENGTH: usize = 8;

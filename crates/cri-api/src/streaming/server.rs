@@ -80,7 +80,7 @@ async fn accept(listener: TcpListener, engine: Arc<Engine>, offers: Arc<Offers>,
                 }
             },
             () = offers.change() => {
-                // Whoever offers holds this lock: no offer comes in between.
+                // An offer holds this lock: none comes in between.
                 let mut listening = listening.lock().await;
                 if offers.are_none() {
                     *listening = None;

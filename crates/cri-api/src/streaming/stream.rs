@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-/// Pieces that wait in each queue before those who fill it wait.
+/// Chunks in each queue before its writers wait.
 pub(super) const WAITING_PIECES: usize = 16;
-/// Bytes of one piece, either way.
+/// Bytes of one chunk, either way.
 pub(super) const PIECE: usize = 32 << 10;
 /// Bytes of a client that wait in all queues of one connection together.
 const WAITING_BYTES: usize = 1 << 20;
 /// How long a container may take what a client sent that has left.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// What a client says of a stream, by names in small letters.
+/// The header fields of a stream, by names in small letters.
 pub(super) type Headers = BTreeMap<String, String>;
 
 /// The streams that a client opens, in order. It ends when the client leaves.
 pub(super) type Accepted = mpsc::Receiver<Stream>;
 
-/// Makes a frame of bytes for the stream of this number, or of its end; nothing where the carrier has no such frame.
+/// Encodes bytes for the stream of this number, or its end, as a frame; `None` where the carrier has no such frame.
 pub(super) type Encode = fn(u32, &[u8], End) -> Option<Vec<u8>>;
 
 /// Whether a frame is a stream's last.
@@ -77,7 +77,7 @@ impl Intake {
         (queue, Stream { number, headers, incoming, outgoing, encode, departure })
     }
 
-    /// Puts bytes into a queue in pieces, as there is room. Where nobody takes them any more they are thrown away.
+    /// Puts bytes into a queue in chunks, as there is room. Once the receiver is gone they are thrown away.
     ///
     /// # Errors
     /// The client has left (`gone`) and what it sent is not taken.

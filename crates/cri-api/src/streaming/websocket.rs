@@ -65,10 +65,10 @@ where
         tokio::spawn(write_all(sink, frames, end));
         if let Err(error) = read_all((messages, meter), &intake, open, gone).await {
             tracing::debug!("a websocket of streams ended: {error}");
-            // A writer that is done says nothing more.
+            // A finished writer sends nothing more.
             let _ = ended.send(close_code(&error));
         }
-        // Whoever waits for the client's leave is woken by this.
+        // This wakes waiters for the client's leave.
         drop((accepted, intake));
     });
     streams
@@ -118,7 +118,7 @@ where
     Ok(())
 }
 
-/// What a client is told that broke the rules.
+/// The close code for a client that broke the rules.
 fn close_code(error: &Error) -> CloseCode {
     match error {
         Error::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<Exhausted>()) => CloseCode::Again,
@@ -127,7 +127,7 @@ fn close_code(error: &Error) -> CloseCode {
     }
 }
 
-/// Writes messages until nobody sends any more or reading has ended, then says goodbye.
+/// Writes messages until all senders are gone or reading has ended, then closes the connection.
 async fn write_all<C>(
     mut sink: SplitSink<WebSocketStream<C>, Message>,
     mut frames: mpsc::Receiver<Vec<u8>>,

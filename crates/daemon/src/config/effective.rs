@@ -1,4 +1,4 @@
-//! Flags and file together, and the level of the log that they ask for.
+//! Flags and file together, and their level of logging.
 
 use tracing::level_filters::LevelFilter;
 
@@ -12,7 +12,7 @@ pub(super) fn effective(arguments: &DaemonArguments) -> Result<Flags, FileError>
     file::join(&arguments.flags, &file, &arguments.config_file)
 }
 
-/// The level of the log that the flags ask for.
+/// The level of logging in the flags.
 pub(super) fn log_level(flags: &Flags) -> Result<LevelFilter, SettingsError> {
     if flags.debug == Some(true) {
         return Ok(LevelFilter::DEBUG);

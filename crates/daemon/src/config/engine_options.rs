@@ -135,7 +135,7 @@ fn ipv6(flags: &Flags) -> Result<Option<Ipv6Options>, SettingsError> {
     Ok(Some(Ipv6Options { address, range: None, reserved: Vec::new(), gateway_mode, source: None }))
 }
 
-/// The pools that are asked for; a family of which there is none has its default.
+/// The configured pools; a family without any has its default.
 fn address_pools(given: &[AddressPool]) -> Result<AddressPools, SettingsError> {
     let mut pools = AddressPools { ipv4: Vec::new(), ipv6: Vec::new() };
     for AddressPool { base, size } in given {

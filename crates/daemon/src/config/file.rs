@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Flags, FileError> {
     serde_json::from_slice(&text).map_err(|source| FileError::Parse { path: path.into(), source })
 }
 
-/// Joins what the command line and the file say.
+/// Merges the command line and the file.
 pub(super) fn join(flags: &Flags, file: &Flags, path: &Path) -> Result<Flags, FileError> {
     let (mut joined, from_file) = (as_map(flags), as_map(file));
     let settings: Vec<_> = from_file.keys().filter(|name| joined.contains_key(*name)).cloned().collect();

@@ -25,7 +25,7 @@ pub(crate) use reload::Reloadable;
 pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
-    /// The CA that client certificates must be signed by; `None` asks for none.
+    /// The CA that client certificates must be signed by; `None` requires no certificates.
     pub(crate) client_ca: Option<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsFiles>,
     /// The socket of Kubernetes' container runtime interface, where it is served.
     pub(crate) cri: Option<PathBuf>,
-    /// The images that Kubernetes is asked to keep.
+    /// The images that the kubelet must not remove.
     pub(crate) pinned_images: Vec<ImageReference>,
     pub(crate) cors: String,
     /// The newest version of the API that is served.
@@ -101,7 +101,7 @@ fn cri_socket(path: &str, exec_root: &Path) -> PathBuf {
     if path.is_empty() { exec_root.join("cri.sock") } else { path.into() }
 }
 
-/// The images that Kubernetes is asked to keep, each with its tag.
+/// The images that the kubelet must not remove, each with its tag.
 fn pinned_images(flags: &Flags) -> Result<Vec<ImageReference>, SettingsError> {
     let parse = |name: &String| {
         let wrong = |error| SettingsError::flag("pinned-image", format!("{name}: {error}"));

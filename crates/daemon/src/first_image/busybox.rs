@@ -79,7 +79,7 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        // It lies among other temporary files, which whoever cleans those takes with them.
+        // It lies among other temporary files, which are cleaned up together.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum FirstImageError {
     /// What is mounted would become part of the image.
     #[error("cannot make an image of {directory}: {mounted} is mounted in it; unmount it first")]
     Mounted { directory: PathBuf, mounted: PathBuf },
-    /// In the layer of an image such a name says that a file is gone.
+    /// In the layer of an image such a name marks a file as removed.
     #[error("cannot make an image of a directory with {0}: no name in an image begins with .wh.")]
     Whiteout(PathBuf),
     /// The files cannot be read.
@@ -30,7 +30,7 @@ pub(crate) enum FirstImageError {
     /// The conversation broke off.
     #[error("the daemon at {host} went away: {source}")]
     Talk { host: String, source: io::Error },
-    /// The daemon said no.
+    /// The daemon refused.
     #[error("the daemon refused the image: {0}")]
     Refused(String),
 }

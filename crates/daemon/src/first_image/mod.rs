@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 pub(crate) use error::FirstImageError;
 
-/// Where the daemon listens when nothing else is said.
+/// The daemon's default address.
 const DEFAULT_HOST: &str = "unix:///run/berth/berth.sock";
 
 /// What the image is made of.
@@ -91,7 +91,7 @@ fn import(
     })
 }
 
-/// Refuses a directory in which something is mounted: `/proc` of a debootstrap tree, say.
+/// Refuses a directory in which something is mounted: `/proc` of a debootstrap tree, for example.
 fn refuse_mounts(directory: &Path) -> Result<(), FirstImageError> {
     let path = "/proc/self/mountinfo";
     let failed = |source| FirstImageError::File { act: "read", path: path.into(), source };

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::FirstImageError;
 
-/// Pieces of the body.
+/// The size of a chunk of the body.
 const PIECE: usize = 256 * 1024;
 /// More heads than any answer has.
 const HEADERS: usize = 64;
@@ -74,7 +74,7 @@ fn connect(host: &str) -> Result<Box<dyn Stream>, FirstImageError> {
     }
 }
 
-/// Writes each piece as a chunk (RFC 9112, section 7.1).
+/// Writes each buffer as a chunk (RFC 9112, section 7.1).
 struct Chunked<'a>(&'a mut dyn Stream);
 
 impl Write for Chunked<'_> {
@@ -98,7 +98,7 @@ fn refusal(answer: &[u8]) -> Option<FirstImageError> {
     outcome(answer).err().filter(|_| said).map(FirstImageError::Refused)
 }
 
-/// The image's id, or what the daemon said instead.
+/// The image's id, or the daemon's error.
 fn outcome(answer: &[u8]) -> Result<String, String> {
     let broken = || "its answer is cut off".to_owned();
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];

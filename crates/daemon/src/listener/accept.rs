@@ -15,8 +15,8 @@ use berth_http::{Service, Settings, Transport, serve};
 
 /// A TLS handshake must be over so soon.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A network client that sends nothing is probed after so long, then every [`PROBE_PAUSE`];
-/// after [`PROBES`] questions without an answer it is gone. Who is attached may be silent for days.
+/// A network client that sends nothing is probed after so long, then every [`PROBE_PAUSE`]; after [`PROBES`]
+/// probes without an answer it is gone. An attached client may be silent for days.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_PAUSE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
@@ -45,7 +45,7 @@ impl Accepting {
         Self { loops }
     }
 
-    /// Waits until every connection has ended, which they do once the settings say that the daemon stops.
+    /// Waits until every connection has ended, which they do once the settings mark the daemon as stopping.
     pub(crate) async fn finish(mut self, timeout: Duration) {
         let ended = tokio::time::timeout(timeout, async { while self.loops.join_next().await.is_some() {} });
         if ended.await.is_err() {
@@ -72,7 +72,7 @@ async fn accept_all(listener: Listener, connections: Connections) {
         }
     }
     if let Listener::Unix(_, Some(path)) = &listener {
-        // Gone already when somebody cleared the directory: as wanted.
+        // Gone already when the directory was cleared: as intended.
         let _ = std::fs::remove_file(path);
     }
     drop(listener);

@@ -21,7 +21,7 @@ pub(crate) enum ListenError {
     /// The socket cannot be made.
     #[error("cannot listen at {}", path.display())]
     Unix { path: PathBuf, source: io::Error },
-    /// No such group.
+    /// The group does not exist.
     #[error("cannot give the socket to the group {0:?}: it is not in /etc/group")]
     Group(String),
     /// The address cannot be bound.
@@ -42,12 +42,12 @@ pub(crate) enum ListenError {
 pub(crate) enum Listener {
     /// A unix socket, and its path when it is ours to remove.
     Unix(UnixListener, Option<PathBuf>),
-    /// TCP, with TLS where it was asked for.
+    /// TCP, with TLS if configured.
     Tcp(TcpListener, Option<Arc<TlsAcceptor>>),
 }
 
 impl Listener {
-    /// The unix socket's place in the file system, whoever made it.
+    /// The unix socket's path, whether the daemon or a service manager made it.
     pub(crate) fn socket(&self) -> Option<PathBuf> {
         match self {
             Self::Unix(listener, _) => listener.local_addr().ok()?.as_pathname().map(PathBuf::from),

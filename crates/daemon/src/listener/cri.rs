@@ -47,7 +47,7 @@ impl CriListener {
                 }
             }
         }
-        // Gone already when somebody cleared the directory: as wanted.
+        // Gone already when the directory was cleared: as intended.
         let _ = std::fs::remove_file(&self.path);
         while connections.join_next().await.is_some() {}
     }

@@ -48,7 +48,7 @@ pub(crate) async fn bind(
     Ok(listeners)
 }
 
-/// Whoever reaches this port is root on this host: say so where nothing keeps strangers out.
+/// Warns that clients of this port are root on this host, if they are not authenticated.
 fn warn_about(address: &str, encrypted: bool, verified: bool) {
     if verified {
         return;

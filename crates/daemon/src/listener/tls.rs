@@ -1,4 +1,4 @@
-//! TLS: the daemon's certificate, and whom it lets in.
+//! TLS: the daemon's certificate, and the clients that it accepts.
 
 use std::io;
 use std::path::{Path, PathBuf};

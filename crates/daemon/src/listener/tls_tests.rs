@@ -1,4 +1,4 @@
-//! TLS over real sockets: who is let in, and that hijacked connections are ciphered too.
+//! TLS over real sockets: which clients are accepted, and that hijacked connections are encrypted too.
 
 use std::fs;
 use std::pin::Pin;

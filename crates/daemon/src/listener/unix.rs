@@ -29,7 +29,7 @@ pub(super) async fn bind(path: &Path, group: Option<&str>) -> Result<UnixListene
     Ok(listener)
 }
 
-/// Removes a socket that nobody listens at any more.
+/// Removes a socket that has no listener any more.
 async fn clear(path: &Path) -> Result<(), ListenError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,

@@ -1,4 +1,4 @@
-//! The hardware address that a container's first interface is asked to have.
+//! The requested hardware address of a container's first interface.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::{MacAddress, MacAddressError};
 
-/// The hardware address that a container's first interface is asked to have.
+/// The requested hardware address of a container's first interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum HardwareAddress {
     /// One that is derived from the interface's address.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::HealthSpec;
 
-/// The shortest time that a client can ask for, in nanoseconds.
+/// The shortest time that a client can set, in nanoseconds.
 const SHORTEST: i64 = 1_000_000;
 
 /// The shell that runs the text of `CMD-SHELL`, where the container has none.
@@ -58,7 +58,7 @@ impl HealthCheck {
         !self.is_off() && !is_empty
     }
 
-    /// Checks what a client asks for.
+    /// Validates a client's check.
     ///
     /// # Errors
     /// Times shorter than a millisecond, negative numbers, and a test of an unknown kind or without a command.
@@ -174,7 +174,7 @@ mod tests {
         let seconds = |number| Duration::from_secs(number);
         assert_eq!((unset.interval, unset.timeout, unset.retries), (seconds(30), seconds(30), 3));
         assert_eq!((unset.start_period, unset.start_interval), (Duration::ZERO, seconds(5)));
-        // An image may say anything.
+        // Images are not validated.
         let strange = HealthCheck { interval: -5, timeout: 1, retries: i64::MAX, ..check(&["CMD", "a"]) };
         let strange = strange.specification(None).ok().flatten().expect("it is run");
         assert_eq!((strange.interval, strange.timeout), (seconds(30), Duration::from_millis(1)));

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::GroupsOfUser;
 
-/// What is hidden from containers that do not say otherwise: `MaskedPaths` of the API's specification.
+/// What is hidden from containers by default: `MaskedPaths` of the API's specification.
 pub const MASKED_PATHS: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
@@ -32,7 +32,7 @@ pub const MASKED_PATHS: [&str; 12] = [
 pub const READ_ONLY_PATHS: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Bytes of /dev/shm where nothing else is asked for.
+/// The default number of bytes of /dev/shm.
 pub const SHM_SIZE: u64 = 64 << 20;
 
 /// What a container gets of its host. A list that is `None` was not given.
@@ -41,7 +41,7 @@ pub const SHM_SIZE: u64 = 64 << 20;
 pub struct HostSettings {
     /// Directories of the host and volumes that are mounted.
     pub binds: Option<Vec<Spelled<Bind>>>,
-    /// Mounts that are asked for by their parts.
+    /// Mounts with separate fields.
     pub mounts: Option<Vec<MountRequest>>,
     /// Whether what is mounted beneath read-only binds stays writable: so for clients before 1.44.
     pub writable_submounts: bool,
@@ -114,7 +114,7 @@ pub struct HostSettings {
     pub restart_policy: WrittenRestartPolicy,
     /// Whether it is removed when it ends.
     pub auto_remove: bool,
-    /// Words of the client's own for whom it may concern.
+    /// The client's own annotations.
     pub annotations: Option<BTreeMap<String, String>>,
     /// Where its output goes.
     pub log: LogConfig,

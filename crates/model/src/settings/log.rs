@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What is known of a log driver wherever it runs.
+/// The properties of a log driver wherever it runs.
 #[derive(Debug, Clone, Copy)]
 pub struct LogDriverRow {
     /// Its name, as clients and the daemon's flags write it.

@@ -1,4 +1,4 @@
-//! What a container is asked to be: parsed once, where the request comes in.
+//! A container's requested settings: parsed once, where the request comes in.
 //!
 //! Every text that is a choice is an enum here, with one usual spelling (`FromStr` and `Display`) that the
 //! API, the daemon's flags and the database share. Where clients may spell a choice differently and see
@@ -62,8 +62,8 @@ pub use spelled::Spelled;
 pub use stop_signal::StopSignal;
 pub use volume_driver::VolumeDriverChoice;
 
-/// Everything that a container is asked to be. A list that is `None` was not given; the image fills in what
-/// was left open.
+/// All requested settings of a container. A list that is `None` was not given; the image fills in what was
+/// left open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContainerSettings {
@@ -101,9 +101,9 @@ pub struct ContainerSettings {
     pub open_stdin: bool,
     /// Whether its stdin closes when the first attached client leaves.
     pub stdin_once: bool,
-    /// The signal that asks it to end; SIGTERM when `None`.
+    /// The signal that requests its end; SIGTERM when `None`.
     pub stop_signal: Option<Spelled<StopSignal>>,
-    /// Seconds of grace when it is asked to end; below 0 without end.
+    /// Seconds of grace when it is stopped; below 0 without end.
     pub stop_timeout: Option<i64>,
     /// How its health is checked.
     pub health_check: Option<HealthCheck>,

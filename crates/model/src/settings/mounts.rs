@@ -1,4 +1,4 @@
-//! What is mounted into a container, as it is asked for: binds, volumes, another container's mounts.
+//! The requested mounts of a container: binds, volumes, another container's mounts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,7 +62,7 @@ impl MountMode {
     }
 }
 
-/// Sets what a word says, once.
+/// Sets the value of an option, once.
 fn set<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
@@ -248,7 +248,7 @@ impl fmt::Display for VolumesFrom {
     }
 }
 
-/// A mount that is asked for by its parts instead of by one text.
+/// A mount with separate fields instead of one text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRequest {
     /// Its place in the container, as it was given.
@@ -304,7 +304,7 @@ pub enum MountKind {
     },
     /// A new file system in memory.
     Tmpfs {
-        /// Bytes at most; half of the memory when `None`, as tmpfs(5) says.
+        /// Bytes at most; half of the memory when `None`, the default of tmpfs(5).
         size: Option<u64>,
         /// The permissions of its root.
         mode: Option<u64>,

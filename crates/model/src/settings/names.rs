@@ -1,4 +1,4 @@
-//! Whom a container knows by which name: linked containers and lines of its hosts file.
+//! Names that a container uses for others: linked containers and lines of its hosts file.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::{ContainerReference, SettingError};
 pub struct LinkRequest {
     /// The container that is linked to.
     pub target: ContainerReference,
-    /// The name by which it is known; the target's where none is given.
+    /// The alias for the target; the target's own name where none is given.
     pub alias: String,
 }
 

@@ -56,7 +56,7 @@ macro_rules! words {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PidMode {
-    /// Nothing was asked for: its own.
+    /// By default its own.
     #[default]
     Default,
     /// Its own, by name.
@@ -73,7 +73,7 @@ words!(PidMode, PidMode, { Default = "", Private = "private", Host = "host" }, j
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum IpcMode {
-    /// Nothing was asked for: its own, which others may join.
+    /// By default its own, which others may join.
     #[default]
     Default,
     /// Its own, which others cannot join.
@@ -99,7 +99,7 @@ words!(
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum UtsMode {
-    /// Nothing was asked for: its own.
+    /// By default its own.
     #[default]
     Default,
     /// Its own, by name.
@@ -114,7 +114,7 @@ words!(UtsMode, UtsMode, { Default = "", Private = "private", Host = "host" });
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum UserNamespaceMode {
-    /// Nothing was asked for.
+    /// The default.
     #[default]
     Default,
     /// The host's, by name.
@@ -127,7 +127,7 @@ words!(UserNamespaceMode, UserNamespaceMode, { Default = "", Host = "host" });
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum CgroupNamespaceMode {
-    /// Nothing was asked for: its own where the host has the unified hierarchy alone.
+    /// By default its own where the host has the unified hierarchy alone.
     #[default]
     Default,
     /// Its own.

@@ -25,7 +25,7 @@ pub enum NetworkMode {
     Networks(Vec<Attachment>),
 }
 
-/// What a container asks of one network.
+/// A container's requested settings in one network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// The network.
@@ -62,7 +62,7 @@ pub struct AddressRequest {
 }
 
 impl Attachment {
-    /// A place in this network, with nothing else asked for.
+    /// An attachment to this network with defaults.
     #[must_use]
     pub const fn to(network: NetworkReference) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What a network is asked to be.
+//! The definition of a network.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that a network is asked to be.
+/// All requested properties of a network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkDefinition {
     /// Its name: any text but an empty one.
@@ -90,7 +90,7 @@ impl FromStr for NetworkDriver {
     }
 }
 
-/// Addresses of a network, as they were asked for.
+/// Requested addresses of a network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// The whole network.

@@ -117,7 +117,7 @@ impl From<Port> for String {
     }
 }
 
-/// Ports that a container says it listens on.
+/// Ports that a container declares to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExposedPorts {
     /// One port, or from the first to the last.
@@ -186,7 +186,7 @@ pub type PortBindings = BTreeMap<Spelled<BoundPort>, Option<Vec<PortBinding>>>;
 pub enum BoundPort {
     /// A port.
     Port(Port),
-    /// A protocol that is not known: the container does not start with it.
+    /// An unknown protocol: the container does not start with it.
     UnknownProtocol(String),
     /// No port, or port 0: nothing is published.
     Nothing,
@@ -261,7 +261,7 @@ impl From<HostAddress> for String {
     }
 }
 
-/// Which port on the host is asked for.
+/// The requested port on the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HostPort {
     /// Any of the ephemeral range.

@@ -205,7 +205,7 @@ impl fmt::Display for SecurityOption {
 /// A device of the host that a container sees and may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRequest {
-    /// The node on the host, or a directory of nodes; looked at when the container starts.
+    /// The node on the host, or a directory of nodes; looked up when the container starts.
     pub path_on_host: String,
     /// Where the container sees it; as on the host when empty.
     pub path_in_container: String,

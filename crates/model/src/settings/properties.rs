@@ -80,7 +80,7 @@ proptest! {
         prop_assert!(path.is_absolute() && path.components().all(names), "{:?}", path);
         let again = clean(path.to_str().expect("text"));
         prop_assert_eq!(&again, &path);
-        // As somebody would get there who takes one step after the other.
+        // The path resolved step by step.
         let mut steps: Vec<&str> = Vec::new();
         for step in text.split('/') {
             match step {

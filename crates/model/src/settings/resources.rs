@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{CpuSet, SettingError, Spelled};
 use crate::DeviceRule;
 
-/// Limits of memory, processors, block devices and processes. In numbers 0 is not set, unless they say
+/// Limits of memory, processors, block devices and processes. In numbers 0 means unset, unless documented
 /// otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,7 +52,7 @@ pub struct ResourceSettings {
     pub block_write_operations: Option<Vec<BlockDeviceSetting>>,
     /// Most processes and threads.
     pub pids_limit: Option<i64>,
-    /// Limits of each process; an empty element stands for an entry that says nothing.
+    /// Limits of each process; an empty element stands for an empty entry.
     pub ulimits: Option<Vec<Option<Ulimit>>>,
     /// Devices that may be used beside those that are shown.
     pub device_rules: Option<Vec<Spelled<DeviceRule>>>,

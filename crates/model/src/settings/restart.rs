@@ -70,7 +70,7 @@ pub struct WrittenRestartPolicy {
     written: Option<(String, i64)>,
 }
 
-/// Nothing was asked for: no policy, with an empty name.
+/// By default no policy, with an empty name.
 impl Default for WrittenRestartPolicy {
     fn default() -> Self {
         Self { policy: RestartPolicy::No, written: Some((String::new(), 0)) }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A parsed value, and the client's spelling where that is not the usual one.
 ///
-/// The spelling is for display alone: whoever decides by the value cannot see it.
+/// The spelling is for display alone: decisions by the value do not see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spelled<T> {
     value: T,

@@ -1,4 +1,4 @@
-//! The signal that asks a container to end.
+//! The signal that requests a container's end.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::Signal;
 
-/// The signal that asks a container to end.
+/// The signal that requests a container's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopSignal {
     /// This one.

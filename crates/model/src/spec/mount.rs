@@ -29,7 +29,7 @@ pub struct Mount {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owners {
-    /// The host's: what a user namespace lacks is nobody's in it.
+    /// The host's: ids that a user namespace does not map have no name in it.
     #[default]
     OfHost,
     /// The container's: root's files are its root's.

@@ -1,4 +1,4 @@
-//! Addresses: which are repositories, what policies are told of them, which are refused.
+//! Addresses: which are repositories, how policies name them, which are refused.
 
 use super::*;
 

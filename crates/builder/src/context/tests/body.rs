@@ -190,7 +190,7 @@ fn holes_stay_holes() {
     let source = fixture.temporary.join("source");
     std::fs::create_dir(&source).unwrap();
     let file = std::fs::File::create(source.join("sparse")).unwrap();
-    // No disk has room for it, and nobody the time to read it.
+    // No disk has space for it, and reading it would take too long.
     file.set_len(1 << 40).unwrap();
     file.write_all_at(b"middle", 10 << 20).unwrap();
     // The context's own file, a copy of it, and copies of a layer's.

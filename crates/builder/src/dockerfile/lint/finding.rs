@@ -1,4 +1,4 @@
-//! What a build check looks at and finds.
+//! The scope and the findings of a build check.
 
 use super::super::Instruction;
 use super::super::lines::Line;

@@ -1,20 +1,20 @@
-//! What build checks look at beside the Dockerfile.
+//! The inputs of build checks beside the Dockerfile.
 
 use std::collections::BTreeMap;
 
 use crate::ignore::IgnorePatterns;
 
-/// Gives the environment of an image by its name, where it is known.
+/// Returns the environment of an image by its name, if known.
 pub type Environment<'a> = dyn Fn(&str) -> Option<Vec<String>> + 'a;
 
-/// What checks look at beside the Dockerfile.
+/// The inputs of checks beside the Dockerfile.
 #[derive(Default)]
 pub struct CheckInputs<'a> {
     /// The request's values of ARG.
     pub arguments: BTreeMap<String, Option<String>>,
     /// What is left out of the context.
     pub ignored: Option<&'a IgnorePatterns>,
-    /// The environment of an image by its name, where it is known.
+    /// The environment of an image by its name, if known.
     pub environment: Option<&'a Environment<'a>>,
     /// `BUILDKIT_DOCKERFILE_CHECK`: stands in the place of the file's directive.
     pub directive: Option<String>,

@@ -47,7 +47,7 @@ fn unknown(word: &str, escape: char, known: &BTreeMap<String, Option<String>>) -
 #[derive(Clone)]
 struct Stage {
     variables: BTreeMap<String, Option<String>>,
-    /// Whether all that the image sets is known.
+    /// Whether all variables of the image are known.
     is_known: bool,
 }
 

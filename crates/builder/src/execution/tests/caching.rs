@@ -1,4 +1,4 @@
-//! Which steps are found in the cache, and who does the work of the others.
+//! Which steps are found in the cache, and which build makes the others.
 
 use std::sync::atomic::Ordering;
 

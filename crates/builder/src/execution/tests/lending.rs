@@ -1,4 +1,5 @@
-//! Copies of nearly the same files: the layer of the first lends the next ones what has not changed, and nobody can tell.
+//! Copies of nearly the same files: the layer of the first lends the next ones what has not changed, without a visible
+//! difference.
 
 use std::fs;
 use std::path::Path;

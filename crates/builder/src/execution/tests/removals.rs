@@ -11,7 +11,7 @@ use crate::fixture::{Archive, Fixture};
 use crate::runner::{ImagePuller, StepError};
 use crate::{BuildEvent, BuildRequest, ContextSource, Session};
 
-/// Pulls an image that somebody removes the first time, as soon as it is there.
+/// Pulls an image that is removed the first time, as soon as it is there.
 struct UnluckyPuller {
     store: Store,
     pulls: AtomicUsize,

@@ -1,4 +1,4 @@
-//! From bytes to operations whose inputs are known, and come before them.
+//! Decodes bytes to operations whose inputs are resolved, and precede them.
 
 use std::collections::HashMap;
 
@@ -29,17 +29,17 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// The number of the operation whose tree is the input of this index; `None` where there is none.
+    /// The number of the operation whose tree is the input of this index; `None` if it has no such input.
     pub(super) fn input(&self, index: i64) -> Option<usize> {
         let index = usize::try_from(index).ok()?;
         self.inputs.get(index).copied()
     }
 }
 
-/// Decodes a graph; the last of its operations only says which one is the result.
+/// Decodes a graph; the last of its operations only refers to the result.
 ///
 /// # Errors
-/// `InvalidArgument` for what is no graph, `Unimplemented` for one with several results of an operation.
+/// `InvalidArgument` for a malformed graph, `Unimplemented` for one with several results of an operation.
 pub(super) fn decode(definition: &Definition) -> Result<Graph, Status> {
     if definition.operations.len() > OPERATION_LIMIT {
         return Err(Status::invalid(format!("a build graph has at most {OPERATION_LIMIT} operations")));

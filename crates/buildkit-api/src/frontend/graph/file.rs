@@ -11,9 +11,9 @@ use buildkit_messages::file_operation::{
     Account, CopyFiles, FileAction, Files, MakeDirectory, MakeFile, Owner, Remove,
 };
 
-/// The mode of directories that are made without saying one.
+/// The default mode of new directories.
 const DIRECTORY_MODE: u32 = 0o755;
-/// The time that says that none is wanted.
+/// The time that stands for no time.
 const NO_TIME: i64 = -1;
 
 /// Writes the actions of an operation: each must go on from the one before.

@@ -1,7 +1,8 @@
-//! Build graphs that clients make themselves (LLB): decoded, and told to the builder in its own language.
+//! Build graphs that clients make themselves (LLB): decoded, and translated into the builder's own language.
 //!
 //! Each operation becomes a stage: a source is an image or what ADD and COPY bring into nothing, a command is a RUN, and so
-//! on. So graphs have the builder's cache, its parallel stages and its limits. What has no equal there is refused by name.
+//! on. So graphs have the builder's cache, its parallel stages and its limits. What has no equivalent there is refused by
+//! name.
 
 mod decode;
 mod exec;

@@ -18,15 +18,15 @@ pub(super) fn identifier(image: &Digest) -> String {
     format!("{KIND}://{image}")
 }
 
-/// Reads the id of an image.
+/// Parses the id of an image.
 ///
 /// # Errors
-/// `InvalidArgument` for what is none.
+/// `InvalidArgument` for a malformed one.
 pub(super) fn parse(id: &str) -> Result<Digest, Status> {
     Digest::parse(id).map_err(|_| Status::invalid(format!("{id:?} is no id of an image")))
 }
 
-/// The graph that has nothing but an image of the store. Clients take one that says nothing of its operations for none.
+/// The graph that consists of an image of the store. Clients take one without metadata of its operations for empty.
 pub(crate) fn definition(image: &Digest) -> Definition {
     let source = Source { identifier: identifier(image), ..Source::default() };
     let operation = Operation { source: Some(source), ..Operation::default() }.encode_to_vec();

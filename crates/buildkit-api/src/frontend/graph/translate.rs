@@ -96,7 +96,7 @@ fn write_difference(text: &mut Text, node: &Node, difference: &Difference) -> Re
     Ok(())
 }
 
-/// The Dockerfile that the bytes of a graph are written as; `None` where they are none that is built here.
+/// The Dockerfile to which the bytes of a graph translate; `None` where they cannot be built here.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn as_dockerfile(bytes: &[u8]) -> Option<String> {
     use prost::Message as _;

@@ -1,4 +1,4 @@
-//! Words of a Dockerfile that mean exactly what a graph says.
+//! Words of a Dockerfile with exactly the meaning of a graph's values.
 
 use serde_json::Value;
 

@@ -18,8 +18,8 @@ use crate::streaming::stream::{Accepted, End, Headers, Intake, Queue, Stream, WA
 /// Streams that a client may have open at once.
 const STREAM_LIMIT: usize = 1024;
 
-/// Serves a connection; gives the streams that the client opens. It ends when the client leaves, or when nobody takes its
-/// streams and all of them are dropped; `gone` ends when the client has left and what it sent is not waited for any more.
+/// Serves a connection; returns the streams that the client opens. It ends when the client leaves, or when the receiver
+/// of streams and all of them are dropped; `gone` ends when the client has left and its data is not waited for any more.
 pub(crate) fn accept<C>(connection: C, gone: impl Future<Output = ()> + Send + 'static) -> Accepted
 where
     C: AsyncRead + AsyncWrite + Send + 'static,
@@ -43,7 +43,7 @@ fn encode(number: u32, bytes: &[u8], end: End) -> Option<Vec<u8>> {
     Some(frame::data(number, bytes, end == End::Last))
 }
 
-/// Writes frames until nobody sends any more, then says that nothing follows.
+/// Writes frames until all senders are gone, then sends the end of the session.
 async fn write_all<C: AsyncWrite>(mut connection: WriteHalf<C>, mut frames: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = frames.recv().await {
         if connection.write_all(&frame).await.is_err() || connection.flush().await.is_err() {

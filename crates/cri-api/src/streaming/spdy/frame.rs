@@ -29,11 +29,11 @@ pub(super) enum Frame {
         /// It sends nothing on it.
         ends: bool,
     },
-    /// Bytes of a stream, a piece at most; they may be the last.
+    /// Bytes of a stream, a chunk at most; they may be the last.
     Data { stream: u32, bytes: Vec<u8>, ends: bool },
     /// It gives up a stream.
     Reset { stream: u32 },
-    /// It asks for an answer with this number.
+    /// It requests an answer with this number.
     Ping(u32),
     /// It opens no stream any more.
     GoAway,
@@ -43,7 +43,7 @@ pub(super) enum Frame {
     Other,
 }
 
-/// Reads the frames of a connection. Data come in pieces: what a client announces is not held as a whole.
+/// Reads the frames of a connection. Data come in chunks: a frame is not held as a whole.
 pub(super) struct Frames<C> {
     connection: C,
     /// What is left of a frame of data.
@@ -64,11 +64,11 @@ impl<C: AsyncRead + Unpin> Frames<C> {
         Self { connection, rest: None }
     }
 
-    /// The next frame, or the next piece of one of data; nothing at the connection's end. What it has read is lost when it is
+    /// The next frame, or the next chunk of one of data; `None` at the connection's end. What it has read is lost when it is
     /// dropped in between.
     ///
     /// # Errors
-    /// The connection's, and of what is no frame.
+    /// The connection's, and malformed frames.
     pub(super) async fn next(&mut self) -> io::Result<Option<Frame>> {
         if let Some(rest) = self.rest.take() {
             return self.piece(rest).await.map(Some);
