@@ -4,12 +4,13 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A peer that takes nothing for so long takes no more.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A peer that reads nothing for so long reads no more.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Sends a frame over and over, until so many bytes are sent or the peer takes no more; gives the bytes that it took.
+/// Sends a frame over and over, until so many bytes are sent or the peer reads no more; returns the bytes that it
+/// read.
 pub(crate) fn flood(connection: &mut TcpStream, frame: &[u8], most: usize) -> usize {
-    connection.set_write_timeout(Some(PATIENCE)).expect("a socket");
+    connection.set_write_timeout(Some(TIMEOUT)).expect("a socket");
     let mut sent = 0;
     while sent < most {
         match connection.write(&frame[sent % frame.len()..]) {

@@ -18,7 +18,7 @@ use crate::log::LogLevel;
 use crate::pidfile::PidFile;
 use crate::reserve::Reserve;
 
-/// How long pending requests may still take after the daemon was told to stop.
+/// How long pending requests may still take after the signal to stop.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Areas of memory that threads allocate from.
 const ARENAS: i32 = 2;

@@ -20,11 +20,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the end of the container is waited for before a probe that is gone counts as a failure.
 const DOUBT: Duration = Duration::from_secs(1);
 
-/// How soon it is looked whether a probe that is killed has gone; doubled each time…
-const FIRST_LOOK: Duration = Duration::from_millis(5);
+/// How soon a killed probe is polled for its end; doubled each time…
+const FIRST_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// …up to this.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+const LONGEST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// 128 + SIGKILL: how a probe ends that is killed.
 const KILLED: i32 = 137;
@@ -94,7 +94,12 @@ impl Supervisor {
                 State::Probing(probe) => self.stop_probe(&mut monitor, probe),
                 State::Dying { probe, wait, next, .. } => {
                     self.kill_probe(&probe);
-                    State::Dying { probe, look_at: now + wait, wait: (wait * 2).min(LAST_LOOK), next }
+                    State::Dying {
+                        probe,
+                        poll_at: now + wait,
+                        wait: (wait * 2).min(LONGEST_POLL_INTERVAL),
+                        next,
+                    }
                 }
                 State::Doubtful { ending, .. } => State::Waiting { next: self.report(&mut monitor, ending) },
             };
@@ -123,12 +128,12 @@ impl Supervisor {
                     self.doubt(ending)
                 }
             },
-            (State::Dying { probe, look_at, wait, next }, _) => {
+            (State::Dying { probe, poll_at, wait, next }, _) => {
                 if matches!(probe.status(), ProbeStatus::Reaped(_)) {
                     probe.let_go(&self.shared.poller);
                     State::Waiting { next }
                 } else {
-                    State::Dying { probe, look_at, wait, next }
+                    State::Dying { probe, poll_at, wait, next }
                 }
             }
             (state @ (State::Waiting { .. } | State::Doubtful { .. }), _) => state,
@@ -211,7 +216,12 @@ impl Supervisor {
         let (exec, began) = (probe.exec.clone(), probe.began);
         let ending = Ending { exec, began, exit_code: KILLED, shown_code: NO_EXIT_CODE, output };
         let next = self.report(monitor, ending);
-        State::Dying { probe, look_at: self.shared.now + FIRST_LOOK, wait: FIRST_LOOK * 2, next }
+        State::Dying {
+            probe,
+            poll_at: self.shared.now + FIRST_POLL_INTERVAL,
+            wait: FIRST_POLL_INTERVAL * 2,
+            next,
+        }
     }
 
     fn kill_probe(&self, probe: &Probe) {

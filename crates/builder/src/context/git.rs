@@ -22,7 +22,7 @@ use sys::bounded_read;
 /// How often a running git is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// The free space is checked once in so many polls.
-const POLLS_PER_LOOK: u32 = 10;
+const POLLS_PER_SPACE_CHECK: u32 = 10;
 /// As much of git's messages is shown.
 const MESSAGE_LIMIT: u64 = 16 * 1024;
 /// Settings that keep what a repository holds from running anything here.
@@ -347,7 +347,7 @@ impl Git<'_> {
                 break status;
             }
             polls += 1;
-            let full = if polls.is_multiple_of(POLLS_PER_LOOK) { space.look().err() } else { None };
+            let full = if polls.is_multiple_of(POLLS_PER_SPACE_CHECK) { space.look().err() } else { None };
             let stop = full.map(GitError::Full);
             if let Some(error) = stop.or(self.cancellation.is_cancelled().then_some(GitError::Cancelled)) {
                 end(&mut child)?;

@@ -13,8 +13,8 @@ use crate::wire::session;
 /// Why the output of a container that runs on has ended.
 const TOO_SLOW: &str = "the client took no output for seconds, and the container and its log do not wait for it: \
                         what was written since then is in the log";
-/// How often and with which pauses it is looked whether a container has ended.
-const END_LOOKS: u32 = 20;
+/// How often and with which pauses the end of a container is polled for.
+const END_POLLS: u32 = 20;
 const END_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs a command and carries its streams.
@@ -82,7 +82,7 @@ pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachReques
 /// Whether a container's first process has ended, or ends within a moment; its output ends with it.
 async fn has_ended(process: Option<ProcessReference>) -> bool {
     let Some(ProcessReference { pid, start_time, .. }) = process else { return true };
-    for _ in 0..END_LOOKS {
+    for _ in 0..END_POLLS {
         if !engine::sys::process::is_alive(pid, start_time) {
             return true;
         }

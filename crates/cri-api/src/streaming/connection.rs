@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use super::stream::LAST_WORDS;
 
-/// How often a client that sends more than is taken is looked for.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the connection of a client whose data is not read is polled for its end.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A connection.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl ClientWatch {
         let (Ok(local), Ok(peer)) = addresses else { return };
         let Some((local, peer)) = ipv4_pair(local, peer) else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             match has_closed(local, peer) {
                 Ok(true) => return,
                 Ok(false) => {}

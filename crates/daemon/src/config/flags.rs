@@ -222,7 +222,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "USER", help_heading = "Containers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) userns_remap: Option<String>,
-    /// Where output goes of containers that do not say: json-file, local, syslog, journald, gelf, fluentd, none [default: json-file]
+    /// Log driver of containers that name none: json-file, local, syslog, journald, gelf, fluentd, none [default: json-file]
     #[arg(long, value_name = "NAME", help_heading = "Containers")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_driver: Option<String>,
@@ -230,7 +230,7 @@ pub(crate) struct Flags {
     #[arg(long = "log-opt", value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Containers")]
     #[serde(alias = "log-opts", with = "pairs", skip_serializing_if = "Vec::is_empty")]
     pub(crate) log_opt: Vec<(String, String)>,
-    /// Resource limit of containers that do not say, such as nofile=1024:2048 (repeatable)
+    /// Resource limit of containers that set none, such as nofile=1024:2048 (repeatable)
     #[arg(long = "default-ulimit", value_name = "NAME=SOFT[:HARD]", help_heading = "Containers")]
     #[serde(alias = "default-ulimits", skip_serializing_if = "Vec::is_empty")]
     pub(crate) default_ulimit: Vec<String>,

@@ -10,8 +10,9 @@ use super::service::{Pods, READY};
 use crate::container::Record;
 use crate::events::Live;
 
-/// How often and with which pauses a new part is looked for: its event is out a moment before it can be found.
-const LOOKS: (u32, Duration) = (200, Duration::from_millis(5));
+/// How often a new part is polled for, at most: its event is published a moment before it can be found.
+const MOST_POLLS: u32 = 200;
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What happened to a part of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,12 +109,11 @@ impl PodEvents {
     }
 
     async fn find_soon(&self, id: &str) -> Option<Arc<Record>> {
-        let (looks, pause) = LOOKS;
-        for _ in 0..looks {
+        for _ in 0..MOST_POLLS {
             if let Some(found) = self.find(id) {
                 return Some(found);
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         None
     }

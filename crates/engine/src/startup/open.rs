@@ -1,4 +1,4 @@
-//! Makes the engine's services, from the lowest floor to the highest.
+//! Makes the engine's services, from the lowest level to the highest.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -109,7 +109,7 @@ impl Engine {
     }
 }
 
-/// The services of the low floors.
+/// The services of the low levels.
 #[derive(Clone)]
 struct Low {
     options: Arc<Options>,

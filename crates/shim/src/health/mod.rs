@@ -49,9 +49,9 @@ pub(crate) enum State {
     Waiting { next: Instant },
     /// A probe runs.
     Probing(Probe),
-    /// A probe took too long and is killed: checked at `look_at`, and if it is still there after `wait`
+    /// A probe took too long and is killed: checked at `poll_at`, and if it is still there after `wait`
     /// again.
-    Dying { probe: Probe, look_at: Instant, wait: Duration, next: Instant },
+    Dying { probe: Probe, poll_at: Instant, wait: Duration, next: Instant },
     /// A probe failed for a reason that the end of the container would be too: then it counts if that has not come.
     Doubtful { ending: Ending, judge_at: Instant },
 }
@@ -130,7 +130,7 @@ impl Monitor {
         Some(match &self.state {
             State::Waiting { next } => *next,
             State::Probing(probe) => probe.deadline,
-            State::Dying { look_at, .. } => *look_at,
+            State::Dying { poll_at, .. } => *poll_at,
             State::Doubtful { judge_at, .. } => *judge_at,
         })
     }
@@ -148,8 +148,8 @@ impl Monitor {
         match &mut self.state {
             State::Waiting { next } => *next += time,
             State::Probing(probe) => probe.deadline += time,
-            State::Dying { look_at, next, .. } => {
-                *look_at += time;
+            State::Dying { poll_at, next, .. } => {
+                *poll_at += time;
                 *next += time;
             }
             State::Doubtful { judge_at, .. } => *judge_at += time,
