@@ -311,7 +311,7 @@ impl Fixture {
         Built { text: shorten(&events), events, result }
     }
 
-    /// Builds what must succeed and gives the image.
+    /// Builds what must succeed and returns the image.
     pub(crate) fn image(&self, archive: Archive) -> images::Image {
         let built = self.build(archive);
         self.store.image(&built.result.unwrap_or_else(|error| panic!("{error}; {}", built.text))).unwrap()

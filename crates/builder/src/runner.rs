@@ -119,7 +119,7 @@ pub trait StepRunner: Sync {
 
 /// Pulls the images that FROM and `COPY --from` name and that are not there.
 pub trait ImagePuller: Sync {
-    /// Pulls an image with the credentials of the request, for a platform or the host's, and gives its id.
+    /// Pulls an image with the credentials of the request, for a platform or the host's, and returns its id.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client.

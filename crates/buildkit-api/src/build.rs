@@ -114,7 +114,7 @@ impl Build {
         sender.ok_or_else(over)?.send(result).map_err(|_| over())
     }
 
-    /// Notes an image that a frontend has made, and gives the id that the client knows it by.
+    /// Notes an image that a frontend has made, and returns the id that the client knows it by.
     ///
     /// # Errors
     /// `ResourceExhausted` when the client makes too many.

@@ -109,7 +109,7 @@ impl BuildKit {
         cache::records(&self.0).await
     }
 
-    /// Removes what is kept of builds, is meant and is not used; gives the records of what is gone.
+    /// Removes what is kept of builds, is meant and is not used; returns the records of what is gone.
     ///
     /// # Errors
     /// `Internal` when something cannot be removed.

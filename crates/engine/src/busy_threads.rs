@@ -1,12 +1,12 @@
-//! A runtime whose threads for blocking work are busy: whatever ends in it all the same was done by the thread that has
-//! the requests of all clients to serve.
+//! A test runtime whose threads for blocking work are all busy: work that ends all the same was done by the thread that
+//! serves all clients' requests.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::Poll;
 
-/// Runs work that must have another thread do what may wait, and gives its result.
+/// Runs work that must have another thread do what may wait, and returns its result.
 ///
 /// # Panics
 /// When the work ends while no other thread is free.

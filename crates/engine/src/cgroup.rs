@@ -16,7 +16,7 @@ use crate::container::scope;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes down what is left of a shim and its container: its processes and its cgroups. `cgroups` and `init`
-/// are what the engine knows where the shim wrote down none.
+/// are the engine's own records, used where the shim wrote none.
 pub(crate) async fn take_down(
     directory: RunDirectory,
     cgroups: Vec<PathBuf>,
@@ -45,7 +45,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-/// Does what [`take_down`] does, for threads that may wait, and gives the cgroups that were taken down: a scope among them
+/// Does what [`take_down`] does, for threads that may wait, and returns the cgroups that were taken down: a scope among them
 /// is left to systemd, which ends what has no processes. Blocks.
 pub(crate) fn take_down_shim(
     directory: &RunDirectory,

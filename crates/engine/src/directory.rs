@@ -220,7 +220,7 @@ impl Directory {
         self.write().execs.insert(exec, container);
     }
 
-    /// Forgets to which container these execs belong.
+    /// Removes the entries of these execs.
     pub(crate) fn forget_execs(&self, execs: &[ExecId]) {
         if execs.is_empty() {
             return;

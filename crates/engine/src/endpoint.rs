@@ -21,7 +21,7 @@ pub struct Endpoint {
     pub network: Option<NetworkId>,
     /// The network's name, or how the client named it while the container never was in it.
     pub name: String,
-    /// Whether the network leads nowhere.
+    /// Whether the network has no way outside.
     pub internal: bool,
     /// The id of the place while the container is in the network.
     pub id: Option<EndpointId>,

@@ -19,7 +19,7 @@ pub enum Error {
     NoImageToCreate {
         /// Its name as given.
         name: String,
-        /// The tag or digest that was looked for.
+        /// The missing tag or digest.
         tag: String,
     },
     #[error("No such exec instance '{0}' found in daemon")]

@@ -61,7 +61,7 @@ impl Drop for Undelivered {
 }
 
 impl Events {
-    /// Goes on where the last daemon ended, however it did.
+    /// Continues the history of the last daemon, however that ended.
     pub(crate) fn kept_in(database: Arc<Database>, saved: Vec<(u64, Event)>) -> Self {
         let history = History::saved(saved);
         Self { history: Arc::new(Mutex::new(history)), database: Some(database), ..Self::default() }

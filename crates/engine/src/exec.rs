@@ -40,10 +40,10 @@ const LOST: i32 = 137;
 /// How long an exec can be inspected after its end: clients read its exit code when its stream has ended.
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
-/// How often it is looked for execs that have ended long ago.
+/// How often long ended execs are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A checked wish to start an exec; [`ExecSession::run`] follows once the client's headers are written.
+/// A validated request to start an exec; [`ExecSession::run`] follows once the client's headers are written.
 /// When the client leaves before that, the exec runs without one.
 pub struct ExecSession {
     start: Option<ExecStart>,
@@ -74,7 +74,7 @@ pub struct ExecClient {
     pub early_input: Vec<u8>,
 }
 
-/// The execs of all containers, as clients know them.
+/// The execs of all containers, for clients.
 pub struct Execs {
     pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
@@ -117,7 +117,7 @@ impl Execs {
         Ok(id)
     }
 
-    /// Looks up an exec that a client wants to start; from here on it is taken.
+    /// Looks up an exec to be started for a client; from here on it is claimed.
     ///
     /// # Errors
     /// Unknown or already started exec, or a container that does not run.
@@ -201,7 +201,7 @@ impl Execs {
         }
     }
 
-    /// Forgets execs some minutes after their ends, for as long as the engine runs.
+    /// Removes execs some minutes after their ends, for as long as the engine runs.
     pub(crate) async fn forget_ended(self: Arc<Self>) {
         loop {
             tokio::time::sleep(SWEEP_INTERVAL).await;
@@ -283,7 +283,7 @@ impl ExecStart {
         started.map(drop).map_err(|(error, _)| error)
     }
 
-    /// Has the shim start the process; gives its number, or the exit code that an exec which did not start
+    /// Has the shim start the process; returns its number, or the exit code that an exec which did not start
     /// is shown with.
     async fn ask_shim(&self, record: &Record, client: Option<ExecClient>) -> Result<u32, (Error, i32)> {
         let Self { execs, exec, container, .. } = self;

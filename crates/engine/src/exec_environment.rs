@@ -11,7 +11,7 @@ impl Execs {
     pub(crate) async fn environment(&self, record: &Record, config: &ExecConfig) -> Vec<String> {
         let links = self.networking.link_environment(record);
         let joined = record.settings.host.network_mode.joined();
-        // The host's name goes with the network.
+        // The host name belongs to the network.
         let hostname = match joined.and_then(|other| self.directory.find(other.as_str()).ok()) {
             Some(other) => full_hostname(&other.record().settings),
             None => full_hostname(&record.settings),

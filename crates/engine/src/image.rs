@@ -13,7 +13,7 @@ use crate::events::Events;
 use crate::outcome::joined;
 use crate::record::Record;
 
-/// Images beside the containers that use them.
+/// Images, with the containers that use them.
 pub struct Images {
     store: images::Store,
     client: RwLock<Arc<Client>>,
@@ -78,7 +78,8 @@ impl Images {
         joined(work.await)?
     }
 
-    /// Removes those images that a name has for some platforms, and publishes that; the name goes with the last.
+    /// Removes those images that a name has for some platforms, and publishes that; the name is removed with the
+    /// last.
     ///
     /// # Errors
     /// Unknown image, a platform that it lacks, or an image that is in use.
@@ -196,8 +197,8 @@ impl Images {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes other registry settings from now on; work that runs keeps the old ones, and new work
-    /// still knows what it is downloading.
+    /// Uses other registry settings from now on; running work keeps the old ones, and new work still joins
+    /// downloads in progress.
     pub fn set_registry(&self, settings: RegistrySettings) {
         let mut client = self.client.write().unwrap_or_else(PoisonError::into_inner);
         *client = Arc::new(client.with_settings(settings));

@@ -1,9 +1,9 @@
 //! The engine: containers, execs, volumes, events and their saved state.
 //!
-//! [`Engine`] is the only way in: it holds the services, of which each holds exactly those below it
-//! that it uses. Verbs find their container by whatever a client calls it, run to their end even when
-//! the client leaves, and fail with an [`Error`] whose text is what clients show. Readers take
-//! [`Record`]s, which are complete and never wait.
+//! [`Engine`] is the only entry point: it holds the services, of which each holds exactly those below it that
+//! it uses. Verbs find their container by its id, a prefix of it, or its name, run to their end even when the
+//! client leaves, and fail with an [`Error`] whose text is what clients show. Readers take [`Record`]s, which
+//! are complete and never wait.
 
 mod builds;
 #[cfg(test)]

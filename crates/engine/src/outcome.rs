@@ -1,4 +1,4 @@
-//! What a command came to, and work that goes on when its client leaves.
+//! Outcomes of commands, and work that continues when its client leaves.
 
 use std::future::Future;
 

@@ -81,7 +81,7 @@ pub struct Record {
     pub phase: Phase,
     /// The last exit code; 0 while none.
     pub exit_code: i32,
-    /// Why the last start failed, or what ended it beside its own exit.
+    /// Why the last start failed, or what ended the container other than its own exit.
     pub failure: Option<RecordedFailure>,
     /// Whether the kernel killed a process of the last run for memory.
     pub out_of_memory: bool,
@@ -272,7 +272,7 @@ impl Record {
         names
     }
 
-    /// What others in a network know of it while it has an address there.
+    /// The names and addresses under which others in a network find it while it has an address there.
     pub(crate) fn named_in(&self, endpoint: &Endpoint) -> Option<NamedEndpoint> {
         let lease = endpoint.lease.as_ref()?;
         let others = self.names_in(endpoint).into_iter().skip(1).map(str::to_owned);

@@ -62,7 +62,7 @@ pub(crate) fn set(directories: &[&Path], size: u64) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub(crate) fn share(limited: &Path, directory: &Path) -> io::Result<()> {
-    // A file system without projects has none to share.
+    // A file system without projects has no numbers to share.
     match project_quota::project_of(File::open(limited)?).unwrap_or(0) {
         0 => Ok(()),
         project => project_quota::assign(File::open(directory)?, project),

@@ -27,7 +27,7 @@ const WORK: &str = "work";
 const RESOLVER_FILES: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
 /// The type and mode of those files.
 const RESOLVER_MODE: u32 = 0o100_644;
-/// Longer ones are made anew.
+/// Longer ones are created again.
 const RESOLVER_SIZE: u64 = 64 << 10;
 
 /// The directories that a build has for its next steps.
@@ -124,7 +124,7 @@ fn is_usable(directory: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Removes the files of a step's resolver whose attributes the step has changed: they are written anew for the next one.
+/// Removes the resolver files whose attributes the step has changed: they are created again for the next one.
 ///
 /// # Errors
 /// What the kernel refuses.

@@ -8,7 +8,7 @@ use crate::files::{mount_points, prune};
 use crate::image::Images;
 use crate::paths::Paths;
 
-/// Takes out of a container's own layer what its runtime made there for mounts; gives the layer's directory.
+/// Takes out of a container's own layer what its runtime made there for mounts; returns the layer's directory.
 ///
 /// # Errors
 /// What the file system refuses; an image that is gone.

@@ -1,4 +1,4 @@
-//! Errors of the engine as the builder knows them.
+//! Converts errors of the engine to those of the builder.
 
 use builder::StepError;
 

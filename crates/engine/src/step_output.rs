@@ -25,7 +25,7 @@ pub(crate) enum OutputEnd {
     Cancelled,
 }
 
-/// Hands a step's output on as it comes.
+/// Passes a step's output on as it comes.
 ///
 /// # Errors
 /// What the socket fails with.

@@ -36,7 +36,7 @@ struct Share {
 }
 
 impl<S> Metered<S> {
-    /// Counts a stream; gives its meter.
+    /// Counts a stream; returns its meter.
     #[must_use]
     pub fn new(stream: S) -> (Self, Meter) {
         let share = Share { unfinished: 0, reservation: Reservation::new(Arc::clone(&UNFINISHED)) };

@@ -17,7 +17,7 @@ use crate::{ArchiveError, Error};
 /// Copies a directory of an image, merged of its layers (topmost first), into `target`, an empty
 /// directory that also takes over its mode, owner, attributes and times. A symlink at the place is
 /// followed within the image, as the mount will be. Nothing is copied where the image has no
-/// directory at this place; gives whether it has one.
+/// directory at this place; returns whether it has one.
 ///
 /// # Errors
 /// When the layers cannot be read or the target not be written.

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::tree::{Form, Packer, Stack, TreeSize};
 
 /// Writes the merged view of layers (topmost first, a container's upper directory before its
-/// image's) as a tar, without a mount; gives the tar's size.
+/// image's) as a tar, without a mount; returns the tar's size.
 ///
 /// # Errors
 /// [`Error::Output`] when a layer cannot be read or `out` fails.

@@ -74,7 +74,7 @@ impl Store {
         Ok(std::iter::once(image.id).chain(others).collect())
     }
 
-    /// Gives the image that a text names a further tag, which leads to what the text leads to; gives the image.
+    /// Gives the image that a text names a further tag, which leads to what the text leads to; returns the image.
     ///
     /// # Errors
     /// As [`Store::resolve`], worded as a tag's, and [`Store::tag`].

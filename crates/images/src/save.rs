@@ -200,7 +200,7 @@ impl Store {
 }
 
 impl SavedImages {
-    /// Writes the tarball; gives its size.
+    /// Writes the tarball; returns its size.
     ///
     /// # Errors
     /// [`Error::Output`] when a layer cannot be read or `out` fails.

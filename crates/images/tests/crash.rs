@@ -64,7 +64,7 @@ fn a_killed_process_leaves_a_whole_store() {
     assert!(images > 0, "the process was never given time to make an image");
 }
 
-/// Checks the store; gives the number of its images.
+/// Checks the store; returns the number of its images.
 fn check(root: &Path) -> usize {
     let store = Store::open(root).expect("the store opens");
     let all = ListFilter { all: true, ..ListFilter::default() };

@@ -189,7 +189,7 @@ fn copy_of_one_moment(image: &Path, copied: &Path) {
     }
 }
 
-/// Checks what the power left; gives how many layers were not yet written out.
+/// Checks what the power left; returns how many layers were not yet written out.
 fn check(scratch: &Path, copied: &Copied) -> usize {
     let disk = Disk::mount(&copied.image, &scratch.join("left"));
     let root = disk.0.join("store");
@@ -216,7 +216,7 @@ fn check(scratch: &Path, copied: &Copied) -> usize {
     unsettled
 }
 
-/// Lets the store believe that the machine was booted since; gives how many layers were not written out.
+/// Lets the store believe that the machine was booted since; returns how many layers were not written out.
 fn boot_again(database: &Path) -> usize {
     if !database.exists() {
         return 0;

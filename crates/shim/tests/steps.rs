@@ -33,7 +33,7 @@ fn spec(place: &Place, init: ProcessReference, script: &str) -> ContainerSpec {
     spec
 }
 
-/// Starts a step with a client; gives what the client reads to its end.
+/// Starts a step with a client; returns what the client reads to its end.
 fn output(daemon: &mut Daemon, number: u8, spec: ContainerSpec) -> String {
     let (mut client, theirs) = client();
     let answer = start(daemon, number, spec, Some(&theirs)).unwrap();

@@ -13,7 +13,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 use crate::mount::{AttributeChange, PropagationType, set_attributes};
 use crate::private_mounts::in_private_mounts;
 
-/// Puts a detached mount into a namespace of its own; gives the namespace. `place` is any directory of the host:
+/// Puts a detached mount into a namespace of its own; returns the namespace. `place` is any directory of the host:
 /// nothing happens to it.
 ///
 /// # Errors

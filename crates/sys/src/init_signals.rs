@@ -14,7 +14,7 @@ pub fn block_all() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Waits for a blocked signal and takes it; gives its number.
+/// Waits for a blocked signal and takes it; returns its number.
 ///
 /// # Errors
 /// Those of sigwaitinfo(2); an interruption only begins the wait again.

@@ -49,7 +49,7 @@ fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Mounts `lower` (topmost first) beneath `upper` and gives the mount. It is
+/// Mounts `lower` (topmost first) beneath `upper` and returns the mount. It is
 /// attached nowhere and goes away with its descriptor; with older kernels it lies over `upper` for a
 /// moment, so the caller's mount namespace must be private. The working directory may change.
 ///

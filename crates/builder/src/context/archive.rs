@@ -97,7 +97,7 @@ impl Reading<'_> {
         record.ok_or_else(|| ContextError::LinkTarget { path: path.to_owned(), target: target.to_owned() })
     }
 
-    /// Keeps a file's content and gives its number.
+    /// Keeps a file's content and returns its number.
     fn content(&mut self, entry: &Entry, path: &Path, reader: &mut Reader<'_>) -> Result<u32, ContextError> {
         if Intake::is_small(entry) {
             let read = |block: &mut Vec<u8>| {

@@ -128,7 +128,7 @@ impl Intake {
         entry.extents.is_none() && entry.stored <= SMALL
     }
 
-    /// Adds a small content and gives its number; `read` appends it to the bytes that it is given.
+    /// Adds a small content and returns its number; `read` appends it to the bytes that it is given.
     ///
     /// # Errors
     /// What `read` fails with, or, as `write` puts it, write(2).
@@ -224,7 +224,7 @@ impl Large<'_> {
         Ok(())
     }
 
-    /// Ends the content and gives its number.
+    /// Ends the content and returns its number.
     pub(super) fn end(self) -> u32 {
         let number = self.intake.place(Place { offset: OWN, length: 0 });
         self.intake.hasher.end(number);

@@ -72,7 +72,7 @@ pub(super) fn join(physical: &[&str], order: Order) -> Result<Lines, DockerfileE
     Ok(Lines { escape, check, lines })
 }
 
-/// Ends a line and takes the here-documents behind it; gives the index of the physical line behind all that.
+/// Ends a line and takes the here-documents behind it; returns the index of the physical line behind all that.
 fn push(
     lines: &mut Vec<Line>,
     line: Option<Line>,

@@ -118,7 +118,7 @@ impl Builder {
         Ok(self.kept()?.into_iter().map(|kept| kept.record).collect())
     }
 
-    /// Removes what is meant and what nothing uses, the longest unused first, until there is room enough; gives the
+    /// Removes what is meant and what nothing uses, the longest unused first, until there is room enough; returns the
     /// records of what is gone.
     ///
     /// # Errors

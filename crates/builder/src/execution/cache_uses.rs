@@ -22,7 +22,7 @@ struct Group<'a> {
 }
 
 impl Build<'_> {
-    /// Takes what the mounts of a step need of caches into use; gives their directories by the numbers of the mounts.
+    /// Takes what the mounts of a step need of caches into use; returns their directories by the numbers of the mounts.
     ///
     /// Shared and locked mounts of one cache are one use, locked where one of them is: a step never waits for itself. All
     /// steps take caches in the order of their keys, the one that waits first: they never wait for each other either.

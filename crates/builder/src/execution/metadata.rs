@@ -160,7 +160,7 @@ impl Build<'_> {
 }
 
 impl Stage {
-    /// Applies an instruction to the configuration and gives the instruction as histories show
+    /// Applies an instruction to the configuration and returns the instruction as histories show
     /// it; `None` for the instructions that have steps of their own.
     ///
     /// # Errors

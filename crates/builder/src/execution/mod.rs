@@ -121,7 +121,7 @@ impl Builder {
         &self.leftover
     }
 
-    /// Builds an image and gives its id.
+    /// Builds an image and returns its id.
     ///
     /// An error that comes before the first event is an answer of its own; a later one is the
     /// stream's last message.

@@ -162,7 +162,7 @@ impl Build<'_> {
         }
     }
 
-    /// Cleans up after a failed step and gives the build's error: a cancelled build leaves nothing,
+    /// Cleans up after a failed step and returns the build's error: a cancelled build leaves nothing,
     /// any other leaves the containers for inspection, unless the request wants them removed, or the image store
     /// has taken their files.
     pub(super) fn give_up(&mut self, error: BuildError) -> BuildError {

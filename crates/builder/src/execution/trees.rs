@@ -153,7 +153,7 @@ impl Build<'_> {
         }
     }
 
-    /// Copies a part of a tree into the scratch directory, for a mount; gives its path.
+    /// Copies a part of a tree into the scratch directory, for a mount; returns its path.
     ///
     /// # Errors
     /// [`BuildError`] when it is not there, or cannot be copied.

@@ -9,7 +9,7 @@ use images::Space;
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// Writes a stream to a file and gives its digest.
+/// Writes a stream to a file and returns its digest.
 ///
 /// # Errors
 /// What reading or writing fails with; [`io::ErrorKind::StorageFull`] when it is longer than what is free.

@@ -96,7 +96,7 @@ fn dress(
 }
 
 /// Makes the directories of `--parents` that are not there yet, with the rights and the owners that they have in the
-/// source; gives the path of the last.
+/// source; returns the path of the last.
 fn make_parents(
     upper: &mut Upper,
     parents: &[Parent],

@@ -35,7 +35,7 @@ pub(crate) async fn records(parts: &Parts) -> Result<Vec<CacheRecord>, BuildErro
     Ok(records)
 }
 
-/// Removes what is meant and what nothing uses; gives the records of what is gone.
+/// Removes what is meant and what nothing uses; returns the records of what is gone.
 ///
 /// # Errors
 /// `Internal` when something cannot be removed.

@@ -18,7 +18,7 @@ use buildkit_messages::control::Exporter;
 /// Exporters of one build.
 const EXPORTER_LIMIT: usize = 32;
 
-/// Refuses exporters before anything is built for them; gives what of them has no effect, in words.
+/// Refuses exporters before anything is built for them; returns what of them has no effect, in words.
 ///
 /// # Errors
 /// [`Status`] for one that is not supported.

@@ -14,7 +14,7 @@ use crate::parts::Parts;
 /// Images of one cache.
 const IMAGE_LIMIT: usize = 64;
 
-/// Pulls the images of a cache; gives what the builder finds them by. A cache that is not there is no failure of the
+/// Pulls the images of a cache; returns what the builder finds them by. A cache that is not there is no failure of the
 /// build, but of its own step.
 pub(crate) async fn import(
     parts: &Arc<Parts>,

@@ -24,7 +24,7 @@ fn store_name(directory: &str) -> String {
     format!("local:{directory}")
 }
 
-/// Writes images into a directory of the client, each blob once it is packed; gives what the client notes there.
+/// Writes images into a directory of the client, each blob once it is packed; returns what the client notes there.
 ///
 /// # Errors
 /// [`Status`] when an image cannot be packed, or the client does not keep it.
@@ -52,7 +52,7 @@ fn written(index: &Descriptor) -> Result<String, Status> {
     serde_json::to_string(index).map_err(|error| Status::new(Code::Internal, error.to_string()))
 }
 
-/// Takes the images of a cache in; gives what the builder finds them by. A cache that is not there is no failure of the
+/// Takes the images of a cache in; returns what the builder finds them by. A cache that is not there is no failure of the
 /// build, but of its own step.
 pub(crate) async fn import_local(
     parts: &Arc<Parts>,

@@ -22,7 +22,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Pulls an image; gives its id.
+/// Pulls an image; returns its id.
 pub(super) async fn pull(
     engine: &Arc<Engine>,
     text: &str,

@@ -48,7 +48,7 @@ pub(super) struct Offers {
 }
 
 impl Offers {
-    /// Offers a session; gives its token, or nothing when too many are open.
+    /// Offers a session; returns its token, or nothing when too many are open.
     pub(super) fn add(&self, session: Session) -> Option<String> {
         let mut offers = self.waiting();
         if offers.len() >= LIMIT {

@@ -42,7 +42,7 @@ impl StreamingServer {
         Self { engine: Arc::clone(engine), offers: Arc::default(), listening: Listening::default() }
     }
 
-    /// Offers a session; gives the URL that leads to it once.
+    /// Offers a session; returns the URL that leads to it once.
     pub(crate) async fn offer(&self, session: Session) -> Result<String, Status> {
         let mut listening = self.listening.lock().await;
         let address = match *listening {

@@ -25,7 +25,7 @@ pub(super) enum Carrier {
     Tunnel,
 }
 
-/// Agrees on a carrier and a protocol; gives the answer that upgrades, or the status of the refusal.
+/// Agrees on a carrier and a protocol; returns the answer that upgrades, or the status of the refusal.
 pub(super) fn agree<B>(request: &Request<B>) -> Result<(Carrier, Response<()>), StatusCode> {
     let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
     match upgrade {

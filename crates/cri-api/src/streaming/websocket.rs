@@ -34,7 +34,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// The protocols that are spoken, best first.
 pub(super) const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
-/// Serves a connection; gives the channels of these kinds: a client need not open them. `gone` ends when the client has
+/// Serves a connection; returns the channels of these kinds: a client need not open them. `gone` ends when the client has
 /// left and what it sent is not waited for any more.
 pub(super) fn accept<C>(
     connection: C,

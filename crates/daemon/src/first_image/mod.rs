@@ -56,7 +56,7 @@ struct Target {
     change: Vec<String>,
 }
 
-/// Makes the image and gives its id.
+/// Makes the image and returns its id.
 pub(crate) fn run(arguments: &ImageArguments) -> Result<String, FirstImageError> {
     match &arguments.source {
         Source::Busybox { name, program, target } => {

@@ -28,7 +28,7 @@ struct Message {
     error: Option<String>,
 }
 
-/// Imports what `pack` writes; gives the image's id.
+/// Imports what `pack` writes; returns the image's id.
 pub(super) fn import(
     host: &str,
     query: &[(&str, &str)],

@@ -111,7 +111,7 @@ async fn host(name: &str, verify: bool) -> Host {
     Host { authority, directory, address, _stop: stop }
 }
 
-/// Sends a request and gives the answer, or nothing when the connection is refused.
+/// Sends a request and returns the answer, or nothing when the connection is refused.
 async fn ask(host: &Host, identity: Option<(String, String)>, request: &str, input: &[u8]) -> Option<String> {
     let mut roots = RootCertStore::empty();
     roots.add(host.authority.0.der().clone()).expect("root");

@@ -70,7 +70,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
-/// Checks the request and gives the answer's fields.
+/// Checks the request and returns the answer's fields.
 fn handshake(head: &RequestHead) -> Result<String, Response> {
     let bad = |text: &'static str| Err(Response::text(StatusCode::BAD_REQUEST, text));
     if !head.has_word(&header::UPGRADE, "websocket") || !head.has_word(&header::CONNECTION, "upgrade") {

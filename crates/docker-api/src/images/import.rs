@@ -56,7 +56,7 @@ pub(super) async fn import_url(call: Call<'_>) -> Handled {
     answer_with_messages(call.exchange, work).await
 }
 
-/// Imports a tar, publishes the event, and gives the image's id.
+/// Imports a tar, publishes the event, and returns the image's id.
 fn import(
     engine: &Engine,
     archive: impl std::io::Read + Send,

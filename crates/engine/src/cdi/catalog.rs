@@ -34,7 +34,7 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// Reads all specifications. Devices of a later directory replace those of an earlier one; two of one directory with the
-    /// same name cannot be used. A directory that is not there has none.
+    /// same name cannot be used. A missing directory is empty.
     pub(crate) fn read(directories: &[PathBuf]) -> Self {
         let mut catalog = Self::default();
         for directory in directories {
@@ -64,7 +64,7 @@ impl Catalog {
         Some(self.failures.join("; ")).filter(|text| !text.is_empty())
     }
 
-    /// The devices of one directory; nothing in the place of one that two files name.
+    /// The devices of one directory; `None` for one that two files name.
     fn directory(&mut self, directory: &Path) -> BTreeMap<String, Option<CatalogDevice>> {
         let mut found = BTreeMap::new();
         for path in files(directory) {

@@ -1,4 +1,4 @@
-//! Which capabilities a container's processes get: the default set, and what is added and taken away.
+//! The capabilities of a container's processes: the default set, with additions and removals.
 
 use model::{Capability, CapabilityChoice, HostSettings, Spelled};
 

@@ -131,7 +131,7 @@ impl Containers {
         self.restarter.restart(reference, options).await
     }
 
-    /// Changes the limits and the restart policy of a container; gives what the host cannot do of it.
+    /// Changes the limits and the restart policy of a container; returns what the host cannot do of it.
     ///
     /// # Errors
     /// Unknown container, values that cannot be, and what the kernel refuses; then nothing has changed.

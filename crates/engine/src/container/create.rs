@@ -142,8 +142,8 @@ impl Creator {
         let platform = Platform::of(&image.config);
         settings::merge_image(&mut settings, image.config.config.clone().unwrap_or_default());
         if new.pod.is_some() || new.purpose != Purpose::Client {
-            // The kubelet probes, and knows no volumes of images: their places are directories of the container's layer. So
-            // they are to BuildKit's steps.
+            // The kubelet probes, and does not use volumes of images: their places are directories of the container's
+            // layer. The same holds for BuildKit's steps.
             (settings.health_check, settings.volumes) = (None, None);
         }
         if let Some(check) = &settings.health_check
@@ -384,7 +384,7 @@ fn default_hostname(host: &HostSettings, id: &ContainerId) -> String {
     id.short().to_owned()
 }
 
-/// Words an unknown image as clients of this endpoint know it, with the tag that was looked for.
+/// The refusal of an unknown image with this endpoint's text, which has the requested tag.
 fn unknown_image(name: &str, error: images::Error) -> Error {
     if !matches!(error, images::Error::NoSuchImage(_)) {
         return Error::Image(error);

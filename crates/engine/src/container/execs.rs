@@ -1,4 +1,4 @@
-//! The execs of one container: they live until it ends, those that have ended for five minutes at most.
+//! The execs of one container: kept until it ends, ended ones for five minutes at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -13,7 +13,7 @@ use crate::store::{Database, ExecRow, Row, Written};
 /// How long an inspect of an exec waits for the outcome of its start.
 const START_ANSWER: Duration = Duration::from_secs(1);
 
-/// One exec. It lives until its container ends, or some minutes longer than its process.
+/// One exec. It is kept until its container ends, or some minutes longer than its process.
 pub struct Exec {
     /// Its id.
     pub id: ExecId,
@@ -154,19 +154,19 @@ impl ContainerExecs {
         self.lock().values().find(|exec| exec.client.get() == Some(&client)).cloned()
     }
 
-    /// Saves one that was made, so that the next daemon knows it too; `None` when it is forgotten already.
+    /// Saves a new one for the next daemon; `None` when it is removed already.
     pub(crate) fn save_new(&self, id: &ExecId, database: &Database) -> Option<Written> {
         self.lock().get(id).map(|exec| database.keep(vec![exec.row()]))
     }
 
-    /// Saves one, unless it is forgotten: its row would stay behind those that are deleted with the run.
+    /// Saves one, unless it is removed: its row would stay behind those that are deleted with the run.
     pub(crate) fn save(&self, id: &ExecId, database: &Database) {
         if let Some(exec) = self.lock().get(id) {
             exec.save_progress(database);
         }
     }
 
-    /// Notes and saves the end of one; false when that was known already.
+    /// Records and saves the end of one; false when it is recorded already.
     pub(crate) fn note_end(&self, id: &ExecId, code: i32, database: &Database) -> bool {
         let execs = self.lock();
         let Some(exec) = execs.get(id) else { return false };
@@ -177,7 +177,7 @@ impl ContainerExecs {
         is_new
     }
 
-    /// Forgets those that had ended by then, and gives their ids.
+    /// Removes those that had ended by then, and returns their ids.
     pub(crate) fn take_ended(&self, by: Instant) -> Vec<ExecId> {
         let mut execs = self.lock();
         let has_ended = |exec: &Exec| exec.ended_at.get().is_some_and(|ended| *ended <= by);
@@ -195,12 +195,12 @@ impl ContainerExecs {
         self.lock().values().any(|exec| !exec.has_ended())
     }
 
-    /// Forgets one.
+    /// Removes one.
     pub(crate) fn forget(&self, id: &ExecId) {
         self.lock().remove(id);
     }
 
-    /// Forgets all of them, and gives the ids that they had.
+    /// Removes all of them, and returns their ids.
     pub(crate) fn take_all(&self) -> Vec<ExecId> {
         std::mem::take(&mut *self.lock()).into_keys().collect()
     }

@@ -19,7 +19,7 @@ use crate::shim::{Notices, RECORD_LIMIT};
 use crate::store::{Database, Row};
 use crate::volumes::Volumes;
 
-/// 128 + SIGKILL: what a container whose shim died ended with.
+/// 128 + SIGKILL: the exit code of a container whose shim died.
 const KILLED: i32 = 137;
 
 /// What is recorded of it.
@@ -59,7 +59,7 @@ impl Supervisor {
             let end = supervisor.follow(&container, &mut notices).await;
             container.running_steps.end_all();
             Box::pin(supervisor.record_exit(&container, end)).await;
-            // Only now is it known what the log's server did not take in the end.
+            // Only now it is certain what the log's server did not accept.
             while let Some(incoming) = notices.recv().await {
                 if let Notice::LogDropped { lines } = incoming.notice
                     && container.record().started_at == started_at
@@ -198,11 +198,11 @@ impl Supervisor {
         }
         let (own, record) = (Arc::clone(container), container.record());
         let path = self.paths.log(&record);
-        // Without a note each looks for the end by itself.
+        // Without a record each follower searches the end itself.
         let _ = tokio::task::spawn_blocking(move || own.log_followers.end(record.exits, &path)).await;
     }
 
-    /// Forgets the execs of a container that ended.
+    /// Removes the execs of a container that ended.
     fn forget_execs(&self, container: &Container) {
         let execs = container.execs.take_all();
         self.directory.forget_execs(&execs);

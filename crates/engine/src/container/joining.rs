@@ -5,8 +5,8 @@ use model::{ContainerId, ContainerReference, HostSettings};
 use crate::container::Container;
 use crate::directory::Directory;
 
-/// Writes the full ids of containers that are there for what leads to them; what leads to none yet is looked up at the
-/// start.
+/// Replaces names of existing containers in references by their full ids; names without a container yet are looked up
+/// at the start.
 pub(crate) fn write_full_ids(directory: &Directory, host: &mut HostSettings) {
     let joined = [host.network_mode.joined_mut(), host.ipc_mode.joined_mut(), host.pid_mode.joined_mut()];
     for ContainerReference(other) in joined.into_iter().flatten() {

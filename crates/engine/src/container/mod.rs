@@ -71,8 +71,8 @@ use waiting::WaitingClients;
 pub struct Container {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
-    /// Held while the record is read, changed and shown again. Knows whether there is no row any
-    /// more, so that a late change does not make one again.
+    /// Held while the record is read, changed and published. Records whether the row was deleted, so that a
+    /// late change does not make it again.
     row_state: Mutex<RowState>,
     database: Arc<Database>,
     /// Orders transitions: start, exit, pause, rename, removal.
@@ -113,7 +113,7 @@ pub struct Container {
 /// over, and the step is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// Whatever a client wants with it.
+    /// For any use by a client.
     #[default]
     Client,
     /// One step of a graph of a build: it runs once, and its changes become a layer.
@@ -258,8 +258,8 @@ impl Container {
         (record, written)
     }
 
-    /// Deletes its row, and in the same step those of the volumes that go with it. Later changes of the
-    /// record make none again. Blocks until it is done.
+    /// Deletes its row, and in the same transaction those of the volumes that are removed with it. Later
+    /// changes of the record make none again. Blocks until it is done.
     ///
     /// # Errors
     /// When the database fails; then the row is there as before.

@@ -94,7 +94,7 @@ impl Freezer {
         Ok(record)
     }
 
-    /// Freezes a container that runs for work that needs it still; gives that work, which [`Self::thaw`] ends. Nothing
+    /// Freezes a container that runs for work that needs it still; returns that work, which [`Self::thaw`] ends. Nothing
     /// when the container does not run, or a client has frozen it.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Freezer {
         if !matches!(record.phase, Phase::Running(_)) {
             return Ok(None);
         }
-        // Noted first: if the daemon dies meanwhile, the next one thaws it.
+        // Recorded first: if the daemon dies meanwhile, the next one thaws it.
         let (_, written) = container.update_saved(|record| record.frozen_for_work = true);
         let _ = written.wait().await;
         match self.switch(container, Command::Pause).await {

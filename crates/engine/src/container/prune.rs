@@ -45,7 +45,7 @@ impl Containers {
         .await
     }
 
-    /// Removes a container if it does not run; gives the bytes of its own layer.
+    /// Removes a container if it does not run; returns the bytes of its own layer.
     async fn prune_one(&self, container: &Container) -> Option<u64> {
         // A restart ends it for a moment.
         let _alone = container.ending.try_write().ok()?;

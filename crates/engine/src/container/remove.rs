@@ -140,8 +140,8 @@ impl Remover {
         Err(refusal(container))
     }
 
-    /// Forgets a container's row, then moves its files out of sight; they are deleted later. Files without a
-    /// row are swept by the next daemon.
+    /// Deletes a container's row, then moves its files out of sight; they are deleted later. Files without a
+    /// row are deleted by the next daemon.
     fn throw_away(&self, container: &Container) -> Result<Option<Undelivered>, Error> {
         let undelivered = self.forget(container)?;
         remove_run_directory(&self.paths.run(container.id()));
@@ -154,11 +154,11 @@ impl Remover {
         Ok(undelivered)
     }
 
-    /// Forgets a container that is being removed: its row, with those of its volumes where they go too, the
-    /// links to it, then itself. Its event is delivered when the answer of the removal is there.
+    /// Removes the records of a container: its row, with those of its volumes where these are removed too,
+    /// the links to it, then itself. Its event is delivered when the response to the removal was sent.
     ///
     /// # Errors
-    /// When the database fails; then the container is not forgotten.
+    /// When the database fails; then the records stay.
     pub(crate) fn forget(&self, container: &Container) -> Result<Option<Undelivered>, Error> {
         let record = container.record();
         let kept = if record.volumes_go { &[][..] } else { &record.mounts };
@@ -177,7 +177,7 @@ impl Remover {
     }
 }
 
-/// Why a container that lives is not removed without force.
+/// Why a running container is not removed without force.
 fn refusal(container: &Container) -> Error {
     if container.record().is_paused() { Error::RemovePaused } else { Error::RemoveRunning }
 }

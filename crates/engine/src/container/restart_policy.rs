@@ -37,7 +37,7 @@ impl Container {
     }
 }
 
-/// Notes and gives the delay before the next restart.
+/// Notes and returns the delay before the next restart.
 pub(crate) fn next_delay(container: &Container) -> Duration {
     let record = container.record();
     let mut delay = container.restart_delay.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Readings of a container's counters and of the host's processors beside them.
+//! Samples of a container's counters with those of the host's processors.
 
 use std::sync::OnceLock;
 use std::time::Duration;

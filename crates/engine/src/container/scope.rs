@@ -45,7 +45,7 @@ pub(crate) async fn start(record: &Record, cgroups: &[PathBuf], init: ProcessRef
     set_files(directory, scope.resources).await
 }
 
-/// Has systemd know limits that have changed: it sets those it knows again whenever it likes.
+/// Sets changed limits at systemd too: it applies its own values again at any time.
 ///
 /// # Errors
 /// What systemd refuses.
@@ -59,8 +59,8 @@ pub(crate) async fn limit(cgroups: &[PathBuf], resources: &Resources) -> Result<
     }
 }
 
-/// Sets the files that were given by their names once more: systemd has just set those that it knows, to values of its own
-/// where there is no property for them.
+/// Sets the files that were given by their names once more: systemd has just set those that it manages, to values of its
+/// own where there is no property for them.
 /// A limit below what is used makes the kernel reclaim before it answers.
 async fn set_files(directory: &Path, resources: &Resources) -> Result<(), Error> {
     let (directory, files) = (directory.to_owned(), resources.unified.clone());

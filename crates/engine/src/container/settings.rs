@@ -29,7 +29,7 @@ pub(crate) fn merge_image(settings: &mut ContainerSettings, image: Config) {
         }
         settings.entrypoint = settings.entrypoint.take().or(image.entrypoint);
     }
-    // One empty word empties the image's entrypoint, whose command then goes with it.
+    // One empty word empties the image's entrypoint, and with it the image's command.
     if settings.entrypoint.as_ref().is_some_and(|words| *words == [""]) {
         settings.entrypoint = None;
     }
@@ -213,7 +213,8 @@ mod tests {
                 let is_overridden = given.iter().any(|other| name(other) == name(variable));
                 prop_assert_eq!(merged[given.len()..].contains(variable), !is_overridden, "{}", variable);
             }
-            // What the process gets: the last of each name, none that a name alone took away.
+            // The process's environment: the last value of each name, without those that a name alone
+            // removed.
             let mut variables = Vec::new();
             merged.iter().for_each(|variable| put_variable(&mut variables, variable));
             for variable in &variables {

@@ -20,7 +20,7 @@ const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 /// The last group that the kernel takes for `ping_group_range`.
 const LAST_GROUP: u32 = i32::MAX as u32;
 
-/// What the engine looked up for a start.
+/// The results of the look-ups for a start.
 pub(crate) struct StartInputs {
     /// The image's layers, topmost first.
     pub(crate) lower: Vec<PathBuf>,
@@ -301,7 +301,7 @@ pub(crate) fn own_namespaces(record: &Record) -> Namespaces {
         own_cgroup: match host.cgroup_namespace_mode {
             CgroupNamespaceMode::Private => true,
             CgroupNamespaceMode::Host => false,
-            // Where there is one hierarchy, as today's clients expect it.
+            // With one hierarchy its own, as current clients expect it.
             CgroupNamespaceMode::Default => crate::warnings::Limits::of_host().unified,
         },
     }

@@ -37,7 +37,7 @@ struct Gate {
     network_namespace: Option<std::os::fd::OwnedFd>,
 }
 
-/// What there is to a specification beside its file.
+/// The parts of a specification that are not in its file.
 struct Written {
     /// The mounts that the shim gets.
     held: Vec<HeldVolume>,
@@ -304,7 +304,7 @@ impl Starter {
         }
     }
 
-    /// Looks up what the container needs and writes it down.
+    /// Looks up what the container needs and writes its specification.
     async fn write_specification(
         self: &Arc<Self>,
         record: &Arc<Record>,

@@ -155,8 +155,8 @@ impl StartLookup {
         record.phase.process().map(Namespace::Process).ok_or_else(not_running)
     }
 
-    /// The network namespace of a start: the one of the last run where containers still live in it
-    /// that joined it (`container:<this one>`), so that they have a network again; else a new one.
+    /// The network namespace of a start: the one of the last run if containers that joined it
+    /// (`container:<this one>`) still run in it, so that they have a network again; else a new one.
     fn kept_network(&self, record: &Record) -> Namespace {
         for other in self.directory.all() {
             let other = other.record();

@@ -38,7 +38,7 @@ pub(crate) struct Updater {
 }
 
 impl Updater {
-    /// Changes a container; gives what the host cannot do of it.
+    /// Changes a container; returns what the host cannot do of it.
     ///
     /// # Errors
     /// Unknown container, values that a create refuses or that contradict those it has, and what the kernel refuses;
@@ -83,7 +83,7 @@ impl Updater {
         let changed = difference(&held, asked.clone());
         if before.is_running() && changed != Resources::default() {
             let shim = container.shim().ok_or_else(|| Error::NotRunning(container.id().to_string()))?;
-            // systemd sets what it knows anew, so all that it does not know is set after it.
+            // systemd sets all files that it manages again, so all others are set after it.
             let known = Resources { unified: host.resources.unified.clone(), ..changed.clone() };
             if let Err(error) = shim.request(Request::Update(Box::new(changed)), None).await {
                 if matches!(error, RequestError::Silent) {
@@ -214,7 +214,8 @@ fn or_none(limits: Resources, others: &Resources) -> Resources {
     }
 }
 
-/// The limits that differ. Memory goes with its swap and a quota with its period: the kernel reads them together.
+/// The limits that differ. Memory comes with its swap and a quota with its period: the kernel reads them
+/// together.
 ///
 /// A limit differs also where a file that was set by its name held another value than the limit, and no longer counts.
 fn difference(before: &Resources, after: Resources) -> Resources {

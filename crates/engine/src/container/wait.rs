@@ -83,7 +83,7 @@ impl Wait {
         };
         let failure = tokio::select! {
             biased;
-            // The record's sender lives in the container, which is there until its removal is done.
+            // The record's sender is part of the container, which is there until its removal is done.
             true = ended => None,
             failure = removed(removal, condition == WaitCondition::Removed) => failure,
         };

@@ -22,11 +22,11 @@ pub(crate) struct WaitingClients(Arc<Mutex<BTreeMap<u64, WaitingClient>>>);
 
 /// A client that waits.
 pub(crate) struct WaitingClient {
-    /// What it wants.
+    /// Its requested streams.
     pub(crate) attach: Attach,
     /// Its connection.
     pub(crate) socket: OwnedFd,
-    /// Looks whether it leaves.
+    /// Watches whether it leaves.
     watch: Watch,
 }
 

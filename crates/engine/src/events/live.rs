@@ -10,7 +10,7 @@ use super::published::PublishedEvent;
 
 /// A listener: what happened before it came, then what happens.
 pub struct Subscription {
-    /// Kept events in order, all older than what `live` brings.
+    /// Kept events in order, all older than those of `live`.
     pub past: Vec<Arc<PublishedEvent>>,
     /// New events.
     pub live: Live,

@@ -13,10 +13,10 @@ use crate::container::Transition;
 /// How long others wait altogether for a client that sends slowly.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often cycles of waiters are looked for.
+/// How often the waits are checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// An archive as it arrives; knows whether its reader waits for the client.
+/// An archive as it arrives; records whether its reader waits for the client.
 pub(super) struct ArrivingArchive {
     archive: Box<dyn Read + Send>,
     is_awaited: Arc<AtomicBool>,
@@ -25,7 +25,7 @@ pub(super) struct ArrivingArchive {
 /// Whether an [`ArrivingArchive`] has to be waited for.
 pub(super) struct Arrival(Arc<AtomicBool>);
 
-/// Lets others know of waits for this archive.
+/// Lets others observe the waits for this archive.
 pub(super) fn observed(archive: Box<dyn Read + Send>) -> (ArrivingArchive, Arrival) {
     let is_awaited = Arc::new(AtomicBool::new(false));
     (ArrivingArchive { archive, is_awaited: Arc::clone(&is_awaited) }, Arrival(is_awaited))

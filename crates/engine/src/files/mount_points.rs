@@ -1,8 +1,8 @@
-//! The places at which something is mounted in a container: left out of its changes, and taken out of its layer
-//! where they only served as mount points.
+//! The mount points in a container: left out of its changes, and removed from its layer where they only served
+//! as mount points.
 //!
-//! The container may have put a symlink in the place of a directory on the way (CVE-2024-23652): every path is walked
-//! beneath its layer, and no symlink is followed.
+//! The container may have replaced a directory on the way by a symlink (CVE-2024-23652): every path is walked beneath
+//! its layer, and no symlink is followed.
 
 use std::ffi::OsStr;
 use std::io;
@@ -69,7 +69,7 @@ pub(crate) fn prune(upper: &Path, lower: &[PathBuf], points: &[PathBuf]) -> Resu
     Ok(())
 }
 
-/// The names in a layer's own directory that were looked for.
+/// The searched names in a layer's own directory.
 struct TopNames<'a> {
     layer: &'a OwnedFd,
     known: Vec<(&'a OsStr, bool)>,

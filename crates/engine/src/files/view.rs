@@ -27,8 +27,8 @@ impl HeldView {
         self.order.is_some()
     }
 
-    /// Checks before a path is written in a container that does not run that no mount lies above it whose source is gone:
-    /// what came into its layer instead would be hidden once it starts. Blocks.
+    /// Checks before a path is written in a stopped container that no mount lies above it whose source is gone: files
+    /// that were written into its layer instead would be hidden once it starts. Blocks.
     ///
     /// # Errors
     /// Refused, with the source.
@@ -76,7 +76,7 @@ impl Files {
         purpose: Purpose,
     ) -> Result<HeldView, Error> {
         let held = self.hold(container)?;
-        // A container that runs is looked into without its lock, which a stop may hold for a while.
+        // A running container is read without its lock, which a stop may hold for a while.
         if let Some((view, record)) = running_view(container.record()).await? {
             return Ok(HeldView { view, record, _files: held, order: None });
         }

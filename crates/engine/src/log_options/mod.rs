@@ -9,7 +9,7 @@ use model::{LogConfig, LogDriver};
 pub(crate) use attributes::{attributes, selected};
 pub(crate) use server::resolve;
 
-/// Checks a driver and its options, in the reference's words where it has some; gives the driver.
+/// Checks a driver and its options, in the reference's words where it has some; returns the driver.
 pub(crate) fn check(config: &LogConfig) -> Result<LogDriver, Refusal> {
     let driver = config.driver.clone().unwrap_or(LogDriver::Unregistered(String::new()));
     log_drivers::check(&driver, config)?;

@@ -13,7 +13,7 @@ use super::wakeups::Wakeup;
 use crate::error::Error;
 use crate::outcome::joined;
 
-/// How often a follower looks for new output where the kernel cannot wake it.
+/// How often a follower polls for new output where the kernel cannot wake it.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Output that comes in smaller intervals than this is given out together.
@@ -59,7 +59,7 @@ impl LogPieces {
 
 /// Where a log that is followed ends.
 enum End {
-    /// Nowhere yet.
+    /// Not known yet.
     None,
     /// Where it ended with the run.
     At(Position),

@@ -17,7 +17,7 @@ struct LogFollower {
 }
 
 impl LogFollowers {
-    /// Adds a follower of the run before which the container had ended so often; gives where the end will be.
+    /// Adds a follower of the run before which the container had ended so often; returns where the end will be.
     pub(crate) fn add(&self, exits: u64) -> Arc<OnceLock<Position>> {
         let end = Arc::default();
         let mut followers = self.lock();
@@ -31,8 +31,8 @@ impl LogFollowers {
         self.lock().is_empty()
     }
 
-    /// The run before which the container had ended so often is over, and the next has not begun: the log at `path` ends
-    /// here for its followers. Where that cannot be found, each looks for itself.
+    /// Records that the run which follows so many exits is over, and the next has not begun: the log at `path` ends here
+    /// for its followers. If that cannot be found, each searches the end itself.
     pub(crate) fn end(&self, exits: u64, path: &Path) {
         let end = Position::end_of(path);
         for follower in self.lock().extract_if(.., |follower| follower.exits <= exits) {

@@ -1,4 +1,4 @@
-//! Reads the log of the journald driver by way of journalctl(1), which knows the journal's files, their
+//! Reads the log of the journald driver through journalctl(1), which handles the journal's files, their
 //! rotation and their compression.
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A follower begins behind the last entry of the past, by its cursor: journalctl that follows from the last
-//! none shows one at times.
+//! entry sometimes shows none.
 
 use std::process::Stdio;
 
@@ -45,7 +45,7 @@ pub(super) struct JournalStream {
     reading: Option<Reading>,
     /// The last entry given out.
     cursor: Option<String>,
-    /// When reading began: what the last look goes back to where nothing was seen before.
+    /// When reading began: where the last run starts if nothing was read before.
     began: Timestamp,
 }
 
@@ -135,7 +135,7 @@ impl JournalStream {
         }
     }
 
-    /// Reads a block, or goes on to the next stage.
+    /// Reads a block, or continues with the next stage.
     async fn read(&mut self) -> Result<(), Error> {
         let Some(reading) = &mut self.reading else {
             self.stage = Stage::Over;

@@ -58,7 +58,7 @@ impl Pieces {
         }
     }
 
-    /// Adds a record, unless the client does not want its stream or its time.
+    /// Adds a record, unless the client did not request its stream or its time.
     pub(super) fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
         let (wanted, index) = match record.stream {
             Stream::Stdout => (self.stdout, 0),

@@ -1,4 +1,4 @@
-//! What a client wants of a log, and how long it follows it.
+//! A client's request for a log, and how long it follows it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use shim_protocol::log::Position;
 
 use crate::container::{Container, Phase, Record};
 
-/// What a client wants of a log.
+/// A client's request for a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogQuery {
     /// Go on as long as the container runs.

@@ -72,8 +72,8 @@ impl Networking {
         drop(self.endings.write().await);
     }
 
-    /// Takes the container into its networks, and waits until that is saved, so that whatever happens to this
-    /// daemon the next one knows whose the addresses are. A failure undoes all of it.
+    /// Connects the container to its networks, and waits until that is saved, so that whatever happens to
+    /// this daemon the next one has the addresses' owner on record. A failure undoes all of it.
     fn wire(&self, container: &Container, namespace: Option<BorrowedFd<'_>>) -> Result<(), Error> {
         let record = container.record();
         let mut endpoints = record.endpoints.clone();
@@ -211,7 +211,7 @@ impl Networking {
         }
     }
 
-    /// Saves what the networks know of a container's endpoints.
+    /// Saves the networks' leases of a container's endpoints.
     pub(crate) fn save_leases(&self, container: &Container) -> Written {
         container.update_saved(|record| refresh_leases(&self.registry, record)).1
     }
@@ -238,7 +238,7 @@ fn lead(namespace: Option<BorrowedFd<'_>>, endpoints: &[Endpoint]) -> Result<(),
     }
 }
 
-/// Takes over what the networks know of a container's endpoints.
+/// Copies the networks' leases of a container's endpoints.
 fn refresh_leases(registry: &NetworkRegistry, record: &mut Record) {
     let Record { id, endpoints, .. } = record;
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.lease.is_some()) {

@@ -18,7 +18,7 @@ impl HostsFiles {
         Self { paths: Arc::clone(paths), alone: Mutex::default() }
     }
 
-    /// Writes the hosts file of a container anew. No link changes while its content is made.
+    /// Rewrites the hosts file of a container. No link changes while its content is made.
     pub(super) fn write(
         &self,
         record: &Record,

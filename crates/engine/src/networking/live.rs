@@ -18,7 +18,7 @@ use crate::network_namespace;
 use crate::networks::entry::NetworkEntry;
 
 impl Networking {
-    /// Takes a running container into a network; gives its place there. The caller holds its transition.
+    /// Takes a running container into a network; returns its place there. The caller holds its transition.
     ///
     /// # Errors
     /// An address that is in use, the kernel's refusal; the container is as it was then.
@@ -37,7 +37,7 @@ impl Networking {
         self.enter(&record, &mut endpoint, entry, place)?;
         let settled = fault::check("interface-configured").and_then(|()| {
             let added = endpoint.clone();
-            // Saved before routes lead there: a daemon that dies leaves the next one all it needs to settle them.
+            // Saved before routes lead there: if the daemon dies, the next one has all it needs to settle them.
             let _ = container.update_saved(|record| record.endpoints.push(added)).1.wait_blocking();
             self.settle_gateway(container, Some(&record), None, namespace.as_fd())?;
             self.hosts_files.add_addresses(&record, &endpoint);
@@ -70,10 +70,10 @@ impl Networking {
             namespace => Some(namespace?),
         };
         let namespace = namespace.as_ref().map(AsFd::as_fd);
-        // Before anything is saved: the next daemon knows the addresses of networks that the container is in, not of
+        // Before anything is saved: the next daemon has the addresses of networks that the container is in, not of
         // those that it has left.
         self.hosts_files.remove_addresses(&record, endpoint);
-        // What it has published there may have changed since the caller looked.
+        // Its published ports there may have changed since the caller read them.
         let is_other = |other: &Endpoint| (&other.id, &other.name) != (&endpoint.id, &endpoint.name);
         container.publish(|record| record.endpoints.retain(is_other));
         let led = fault::check("hosts-changed").and_then(|()| match namespace {
@@ -161,7 +161,7 @@ fn settle_ports(
     let record = container.record();
     let gateway = record.gateway();
     let live = |endpoint: &Endpoint| Some(networking.registry.of_endpoint(endpoint).ok()?.live()?.clone());
-    // The record may not know yet what a change that failed has moved.
+    // The record may not yet have what a failed change has moved.
     let has_ports = |endpoint: &&Endpoint| {
         let lease = live(endpoint).and_then(|live| live.endpoint(&record.id));
         lease.is_some_and(|lease| !lease.ports.is_empty())

@@ -1,5 +1,5 @@
-//! Name servers of containers in networks that clients made: the container's shim answers at 127.0.0.11 inside,
-//! from the files of its networks. Containers in none of them know nothing of it.
+//! Name servers of containers in user-defined networks: the container's shim answers at 127.0.0.11 inside, from
+//! the files of its networks. Other containers do not use it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
 /// A longer resolv.conf of a container is its own, in bytes.
 const LONGEST_OWN: u64 = 64 * 1024;
 
-/// Sends shims the networks whose names their containers know.
+/// Sends shims the networks whose names their containers can resolve.
 pub(crate) struct NameServers {
     pub(super) registry: Arc<NetworkRegistry>,
     pub(super) paths: Arc<Paths>,
@@ -59,8 +59,8 @@ impl NameServers {
         }
     }
 
-    /// Sends the shim of a running container its networks, whatever it knew; its resolv.conf follows. The caller holds
-    /// its transition.
+    /// Sends the shim of a running container its networks, whether it has them or not; its resolv.conf follows. The
+    /// caller holds its transition.
     ///
     /// # Errors
     /// When the shim cannot answer names.
@@ -213,7 +213,7 @@ fn link(text: &str) -> Link {
     Link { alias: plain(alias), container: short.unwrap_or_else(|_| plain(container)) }
 }
 
-/// A shim of an earlier release has no name server: its container lives on without names.
+/// A shim of an earlier release has no name server: its container keeps running without names.
 async fn send(record: &Record, shim: &Shim, service: Option<NameService>) -> Result<(), Error> {
     match shim.request(Request::Names(service.map(Box::new)), None).await {
         Ok(_) => Ok(()),

@@ -1,5 +1,5 @@
 //! Published ports that the kernel does not translate: those of the host's IPv6 whose containers have IPv4 alone, and those
-//! of its loopback of IPv6. The container's shim relays them: it lives as long as the container does, whatever becomes of
+//! of its loopback of IPv6. The container's shim relays them: it runs as long as the container does, whatever happens to
 //! the daemon.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -22,7 +22,7 @@ pub(crate) async fn open(record: &Record, shim: &Shim) -> Result<(), Error> {
     if ports.is_empty() { Ok(()) } else { send(record, shim, ports).await }
 }
 
-/// What a client should know of a container that publishes more ports than its shim relays.
+/// The warning about a container that publishes more ports than its shim relays.
 pub(crate) fn warning(record: &Record, options: &network::Options) -> Option<String> {
     let count = published_ports(record).ok()?.len();
     if count <= network::MOST_RELAYED || options.relay == Relay::Off {

@@ -1,4 +1,4 @@
-//! The files by which a container knows names: hosts, hostname and resolv.conf.
+//! A container's files for names: hosts, hostname and resolv.conf.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ impl Networking {
             .map(|(name, destination)| (directory.join(name), destination))
     }
 
-    /// Those of a container's resolver files that are there: of one whose network another one joins, or that has run.
+    /// A container's resolver files as far as they exist: of one whose network another one joins, or that has run.
     pub(crate) fn written_resolver_files(&self, record: &Record) -> Vec<(PathBuf, &'static str)> {
         let files = self.resolver_files(record).into_iter();
         files.filter(|(file, _)| file.exists()).collect()

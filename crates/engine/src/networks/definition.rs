@@ -8,10 +8,10 @@ use super::families;
 use super::record::is_predefined;
 use crate::error::Error;
 
-/// Checks what needs no other network, but the driver's options.
+/// Checks what does not depend on other networks, except the driver's options.
 ///
 /// # Errors
-/// In the words that clients of today know.
+/// With the texts that current clients expect.
 pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
     let name = definition.name.as_str();
     if name.is_empty() {

@@ -64,7 +64,7 @@ impl SharedNames {
         self.write(&known)
     }
 
-    /// Knows a container that was there before this daemon; [`Self::bring_up_to_date`] follows.
+    /// Adds a container that ran before this daemon; [`Self::bring_up_to_date`] follows.
     pub(super) fn know(&self, container: &ContainerId, endpoint: NamedEndpoint) {
         self.known().put(container, endpoint);
     }
@@ -107,7 +107,7 @@ pub(super) fn sweep(exec_root: &Path, is_known: impl Fn(&NetworkId) -> bool) {
         "names" => NetworkId::parse(path.file_stem()?.to_str()?).ok(),
         _ => None,
     };
-    // All files lie beside each other.
+    // All files are in one directory.
     let Some(directory) = names_file(exec_root, "any").parent().map(Path::to_owned) else { return };
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         if id(&entry.path()).is_none_or(|id| !is_known(&id)) {

@@ -20,7 +20,7 @@ use crate::random;
 use crate::record::{Phase, Record};
 use crate::store::{Database, NetworkDocument, NetworkRow, Row};
 
-/// What the default network is to be, beside the networks that clients have made.
+/// The options of the default network; it must not overlap the networks of clients.
 ///
 /// # Errors
 /// Addresses of the daemon's flags that one of these has.
@@ -131,7 +131,7 @@ fn open_again(
     (known, listing): (Vec<network::Endpoint>, &mut Option<HostListing>),
     options: &Options,
 ) -> Result<(DriverOptions, Option<Arc<network::Network>>), Error> {
-    // It was checked when it was made: what is refused since then goes on.
+    // It was checked when it was made: options that are refused since then are still accepted here.
     let of_driver = DriverOptions::read(&record.definition)?;
     if record.definition.config_only {
         return Ok((of_driver, None));

@@ -102,7 +102,7 @@ impl Networks {
         joined(tokio::task::spawn_blocking(work).await)?
     }
 
-    /// Removes all networks without containers in them that are meant; gives their names.
+    /// Removes all networks without containers in them that are meant; returns their names.
     ///
     /// # Errors
     /// When the database fails.
@@ -167,7 +167,7 @@ impl Networks {
             record.shared_bridge = addresses.map_err(Error::Network)?;
         }
         let asked = of_driver.ask(&record, &self.options.network, host_addresses)?;
-        // The row first: whatever happens to this daemon, the next one knows whose the bridge is.
+        // The row first: whatever happens to this daemon, the next one has the bridge's owner on record.
         self.save(&record)?;
         let opened = fault::check("network-saved").and_then(|()| asked.make(&self.registry.default));
         let live = match opened {

@@ -19,7 +19,7 @@ pub struct AddressPools {
 }
 
 impl Default for AddressPools {
-    /// What other engines use, which clients know.
+    /// The pools of other engines, which clients expect.
     fn default() -> Self {
         let large = (17..=31).map(|second| (Subnet::containing([172, second, 0, 0].into(), 16), 16));
         let small = [(Subnet::containing([192, 168, 0, 0].into(), 16), 20)];

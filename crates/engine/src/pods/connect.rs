@@ -46,7 +46,7 @@ impl Pods {
         Ok(OpenCommand { id, socket })
     }
 
-    /// Waits for a command's end; gives its exit code.
+    /// Waits for a command's end; returns its exit code.
     ///
     /// # Errors
     /// Unknown command, or one whose container has ended.

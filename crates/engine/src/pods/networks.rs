@@ -33,7 +33,7 @@ pub struct PodNetwork {
     pub capabilities: Map<String, Value>,
 }
 
-/// The argument that names the sandbox, as plugins know it.
+/// The argument of plugins with the sandbox's id.
 const SANDBOX: &str = "K8S_POD_INFRA_CONTAINER_ID";
 
 /// The networks of pods; without plugins all pods are in the engine's own.
@@ -147,7 +147,7 @@ impl PodNetworks {
                 (false, _) => left.half_made.push(id),
             }
         }
-        // Those whose network was deleted already when the daemon died over taking them back.
+        // Those whose network was deleted already when the daemon died while it removed them.
         let sandboxes = self.directory.all().into_iter().map(|container| container.record());
         let is_left = |record: &Record| {
             let is_of_plugins = record.settings.host.network_mode == NetworkMode::None;

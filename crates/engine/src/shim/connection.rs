@@ -18,7 +18,7 @@ const HELLO: u64 = 0;
 #[derive(Clone)]
 pub(super) struct Connection {
     channel: Arc<Channel>,
-    /// The protocol that the shim speaks.
+    /// The protocol of the shim.
     protocol: u32,
     pending: Arc<Pending>,
     /// Held while a message is sent in several packets: those of two messages would mix.
@@ -73,7 +73,7 @@ impl Connection {
         Arc::ptr_eq(&self.channel, &other.channel)
     }
 
-    /// The protocol that the shim speaks.
+    /// The protocol of the shim.
     pub(super) const fn protocol(&self) -> u32 {
         self.protocol
     }

@@ -1,4 +1,5 @@
-//! The shim that an earlier daemon started, looked for without the runtime: before the engine can take its container over.
+//! The shim that an earlier daemon started, found by the run directory alone: before the engine can take its container
+//! over.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +21,7 @@ pub(crate) struct FoundShim {
 }
 
 impl FoundShim {
-    /// Looks for the shim that the run directory names, and connects to it; `None` when it has ended. Blocks shortly.
+    /// Connects to the shim of a run directory; `None` when it has ended. Blocks shortly.
     pub(crate) fn look(directory: &RunDirectory) -> Option<Self> {
         let socket = connect(directory).ok();
         let left = left_by(directory).map(|left| left.shim);

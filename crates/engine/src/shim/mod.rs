@@ -52,7 +52,7 @@ const NO_REQUEST: u64 = u64::MAX;
 /// How often it is checked whether a shim that takes long is stopped.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What the shim sends unasked, with the descriptor beside it.
+/// What the shim sends by itself, with its descriptor.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     /// The message.
@@ -65,8 +65,8 @@ pub(crate) struct Incoming {
 /// container.
 pub(crate) type Notices = mpsc::UnboundedReceiver<Box<Incoming>>;
 
-/// One shim. Notices arrive in order on the receiver made beside it, those of a snapshot again after
-/// every lost connection; it ends when the shim does.
+/// One shim. Notices arrive in order on the receiver made with it, those of a snapshot again after every lost
+/// connection; it ends when the shim does.
 pub(crate) struct Shim {
     directory: RunDirectory,
     process: Process,

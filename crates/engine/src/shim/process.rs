@@ -97,7 +97,7 @@ impl Process {
         sys::process::kill(self.reference.pid, self.reference.start_time);
     }
 
-    /// Waits for the end of a child, so that the kernel can forget it.
+    /// Waits for the end of a child, and reaps it.
     pub(super) async fn reap(&self) {
         if self.is_child {
             let pid = self.reference.pid;

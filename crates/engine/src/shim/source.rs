@@ -1,4 +1,4 @@
-//! Where shims come from: parked a moment before they are needed, or started when they are.
+//! The source of shims: parked a moment before they are needed, or started when they are.
 //!
 //! ```text
 //! a container starts ──▶ the parked shim gets its run directory; where none is parked, one is started
@@ -6,8 +6,8 @@
 //! no start for a while ──▶ the parked shim ends
 //! ```
 //!
-//! A parked shim has executed and has made what containers have in common (see the shim's own `parked`). It ends with its
-//! socket, so that a daemon that dies leaves none.
+//! A parked shim has executed and has prepared what all containers need (see the shim's own `parked`). It ends when its
+//! socket is closed, so that a daemon that dies leaves none.
 
 use std::ffi::OsStr;
 use std::io;
@@ -181,7 +181,7 @@ impl Parked {
         }
     }
 
-    /// Lets the shim end, and forgets it when it has.
+    /// Ends the shim, and reaps it.
     fn end(self) {
         drop(self.channel);
         if self.process.is_stopped() {

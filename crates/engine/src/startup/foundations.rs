@@ -50,7 +50,7 @@ pub(super) async fn open(
     Ok(Foundations { network, store, builder, shims })
 }
 
-/// Begins to look for the shims of the containers that ran.
+/// Begins to connect to the shims of the containers that ran.
 fn find_shims(paths: &Paths, containers: &[Record]) -> JoinHandle<FoundShims> {
     let ran = containers.iter().filter(|record| matches!(record.phase, Phase::Running(_) | Phase::Paused(_)));
     let directories: Vec<_> = ran.map(|record| (record.id.clone(), paths.run(&record.id))).collect();

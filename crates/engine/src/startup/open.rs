@@ -168,7 +168,7 @@ impl Low {
         }
     }
 
-    /// Makes the services of one world of containers, whose directory, events and networking these are.
+    /// Makes the services of one realm of containers, with this directory, events and networking.
     fn realm(&self, shims: &Arc<ShimSource>, volumes: Vec<VolumeRow>, clients: &Arc<ClientNumbers>) -> Realm {
         let (follow_ups, requests) = FollowUps::channel();
         let volumes = Arc::new(self.volumes(volumes));

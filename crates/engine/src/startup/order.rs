@@ -1,5 +1,5 @@
-//! Starts the containers that their policies want after a start of the engine, each behind those
-//! that it needs: whose network it joins, and to which it is linked.
+//! Starts the containers whose policies require it after a start of the engine, each behind those that it
+//! needs: the owner of the network that it joins, and the targets of its links.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -57,7 +57,7 @@ pub(crate) async fn all(docker: &Arc<Realm>, pods: &Arc<Realm>, left: Left) {
     super::order::start_all(docker, to_start);
 }
 
-/// Takes over the containers of one realm; gives those whose policy wants them started.
+/// Takes over the containers of one realm; returns those whose policy requires a start.
 async fn take_over(
     realm: &Arc<Realm>,
     records: Vec<Record>,
@@ -104,8 +104,8 @@ fn cannot_take_over<T: Default>(failure: tokio::task::JoinError) -> T {
     T::default()
 }
 
-/// Begins to take over one container; `None` when it is adopted and that was all. What is begun gives a container whose
-/// policy wants it started.
+/// Begins to take over one container; `None` when it is adopted and that was all. The future returns a container whose
+/// policy requires a start.
 fn begin(
     realm: &Arc<Realm>,
     container: Arc<Container>,
@@ -271,7 +271,7 @@ fn remove_leftovers(realm: &Arc<Realm>, containers: Vec<ContainerId>) {
     }
 }
 
-/// Deletes files and run directories that belong to no container; gives the cgroups of those that were taken down. Blocks.
+/// Deletes files and run directories that belong to no container; returns the cgroups of those that were taken down. Blocks.
 fn sweep(docker: &Realm, pods: &Realm) -> Vec<Vec<PathBuf>> {
     let is_known = |path: &Path| {
         let id = path.file_name().and_then(OsStr::to_str).and_then(|name| ContainerId::parse(name).ok());

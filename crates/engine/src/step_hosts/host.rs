@@ -66,7 +66,7 @@ impl StepServices {
     }
 }
 
-/// A container that runs, whose init only holds the network and the cgroups that its steps share.
+/// A running container whose init only holds the network and the cgroups that its steps share.
 pub(super) struct StepHost {
     container: Arc<Container>,
     /// The settings that all of its steps have.
@@ -254,7 +254,8 @@ impl HostedStep {
         Ok(Some(services.runtime.block_on(end).map_or(KILLED, i64::from)))
     }
 
-    /// Where the step's changes are now: out of the host's directory, which goes with the host.
+    /// Moves the step's changes out of the host's directory, which is removed with the host; returns where
+    /// they are.
     ///
     /// # Errors
     /// What the file system refuses.

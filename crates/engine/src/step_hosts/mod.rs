@@ -151,14 +151,14 @@ impl StepHosts {
         }
     }
 
-    /// Takes the changes of a step that is over, and gives its host to the next one; `None` when it is no step of these hosts.
+    /// Takes the changes of a finished step, and passes its host to the next one; `None` when it is no step of these hosts.
     pub(crate) fn changes(&self, step: &ContainerId) -> Option<Result<PathBuf, StepError>> {
         let hosted = self.hosted(step)?;
         let changes = match hosted.take_changes(&self.services) {
             Ok(changes) => changes,
             Err(error) => return Some(Err(error)),
         };
-        // One that is worn goes with the step, and not only when another step finds it so.
+        // A worn one is removed with the step, and not only when another step finds it so.
         let is_unused = hosted.host.is_unused();
         drop(hosted);
         let mut state = self.state();
@@ -195,7 +195,7 @@ impl StepHosts {
         let hosts = self.take_all();
         self.state().worn = hosts;
         if let Err(error) = self.remove_worn() {
-            // The build has gone on: the container stays in the list and can be removed by hand.
+            // The build has continued: the container stays in the list and can be removed by hand.
             tracing::warn!("cannot remove a container that hosted steps of a build: {error}");
         }
     }

@@ -18,8 +18,8 @@ impl Traffic {
         read(process, "dev").and_then(|text| parse(&text)).map(Self)
     }
 
-    /// Whether what was sent since an earlier look, while no step ran, may be the kernel's own: where an interface has IPv6 it looks
-    /// for routers, for others with its address, and reports its groups.
+    /// Whether packets that were sent since an earlier reading, while no step ran, may be the kernel's own: where an interface has
+    /// IPv6 it sends router solicitations, duplicate address detection and multicast reports.
     pub(super) fn may_be_of_the_kernel(&self, earlier: &Self, process: ProcessReference) -> bool {
         self.has_interfaces_of(earlier) && read(process, "if_inet6").is_some_and(|text| has_ipv6(&text))
     }
@@ -46,7 +46,8 @@ fn parse(text: &str) -> Option<Vec<(String, u64)>> {
     text.lines().skip(2).map(sent).collect()
 }
 
-/// Whether an interface beside the loopback has an address: lines of `address number prefix scope flags name`, proc_pid_net(5).
+/// Whether an interface other than the loopback has an address: lines of `address number prefix scope flags name`,
+/// proc_pid_net(5).
 fn has_ipv6(text: &str) -> bool {
     text.lines().filter_map(|line| line.split_whitespace().nth(5)).any(|name| name != LOOPBACK)
 }

@@ -58,7 +58,7 @@ struct StateDocument {
     exits: u64,
     stopped_by_client: bool,
     mounts: Vec<MountDocument>,
-    /// Rows of earlier releases have none.
+    /// Missing in rows of earlier releases.
     #[serde(default)]
     image_mounts: BTreeMap<String, Digest>,
     /// `None` in rows of versions in which there was one network: then the settings determine it.
@@ -68,7 +68,7 @@ struct StateDocument {
     frozen_for_work: bool,
     volumes_go: bool,
     log_lines_dropped: u64,
-    /// Rows of earlier releases have none.
+    /// Missing in rows of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     health: Option<Health>,
     damaged: bool,
@@ -103,7 +103,7 @@ struct MountDocument {
     driver: String,
     mode: Spelled<MountMode>,
     writable: bool,
-    // Rows of earlier releases have none of these.
+    // Rows of earlier releases do not have these.
     #[serde(default)]
     writable_submounts: bool,
     #[serde(default)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::recorded_failure::RecordedFailure;
 
-/// Where a failure arose, beside its cause.
+/// Where a failure arose.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Origin {

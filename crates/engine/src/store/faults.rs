@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::ffi;
 
-/// How often a stalled disk looks whether it goes on.
+/// How often a stalled disk checks whether to continue.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// When writes fail or stall.

@@ -45,8 +45,8 @@ pub(super) fn from(connection: &mut Connection, from: u32) -> rusqlite::Result<(
     transaction.commit()
 }
 
-/// Version 0 had no number. Its containers were one document each, in which the API's names stood; a new
-/// database has none of its tables.
+/// Version 0 had no number. Its containers were one document each, with the API's names; a new database has
+/// none of its tables.
 fn to_1(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let is_new: bool = transaction.query_row(
         "SELECT count(*) = 0 FROM sqlite_master WHERE type = 'table' AND name = 'containers'",

@@ -67,7 +67,7 @@ struct Waiting {
     changes: Vec<Change>,
     /// When they are to be written.
     due: Option<Instant>,
-    /// The writer looks again before the moment of a change that may wait, without being woken.
+    /// The writer checks the queue again before a delayed change is due, without being woken.
     lingers: bool,
     /// Reply channel of a release of the page cache.
     release: Option<oneshot::Sender<()>>,

@@ -15,7 +15,7 @@ use crate::record::Record;
 /// Events that are kept; the reference keeps 64, which a busy engine outruns in a second.
 pub(crate) const KEPT_EVENTS: u32 = 1024;
 
-/// Rows of forgotten events are deleted when there are so many.
+/// Rows of dropped events are deleted when there are so many.
 const FORGOTTEN_EVENTS: u64 = 128;
 
 /// One row to be written or deleted.
@@ -103,7 +103,7 @@ pub(crate) struct ExecConfigDocument {
     pub(crate) cmd: Vec<String>,
     pub(crate) env: Vec<String>,
     pub(crate) working_dir: String,
-    // Rows of earlier releases have none of these.
+    // Rows of earlier releases do not have these.
     #[serde(default)]
     pub(crate) detach_keys: Vec<u8>,
     #[serde(default)]

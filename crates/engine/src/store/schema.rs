@@ -1,4 +1,4 @@
-//! Opens the database and brings its tables to the version that this berth knows.
+//! Opens the database and migrates its tables to the current version.
 
 use std::path::Path;
 

@@ -105,7 +105,7 @@ impl Writer {
         }
     }
 
-    /// Answers a change that is written; gives the caller of one that is followed by something, which is done now.
+    /// Answers a change that is written; returns the caller of one that is followed by something, which is done now.
     fn finish(&mut self, change: Change) -> Option<Done> {
         self.unwritten.forget_replaced(&change.rows);
         let Some(then) = change.then else {

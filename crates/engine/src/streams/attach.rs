@@ -21,7 +21,7 @@ const START_GRACE: Duration = Duration::from_secs(3);
 /// How long others wait altogether for a client that is shown the log before it joins.
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a client wants of a container's stdio.
+/// A client's request for a container's stdio.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttachRequest {
     /// Send input.
@@ -42,7 +42,7 @@ pub struct AttachRequest {
     pub detach_keys: Vec<u8>,
 }
 
-/// A checked wish to attach; [`AttachSession::join`] follows once the client's head is written.
+/// A validated request to attach; [`AttachSession::join`] follows once the client's head is written.
 pub struct AttachSession {
     streams: Arc<Streams>,
     container: Arc<Container>,
@@ -50,7 +50,7 @@ pub struct AttachSession {
 }
 
 impl Streams {
-    /// Looks up what a client wants to attach to.
+    /// Looks up the container that a client attaches to.
     ///
     /// # Errors
     /// Unknown container.
@@ -65,7 +65,7 @@ impl Streams {
 }
 
 impl AttachSession {
-    /// Joins the client's connection; returns when it is handed over.
+    /// Joins the client's connection; returns when it is passed to the shim.
     ///
     /// # Errors
     /// When the shim is gone meanwhile.
@@ -113,7 +113,7 @@ impl AttachSession {
         };
         let shim = container.shim().filter(|shim| !shim.is_gone());
         let mut attach = attach;
-        // A shim knows the past only where it writes the log itself.
+        // A shim has the past only if it writes the log itself.
         if attach.logs && (shim.is_none() || record.settings.host.log.source() == LogSource::Journal) {
             attach.logs = false;
             if !attach.stream {

@@ -11,8 +11,8 @@ use crate::container::Record;
 use crate::error::Error;
 use crate::store::{Row, VolumeRow};
 
-/// Holds volumes for a container that is being made. Dropped before [`Claim::keep`], it takes away
-/// again what was made for it.
+/// Holds volumes for a container that is being made. Dropped before [`Claim::keep`], it removes what was made
+/// for it.
 pub(crate) struct Claim<'v> {
     service: &'v Volumes,
     volumes: Vec<VolumeRow>,
@@ -132,7 +132,7 @@ impl Volumes {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Copies what the image has at a volume's place into the volume; gives whether it has a directory there.
+    /// Copies what the image has at a volume's place into the volume; returns whether it has a directory there.
     fn fill(&self, record: &Record, mount: &MountPoint, target: &Path) -> Result<bool, Error> {
         if mount.mode.no_copy || !mount.subpath.is_empty() {
             return Ok(false);

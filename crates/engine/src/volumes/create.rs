@@ -61,7 +61,7 @@ impl Volumes {
             driver: driver.name().to_owned(),
             options: new.options,
             labels,
-            // Its maker knows its name: it goes with no container.
+            // Its creator has its name: it is not removed with a container.
             anonymous: false,
             created: Timestamp::now(),
         };

@@ -8,7 +8,7 @@ use model::Owners;
 
 use crate::error::Error;
 
-/// Puts the first content into a volume's directory; gives whether there is any.
+/// Puts the first content into a volume's directory; returns whether there is any.
 pub(crate) type Fill<'f> = &'f mut dyn FnMut(&Path) -> Result<bool, Error>;
 
 /// Keeps the content of volumes.
@@ -28,7 +28,7 @@ pub(crate) trait VolumeDriver: Send + Sync {
     /// The directory that holds a volume's content.
     fn content(&self, volume: &str) -> PathBuf;
 
-    /// Makes a volume if it does not exist; gives whether it was made. It appears with all that `fill` puts
+    /// Makes a volume if it does not exist; returns whether it was made. It appears with all that `fill` puts
     /// into it, or not at all.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ pub(crate) trait VolumeDriver: Send + Sync {
     fn create(&self, volume: &str, options: &BTreeMap<String, String>, fill: Fill<'_>)
     -> Result<bool, Error>;
 
-    /// Puts the first content into a volume that is there and that has none. What is written there meanwhile stays.
+    /// Puts the first content into an existing, empty volume. Files that are written there meanwhile stay.
     ///
     /// # Errors
     /// When it cannot be read or written, and those of `fill`.
@@ -53,7 +53,7 @@ pub(crate) trait VolumeDriver: Send + Sync {
     /// When the host refuses.
     fn mount(&self, volume: &str, options: &BTreeMap<String, String>) -> Result<OwnedFd, Error>;
 
-    /// Whose the owners of a volume's files are, in containers with user namespaces of their own.
+    /// How the owners of a volume's files are mapped in containers with user namespaces of their own.
     fn owners(&self, options: &BTreeMap<String, String>) -> Owners;
 
     /// Removes a volume without waiting until its content is deleted; one that does not exist is fine.

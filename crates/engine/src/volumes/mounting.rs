@@ -56,8 +56,8 @@ impl Volumes {
         volumes.filter_map(|row| self.held.let_go(&row.name, &record.id)).collect()
     }
 
-    /// A copy of the mount of a volume, attached nowhere; of one that no container uses a mount of its own. Nothing for
-    /// a volume that is a directory.
+    /// A detached copy of the mount of a volume; of an unused volume a mount of its own. `None` for a volume that is a
+    /// directory.
     ///
     /// # Errors
     /// When the host refuses.

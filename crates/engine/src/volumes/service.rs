@@ -50,7 +50,7 @@ impl Known {
     pub(crate) fn of(saved: Vec<VolumeRow>) -> Self {
         let rows = saved.into_iter().map(|mut volume| {
             if volume.anonymous {
-                // Those of earlier releases have none.
+                // Missing in rows of earlier releases.
                 volume.labels.entry(ANONYMOUS_LABEL.to_owned()).or_default();
             }
             (volume.name.clone(), volume)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model::Timestamp;
 
-/// The label of anonymous volumes; clients look for it.
+/// The label of anonymous volumes, which clients evaluate.
 pub const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
 
 /// A volume.

@@ -69,7 +69,7 @@ fn failed(place: &Path) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-/// Packs a layer; gives the bytes of its files.
+/// Packs a layer; returns the bytes of its files.
 fn pack_recorded(
     place: &Path,
     below: Stack,

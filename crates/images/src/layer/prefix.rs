@@ -244,7 +244,7 @@ mod tests {
         Digest::from_bytes(Sha256::digest(bytes).into())
     }
 
-    /// Hashes a tar of entries, compares that with the hash of all its bytes, and gives what may be followed later and the
+    /// Hashes a tar of entries, compares that with the hash of all its bytes, and returns what may be followed later and the
     /// numbers of the contents that were read.
     fn hash(entries: &[Entry], before: Option<&HashedPrefixes>) -> (HashedPrefixes, Vec<usize>) {
         let was_read = RefCell::new(Vec::new());

@@ -16,7 +16,7 @@ use crate::unpack::open_beneath;
 const PIECE: usize = 256 * 1024;
 const READING: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW);
 
-/// Writes the tar of the layer in `directory` to `out`; gives its size. `base` is the directory of the layer that lends it
+/// Writes the tar of the layer in `directory` to `out`; returns its size. `base` is the directory of the layer that lends it
 /// files.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ impl Client {
         &self.settings
     }
 
-    /// Removes what is left of downloads that broke off, which the next pull would go on with; gives their bytes.
+    /// Removes what is left of downloads that broke off, which the next pull would go on with; returns their bytes.
     #[must_use]
     pub fn clear_downloads(&self, store: &Store) -> u64 {
         self.in_flight.clear(&store.download_directory())

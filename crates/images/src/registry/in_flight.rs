@@ -77,7 +77,7 @@ impl InFlight {
         self.remove_older(directory, FORGOTTEN);
     }
 
-    /// Removes downloads that broke off, however lately; gives their bytes.
+    /// Removes downloads that broke off, however lately; returns their bytes.
     pub(super) fn clear(&self, directory: &Path) -> u64 {
         self.remove_older(directory, Duration::ZERO)
     }

@@ -121,7 +121,7 @@ impl Client {
         push::push(&self.transport(cancellation), request, progress)
     }
 
-    /// Pushes images that were built here, as one index, under a tag that they need not have here; gives its digest.
+    /// Pushes images that were built here, as one index, under a tag that they need not have here; returns its digest.
     ///
     /// # Errors
     /// As [`Client::push`].

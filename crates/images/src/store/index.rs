@@ -149,7 +149,7 @@ impl Index {
         }
     }
 
-    /// Gives an image a name; gives the image that had it.
+    /// Gives an image a name; returns the image that had it.
     pub(crate) fn set_name(&mut self, named: NamedImage) -> Option<Digest> {
         let NamedImage { name, image, target } = named;
         self.leaving.remove(&image);

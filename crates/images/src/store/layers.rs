@@ -75,7 +75,7 @@ impl Layer {
         self.base.is_some()
     }
 
-    /// Writes the plain tar, byte for byte as it came, and gives its size.
+    /// Writes the plain tar, byte for byte as it came, and returns its size.
     ///
     /// # Errors
     /// [`Error::Output`] when the layer cannot be read or `out` fails.

@@ -69,7 +69,7 @@ fn tag_name(reference: &ImageReference) -> Name {
 }
 
 impl Store {
-    /// Gives an image a tag (`latest` where the reference has none); gives the image that had it. The tag leads to what the
+    /// Gives an image a tag (`latest` where the reference has none); returns the image that had it. The tag leads to what the
     /// image came under by its other names.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Store {
         self.tag_one(NamedImage { name: tag_name(reference), image: *image, target }, policy)
     }
 
-    /// Gives an image a tag with what it is to lead to; gives the image that had it.
+    /// Gives an image a tag with what it is to lead to; returns the image that had it.
     pub(crate) fn tag_one(&self, named: NamedImage, policy: TagPolicy) -> Result<Option<Digest>, Error> {
         let (image, name) = (named.image, named.name.clone());
         let taken = |taken: &[Option<Digest>]| match (taken, &name) {
@@ -98,7 +98,7 @@ impl Store {
         Ok(before.into_iter().next().flatten())
     }
 
-    /// Gives all these images their tags at once, or none of them; gives the images that had the tags. Each tag leads to what
+    /// Gives all these images their tags at once, or none of them; returns the images that had the tags. Each tag leads to what
     /// its image came under last.
     ///
     /// # Errors

@@ -150,7 +150,7 @@ impl Store {
         Ok(found.into_iter().map(|(_, _, step)| step).collect())
     }
 
-    /// Removes those of these steps that no build or container uses and that no other step is built on; gives those that
+    /// Removes those of these steps that no build or container uses and that no other step is built on; returns those that
     /// are gone.
     ///
     /// # Errors

@@ -133,7 +133,7 @@ pub(super) fn documents_of(
     rows.collect()
 }
 
-/// Takes an image's place in a target away; gives the manifest that it had there.
+/// Takes an image's place in a target away; returns the manifest that it had there.
 pub(super) fn drop_variant(
     transaction: &Transaction<'_>,
     image: Digest,
@@ -146,7 +146,7 @@ pub(super) fn drop_variant(
     Ok(manifest.map(|stored| stored.0))
 }
 
-/// Lets the attachments of a target go that has no image any more; gives them.
+/// Lets the attachments of a target go that has no image any more; returns them.
 pub(super) fn drop_attachments(
     transaction: &Transaction<'_>,
     target: Digest,

@@ -116,7 +116,7 @@ impl<W: Write> Writer<W> {
         self.pad(content.len() as u64)
     }
 
-    /// Writes the two zero blocks of the end and gives the receiver back.
+    /// Writes the two zero blocks of the end and returns the receiver.
     ///
     /// # Errors
     /// Whatever the receiver fails with.

@@ -328,7 +328,7 @@ impl<'a> Packer<'a> {
         self.out.write_all(bytes)
     }
 
-    /// Writes the archive's end; gives the bytes of all files and of the whole tar.
+    /// Writes the archive's end; returns the bytes of all files and of the whole tar.
     ///
     /// # Errors
     /// When the receiver fails.

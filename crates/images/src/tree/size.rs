@@ -55,7 +55,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Adds the files of a directory; gives the directories in it, and which layer has each.
+    /// Adds the files of a directory; returns the directories in it, and which layer has each.
     fn add(&mut self, directory: &Stack) -> io::Result<Vec<(Vec<u8>, usize)>> {
         let mut directories = Vec::new();
         for (name, found) in directory.names(self.form)? {

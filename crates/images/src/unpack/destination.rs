@@ -49,7 +49,7 @@ impl<'a> Destination<'a> {
         self.cached = None;
     }
 
-    /// Opens the directory that holds `path`, made where it is missing, and gives the last name.
+    /// Opens the directory that holds `path`, made where it is missing, and returns the last name.
     pub(super) fn parent<'p>(&mut self, path: &'p [u8]) -> Result<(Arc<OwnedFd>, &'p [u8]), ArchiveError> {
         let (parent, name) = split(path);
         if let Some(cached) = self.cached.as_ref().filter(|cached| cached.path == parent) {

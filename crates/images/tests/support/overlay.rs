@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs a shell script in the merged view of the layers (topmost first); gives the upper directory.
+/// Runs a shell script in the merged view of the layers (topmost first); returns the upper directory.
 pub fn run(scratch: &Path, name: &str, lowers: &[PathBuf], script: &str) -> PathBuf {
     let base = scratch.join(name);
     let (upper, work, merged) = (base.join("upper"), base.join("work"), base.join("merged"));

@@ -22,7 +22,7 @@ pub(super) fn taken<A: Address>(
     of_host.chain([gateway.address]).chain(reserved.iter().copied()).collect()
 }
 
-/// Takes the address that a saved endpoint has; gives it back where another one has it.
+/// Takes the address that a saved endpoint has; returns it back where another one has it.
 pub(super) fn adopt_address<A: Address>(
     pool: Option<&mut AddressPool<A>>,
     lease: Option<AddressLease<A>>,

@@ -148,7 +148,7 @@ impl Exchange {
         }
     }
 
-    /// Reads what the server sent; gives also what that costs of the budget.
+    /// Reads what the server sent; returns also what that costs of the budget.
     pub(super) fn advance(&mut self, event: Event, scratch: &mut [u8], poller: &Poller) -> (Progress, u32) {
         let Some(mut conversation) = self.conversation.take() else {
             return (Progress::Waits, 0);

@@ -233,7 +233,7 @@ pub(crate) fn receive_framed(stream: &mut impl Read) -> Vec<u8> {
     answer
 }
 
-/// Writes a network's names; gives the file.
+/// Writes a network's names; returns the file.
 pub(crate) fn write_names(place: &Place, network: &str, containers: &[(&str, &[&str], &[&str])]) -> PathBuf {
     let mut names = NetworkNames::new(network);
     for (container, other_names, addresses) in containers {

@@ -109,7 +109,7 @@ impl Message {
         u16::from_ne_bytes([self.bytes[6], self.bytes[7]])
     }
 
-    /// Writes length and sequence number into the header and gives the finished bytes.
+    /// Writes length and sequence number into the header and returns the finished bytes.
     pub(super) fn finish(&self, sequence: u32, into: &mut Vec<u8>) {
         let start = into.len();
         into.extend_from_slice(&self.bytes);

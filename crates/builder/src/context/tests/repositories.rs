@@ -49,7 +49,7 @@ impl GitDaemon {
     }
 }
 
-/// Makes two repositories, one of them the other's submodule, and gives a commit's name.
+/// Makes two repositories, one of them the other's submodule, and returns a commit's name.
 fn make_repositories(base: &Path, submodule_url: &str) -> String {
     for name in ["module", "main"] {
         std::fs::create_dir(base.join(name)).unwrap();

@@ -10,7 +10,7 @@ use super::words::{literal, plain, quoted};
 use crate::grpc::Status;
 use buildkit_messages::exec_operation::{Exec, Mount, MountKind, Process, ProvisionOptions};
 
-/// Writes a command; gives nothing but errors back.
+/// Writes a command; returns nothing but errors back.
 ///
 /// # Errors
 /// `Unimplemented` naming what has no equal, `InvalidArgument` for what is no command.

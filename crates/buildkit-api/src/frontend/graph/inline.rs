@@ -25,7 +25,7 @@ struct InlineFile {
 const NANOSECONDS: i64 = 1_000_000_000;
 
 impl InlineTree {
-    /// Adds a file and gives its name; the time is nanoseconds since 1970.
+    /// Adds a file and returns its name; the time is nanoseconds since 1970.
     pub(super) fn add(&mut self, content: &[u8], mode: u32, time: Option<i64>) -> String {
         let modified = time.map(|time| Modified {
             seconds: time.div_euclid(NANOSECONDS),

@@ -60,21 +60,21 @@ impl Text {
         self.changes.push(change);
     }
 
-    /// Notes a directory of the client; gives the name of its context.
+    /// Notes a directory of the client; returns the name of its context.
     pub(super) fn add_local(&mut self, local: LocalSource) -> String {
         let name = format!("local-{}", self.locals.len());
         self.locals.insert(name.clone(), local);
         name
     }
 
-    /// Notes an image of the store; gives the name of its context.
+    /// Notes an image of the store; returns the name of its context.
     pub(super) fn add_image(&mut self, image: Digest) -> String {
         let name = format!("image-{}", self.images.len());
         self.images.insert(name.clone(), image);
         name
     }
 
-    /// Notes a file of the graph itself; gives the name of its context, and its own.
+    /// Notes a file of the graph itself; returns the name of its context, and its own.
     pub(super) fn add_file(&mut self, content: &[u8], mode: u32, time: Option<i64>) -> (String, String) {
         let name = format!("inline-{}", self.current);
         let file = self.inline.entry(name.clone()).or_default().add(content, mode, time);

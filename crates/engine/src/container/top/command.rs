@@ -54,7 +54,7 @@ async fn output(arguments: &[&str]) -> io::Result<Output> {
     Ok(Output { status: child.wait().await?, stdout, stderr })
 }
 
-/// Reads to the end, and refuses what has none within the limit.
+/// Reads to the end, and refuses output beyond the limit.
 async fn limited(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {

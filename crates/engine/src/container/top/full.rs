@@ -102,7 +102,7 @@ fn row(host: &Host, directory: &Path) -> Option<Vec<String>> {
 fn arguments(path: &Path) -> Vec<u8> {
     let mut arguments = Vec::new();
     if let Ok(file) = File::open(path) {
-        // What ends meanwhile has none.
+        // A process that ends meanwhile has no arguments.
         let _ = file.take(ARGUMENTS_LIMIT).read_to_end(&mut arguments);
     }
     arguments

@@ -31,7 +31,7 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// Makes the network beside the default one.
+    /// Makes the network on the host of the default one.
     ///
     /// # Errors
     /// What the host refuses.
@@ -43,7 +43,7 @@ impl Asked {
         made.map_err(Error::Network)
     }
 
-    /// Opens a network again beside the default one.
+    /// Opens a network again on the host of the default one.
     ///
     /// # Errors
     /// What the host refuses.
@@ -68,7 +68,7 @@ pub(crate) struct DriverOptions {
     of_driver: OptionsOfDriver,
 }
 
-/// The options that one driver alone knows.
+/// The options of one driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum OptionsOfDriver {
     Bridge(bridge::Choices),
@@ -85,17 +85,17 @@ struct OnParent {
 }
 
 impl Default for DriverOptions {
-    /// Those of a network whose driver knows none.
+    /// The options of a driver without any.
     fn default() -> Self {
         Self { interface_prefix: DEFAULT_PREFIX.to_owned(), of_driver: OptionsOfDriver::None }
     }
 }
 
 impl DriverOptions {
-    /// Reads the options. Those that the driver does not know are only shown again.
+    /// Reads the options. Those of other drivers are only shown again.
     ///
     /// # Errors
-    /// Values that make no sense.
+    /// Invalid values.
     pub(crate) fn read(definition: &NetworkDefinition) -> Result<Self, Error> {
         let options = &definition.options;
         let interface_prefix = interface_prefix(options)?;
@@ -132,7 +132,7 @@ impl DriverOptions {
         }
     }
 
-    /// Whether the network leads nowhere: it would be on an interface of the host, and none is named.
+    /// Whether the network has no way outside: its driver needs an interface of the host, and none is named.
     pub(crate) fn leads_nowhere(&self) -> bool {
         matches!(&self.of_driver, OptionsOfDriver::OnParent(own) if own.parent.is_none())
     }

@@ -103,7 +103,7 @@ fn bind(directory: &str, recursive: bool, options: &MountOptions<'_>) -> std::io
 /// The option by which nfs(5) gets the server's address.
 const ADDRESS: &str = "addr=";
 
-/// The option with the address in the place of a server's name, which the kernel does not look up.
+/// The option with the address instead of a server's name, which the kernel does not resolve.
 fn server(options: &MountOptions<'_>) -> std::io::Result<Option<String>> {
     let named = options.settings().iter().find_map(|setting| setting.strip_prefix(ADDRESS));
     let Some(name) = named.filter(|name| name.parse::<IpAddr>().is_err()) else { return Ok(None) };

@@ -167,7 +167,7 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    /// Pulls one name; gives also what the image is for where there was no index to choose from.
+    /// Pulls one name; returns also what the image is for where there was no index to choose from.
     fn target(&self, target: Target) -> Result<(PulledImage, Option<Platform>), RegistryError> {
         let resolved = self.resolve(&target)?;
         let path = self.session.path();

@@ -94,7 +94,7 @@ pub(super) fn resolve(
     Ok(resolved)
 }
 
-/// Fetches one manifest of the types accepted; gives the bytes that its digest is of.
+/// Fetches one manifest of the types accepted; returns the bytes that its digest is of.
 pub(super) fn fetch(
     session: &Session<'_>,
     reference: &ImageReference,

@@ -44,7 +44,7 @@ impl Push<'_> {
         Ok(Sent { digest, media_type: OCI_INDEX.to_owned(), document: index })
     }
 
-    /// Has the blobs of an image in the repository; gives its manifest.
+    /// Has the blobs of an image in the repository; returns its manifest.
     fn annotated(&self, built: &BuiltImage) -> Result<Vec<u8>, RegistryError> {
         let manifest = self.manifest(&built.image, &OCI)?;
         let manifest = ImageManifest { annotations: built.annotations.clone(), ..manifest };

@@ -99,7 +99,7 @@ impl Exact<'_> {
         Ok(had.into_iter().all(|had| had) && self.blob(&manifest.config)?)
     }
 
-    /// Has all that an index lists in the repository; gives what cannot be had.
+    /// Has all that an index lists in the repository; returns what cannot be had.
     fn index(&self, index: &Index, target: &Target, seen: &mut Seen) -> Result<Vec<Digest>, RegistryError> {
         let mut missing = Vec::new();
         for entry in &index.manifests {

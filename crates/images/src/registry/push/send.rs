@@ -25,7 +25,7 @@ pub(super) fn upload(session: &Session<'_>, digest: Digest, content: &[u8]) -> R
     Upload { session, digest, size: content.len() as u64, open: &open, seen: &|_| {} }.run()
 }
 
-/// Puts a manifest under a tag or its digest; gives its digest.
+/// Puts a manifest under a tag or its digest; returns its digest.
 pub(super) fn manifest(
     session: &Session<'_>,
     label: &str,

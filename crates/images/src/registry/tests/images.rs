@@ -66,7 +66,7 @@ impl Stored {
         self.pull_with(&client(), name, None)
     }
 
-    /// Pulls; gives what was reported, bars left out.
+    /// Pulls; returns what was reported, bars left out.
     pub(super) fn pull_with(
         &self,
         client: &Client,
