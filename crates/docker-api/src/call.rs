@@ -1,4 +1,4 @@
-//! One request of a known endpoint, as handlers see it, and what they leave to be done.
+//! One request of a known endpoint, as handlers see it, and the work that is left for after the response.
 
 use std::sync::Arc;
 

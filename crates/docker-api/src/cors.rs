@@ -2,10 +2,9 @@
 
 use crate::version::ApiVersion;
 
-/// The lines that every answer carries, each ended by CR LF.
+/// The lines that every response carries, each ended by CR LF.
 ///
-/// `Server` begins with the product whose API is spoken and ends with the system in parentheses:
-/// clients read both.
+/// `Server` begins with the product of the API and ends with the system in parentheses: clients read both.
 pub fn common_headers(maximum: ApiVersion, cors: &str) -> String {
     let mut lines = format!(
         "Api-Version: {maximum}\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Docker/{maximum} berth/{} (linux)\r\n",

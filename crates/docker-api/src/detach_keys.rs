@@ -5,7 +5,7 @@ use crate::ApiError;
 /// Parses a sequence of keys; an empty text has none.
 ///
 /// # Errors
-/// 400 for what is no key.
+/// 400 for invalid keys.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>, ApiError> {
     if text.is_empty() {
         return Ok(Vec::new());

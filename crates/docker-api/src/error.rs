@@ -1,7 +1,7 @@
-//! Why a request fails, and the status that stands for it: one table for the whole API, by kind and version.
+//! Why a request fails, and its status: one table for the whole API, by kind and version.
 //!
 //! An endpoint whose list names another status than the table matches on the engine's typed error in its own
-//! handler and answers with [`ApiError::bad_request`] or its like.
+//! handler and returns [`ApiError::bad_request`] or its like.
 
 use std::fmt;
 use std::io;
@@ -86,7 +86,7 @@ impl ApiError {
             Self::Engine(error) if !version.refusals_have_their_status() && is_of_the_moment(error) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            // Only this engine refuses it so early: no version's list could know.
+            // Only this engine refuses it so early: no version's list has it.
             Self::Engine(error) if matches!(error.root(), engine::Error::UnusableText(_)) => {
                 StatusCode::BAD_REQUEST
             }
@@ -166,8 +166,8 @@ const fn status_of(kind: ErrorKind, version: ApiVersion) -> StatusCode {
     }
 }
 
-/// Whether an error speaks of the state that a container happens to be in, or of addresses and ports that
-/// others hold: no conflict of names or settings, for which every version has 409.
+/// Whether an error is about the state that a container happens to be in, or addresses and ports in use: not
+/// a conflict of names or settings, for which every version has 409.
 fn is_of_the_moment(error: &engine::Error) -> bool {
     use engine::Error;
     match error.root() {

@@ -1,4 +1,4 @@
-//! Which events a listener wants: kinds of filters must all match, of one kind any value.
+//! The filter of a listener of events: kinds of filters must all match, of one kind any value.
 
 use std::collections::HashMap;
 
@@ -61,7 +61,7 @@ impl EventFilter {
         Ok(Self { filters, containers, version, began: Timestamp::now() })
     }
 
-    /// Whether the listener wants this event.
+    /// Whether the listener's filter matches this event.
     pub(super) fn fits(&self, event: &Event) -> bool {
         self.any("event", |wanted| is_action(&event.action, wanted))
             && self.any("type", |wanted| wanted == kind_word(event.kind))
@@ -81,8 +81,9 @@ impl EventFilter {
         values.is_empty() || values.iter().any(|value| fits(value))
     }
 
-    /// A name means the container that has it now, not one that had it before. One that is not there yet is
-    /// known by the name in the event, one that is gone by its id, and in later versions by that name too.
+    /// A name stands for the container that has it now, not one that had it before. One that does not exist
+    /// yet is identified by the name in the event, a removed one by its id, and in later versions by that
+    /// name too.
     fn is_container(&self, event: &Event, wanted: &str) -> bool {
         if event.kind != ResourceKind::Container {
             return false;

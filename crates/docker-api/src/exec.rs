@@ -31,7 +31,7 @@ struct CreateBody {
     attach_stdout: bool,
     attach_stderr: bool,
     cmd: Option<StringOrList>,
-    // Clients of today send these two at any version.
+    // Current clients send these two at any version.
     env: Vec<String>,
     working_dir: String,
     detach_keys: Since<22, String>,

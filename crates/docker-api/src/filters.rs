@@ -69,7 +69,7 @@ impl Filters {
     }
 }
 
-/// Whether labels have the one that a filter wants, `key` or `key=value`.
+/// Whether labels include the one of a filter, `key` or `key=value`.
 pub(crate) fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
     match wanted.split_once('=') {
         Some((key, value)) => labels.get(key).is_some_and(|known| known == value),

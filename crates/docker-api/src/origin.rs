@@ -33,10 +33,10 @@ impl OriginPolicy {
         Self { origin, names }
     }
 
-    /// Checks a request of a client that the listener does not know.
+    /// Checks a request of a client that is not authenticated.
     ///
     /// # Errors
-    /// Forbidden, with what to do about it.
+    /// Forbidden, with advice.
     pub(crate) fn check(&self, head: &RequestHead) -> Result<(), ApiError> {
         let host = head.header(&header::HOST);
         if !host.is_empty() && !self.is_own(host) {

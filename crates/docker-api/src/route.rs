@@ -9,7 +9,7 @@ use crate::version::ApiVersion;
 
 /// Where the name stands in a path. It may contain slashes.
 const NAME: &str = "{name}";
-/// Where, as the last of a path, a segment stands of which no handler needs to know.
+/// Matches, as the last of a path, a segment that no handler reads.
 const PART: &str = "{part}";
 
 /// Answers a call.

@@ -1,4 +1,4 @@
-//! The words of refusals for clients of today, where they differ from the reference's.
+//! The texts of refusals for current clients, where they differ from the reference's.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use engine::{Error, LogRefusal, RecordedFailure};
 
 use crate::version::ApiVersion;
 
-/// What a client of today reads; `None` where the words are the same in all versions.
+/// The text for a current client; `None` where it is the same in all versions.
 pub(crate) fn of_today(error: &Error) -> Option<String> {
     Some(match error {
         Error::NoSuchContainer(name) => format!("No such container: {name}"),

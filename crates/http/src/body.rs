@@ -148,7 +148,7 @@ impl Body {
     /// Notes that the final answer has begun: from now on no `100 Continue` may be sent.
     pub(super) const fn answer_has_begun(&mut self) {
         if self.expects_continue {
-            // Whether the client sends the body now cannot be known.
+            // It is unknown whether the client sends the body now.
             self.expects_continue = false;
             self.state = State::Broken;
         }

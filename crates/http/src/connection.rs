@@ -58,7 +58,7 @@ pub async fn serve(transport: Transport, service: Arc<dyn Service>, settings: Se
         };
         let (head, reservation) = match head {
             Ok(Some(request)) => request,
-            // A TLS client learns that nothing was cut off; one that is gone does not care.
+            // A TLS client can tell that nothing was cut off; one that is gone does not matter.
             Ok(None) => return drop(transport.close_write().await),
             Err(refusal) => return Box::pin(refuse(&transport, &settings, &refusal)).await,
         };
@@ -136,8 +136,8 @@ async fn refuse(transport: &Transport, settings: &Settings, refusal: &HeadError)
     }
 }
 
-/// Closes our side, then takes and forgets what the client still sends: closing with unread bytes
-/// would reset the connection and could destroy the answer on its way (RFC 9112, section 9.6).
+/// Closes our side, then reads and drops what the client still sends: closing with unread bytes would reset
+/// the connection and could destroy the response on its way (RFC 9112, section 9.6).
 async fn linger(transport: &Transport) {
     let _ = timeout(LINGER, async {
         transport.close_write().await?;

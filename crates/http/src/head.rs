@@ -99,7 +99,7 @@ impl RequestHead {
 
 /// Takes a head out of the buffer when it is complete.
 ///
-/// `scanned` remembers between calls how far the end was looked for.
+/// `scanned` keeps between calls how far the buffer was searched for the end.
 pub(super) fn take_head(
     buffer: &mut BytesMut,
     scanned: &mut usize,

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use super::{Transport, TransportStream};
 
-/// Bytes read behind the head that are handed on as a value; more goes through a proxied pair.
+/// Bytes read behind the head that are passed on as a value; more goes through a proxied pair.
 const EARLY_BYTES: usize = 16 * 1024;
 /// One read of the proxy.
 const PROXY_PIECE: usize = 64 * 1024;

@@ -1,6 +1,6 @@
 //! HTTP/1.x as the Docker API needs it: plain requests, endless streams, and connections that stop being HTTP.
 //!
-//! One task serves one connection. It reads a head, hands an [`Exchange`] to the [`Service`] and, when the
+//! One task serves one connection. It reads a head, passes an [`Exchange`] to the [`Service`] and, when the
 //! exchange is over, decides whether the connection can carry another one:
 //!
 //! ```text

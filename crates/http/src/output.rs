@@ -1,4 +1,4 @@
-//! The answer's way out: the head, then a body of known length, in chunks, or up to the connection's end.
+//! Writes a response: the head, then a body of known length, in chunks, or up to the connection's end.
 
 use std::fmt::Write as _;
 use std::io::{self, IoSlice};

@@ -142,8 +142,8 @@ impl Transport {
 
     /// Waits until the client is gone.
     ///
-    /// Over TCP a client that only closed its sending side looks gone too; over a unix socket the
-    /// two are distinguished, so that `printf … | nc -U` gets its answer.
+    /// Over TCP a client that only closed its sending side cannot be distinguished from a gone one; over a
+    /// unix socket the two are distinguished, so that `printf … | nc -U` gets its response.
     pub async fn closed(&self) {
         match self {
             Self::Unix(stream) => {

@@ -40,7 +40,7 @@ pub struct Envelope {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// The daemon's first request, once it has read [`Notice::Hello`]: the protocol that it speaks.
+    /// The daemon's first request, once it has read [`Notice::Hello`]: its protocol.
     Hello {
         /// [`crate::PROTOCOL`].
         protocol: u32,
@@ -106,7 +106,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// The protocol that first had this kind of request. A shim that speaks an older one must not get it.
+    /// The protocol that first had this kind of request. A shim with an older one must not get it.
     #[must_use]
     pub const fn since(&self) -> u32 {
         match self {
@@ -185,7 +185,7 @@ pub struct Step {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
-    /// The shim's first packet on every connection: the protocol that it speaks.
+    /// The shim's first packet on every connection: its protocol.
     Hello {
         /// [`crate::PROTOCOL`].
         protocol: u32,
@@ -278,8 +278,8 @@ pub struct Probed {
 }
 
 impl Notice {
-    /// The protocol that first had this kind of notice. A daemon that speaks an older one does not get it,
-    /// but for [`Self::Hello`], which every daemon gets first and older ones pass over.
+    /// The protocol that first had this kind of notice. A daemon with an older one does not get it, except
+    /// for [`Self::Hello`], which every daemon gets first and older ones ignore.
     #[must_use]
     pub const fn since(&self) -> u32 {
         match self {
@@ -359,9 +359,9 @@ pub enum FailureKind {
     Refused,
     /// The kernel refused.
     System,
-    /// The shim does not know the request: it is of an older release than the daemon.
+    /// The request is unknown to the shim: it is of an older release than the daemon.
     Unsupported,
-    /// A kind that this release does not know: the shim is of a newer release than the daemon.
+    /// A kind that is unknown to this release: the shim is of a newer release than the daemon.
     #[serde(other)]
     Unknown,
 }

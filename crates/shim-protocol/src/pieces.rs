@@ -27,7 +27,7 @@ const LAST: u8 = b')';
 #[error("a message is longer than allowed")]
 pub struct TooLong;
 
-/// The packets of a message for a side that speaks this protocol, in order; one where it fits.
+/// The packets of a message for a side with this protocol, in order; one where it fits.
 ///
 /// # Errors
 /// [`TooLong`] for a message that this protocol cannot send.

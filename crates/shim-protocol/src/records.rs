@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use model::ProcessReference;
 use serde::{Deserialize, Serialize};
 
-/// `processes.json`: enough to recognise, kill and clean up a container whose shim does not answer.
+/// `processes.json`: enough to recognise, kill and clean up a container whose shim does not respond.
 /// The shim writes it before it makes anything, and again (by renaming) when the container is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShimProcesses {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use model::ContainerId;
 
-/// A container's directory beneath the daemon's `--exec-root`; it lives as long as its shim.
+/// A container's directory beneath the daemon's `--exec-root`; it exists as long as its shim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDirectory(PathBuf);
 

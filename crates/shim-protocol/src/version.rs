@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{Envelope, Notice};
 
-/// The protocol that this release speaks. It grows with every message that an older side cannot read.
+/// The protocol of this release. It grows with every message that an older side cannot read.
 pub const PROTOCOL: u32 = 8;
 
 /// The protocol of a side that sends no number.
@@ -23,7 +23,7 @@ pub const UNNUMBERED: u32 = 1;
 pub enum Received<T> {
     /// A message of this protocol.
     Known(T),
-    /// A request that this release does not know, or a reply whose content it does not know.
+    /// A request that is unknown to this release, or a reply with unknown content.
     Unknown {
         /// The request's number.
         number: u64,

@@ -20,7 +20,7 @@ use crate::records;
 use crate::supervisor::{Birth, Supervisor};
 use crate::token::Token;
 
-/// What a shim has before it knows its container.
+/// The state of a shim before it gets its container.
 pub(crate) struct Prepared {
     own: ProcessReference,
     protection: Protection,

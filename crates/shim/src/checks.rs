@@ -226,7 +226,7 @@ impl Supervisor {
 
     fn kill_probe(&self, probe: &Probe) {
         if let Phase::Running(running) = &self.phase {
-            // What could not be listed is looked for again.
+            // Processes that could not be listed are searched again.
             let _ = running.kill_descendants(&probe.reaper);
         }
     }

@@ -18,14 +18,14 @@ use crate::token::Token;
 /// snapshot.
 const MAXIMUM_WAITING: usize = 4096;
 
-/// A notice on its way, with the descriptor beside it.
+/// A notice on its way, with its descriptor.
 type Packet = (Vec<u8>, Option<OwnedFd>);
 
 /// What came from the daemon.
 pub(crate) enum Incoming {
-    /// A request, with the descriptor beside it.
+    /// A request, with its descriptor.
     Request(Envelope, Option<OwnedFd>),
-    /// A request that this shim does not know, by its number.
+    /// An unknown request, by its number.
     Unsupported(u64),
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Daemon {
     waiting: VecDeque<Packet>,
     /// Whether the poller waits for room to send.
     blocked: bool,
-    /// The protocol that the present daemon speaks.
+    /// The protocol of the present daemon.
     protocol: u32,
     /// The received packets of a message that is longer than one.
     pieces: Pieces,
@@ -119,7 +119,7 @@ impl Daemon {
         self.disconnect(poller);
     }
 
-    /// The daemon has sent the protocol that it speaks.
+    /// The daemon has sent its protocol.
     pub(crate) const fn speaks(&mut self, protocol: u32) {
         self.protocol = protocol;
     }

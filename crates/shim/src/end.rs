@@ -47,8 +47,8 @@ impl Supervisor {
         let _ = records::write_exit(&self.directory, &exit);
         let notice = Notice::Exited(exit);
         self.notify(&notice);
-        // Before the daemon is answered that it may forget the shim. What cannot be removed now is left to it: it knows
-        // the directories.
+        // Before the daemon gets the answer that the shim is not needed. What cannot be removed now is left to the
+        // daemon, which has the directories on record.
         if let Phase::Running(running) = &self.phase {
             let _ = running.remove_cgroup();
         }

@@ -65,7 +65,7 @@ impl EventLoop {
         }
     }
 
-    /// Whether that while is over; true once.
+    /// Whether that time is over; true once.
     pub(crate) fn is_settled(&mut self) -> bool {
         match self.settles_at {
             Some(at) if at > self.now => self.alarm.set(at),

@@ -33,7 +33,7 @@ pub(crate) struct Exec {
 enum State {
     Running,
     Draining(Exit, Instant),
-    /// The daemon knows. What others still write is thrown away, so that they do not break.
+    /// Its end was reported. The output of other processes is thrown away, so that they do not get SIGPIPE.
     Reported,
 }
 

@@ -1,4 +1,4 @@
-//! Starts, resizes, reports and forgets the container's further processes.
+//! Starts, resizes, reports and drops the container's further processes.
 
 use std::io;
 use std::os::fd::OwnedFd;

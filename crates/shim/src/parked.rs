@@ -1,4 +1,4 @@
-//! A shim that waits for its container: what all containers need it has prepared by then.
+//! A shim that waits for its container and has prepared what all containers need.
 //!
 //! ```text
 //! berth-shim --parked[=network] <room for other arguments>
@@ -18,7 +18,7 @@ use sys::process_title::ProcessTitle;
 
 use crate::ahead::Ahead;
 
-/// What a parked shim prepares beside what every shim needs.
+/// The additional preparations of a parked shim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parking {
     Plain,

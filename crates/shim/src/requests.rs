@@ -9,7 +9,7 @@ use shim_protocol::{Answer, Attach, Envelope, Failure, FailureKind, Notice, Requ
 use crate::supervisor::{Phase, Supervisor};
 
 impl Supervisor {
-    /// Does what a request wants and replies.
+    /// Handles a request and replies.
     pub(crate) fn answer(&mut self, envelope: Envelope, descriptor: Option<OwnedFd>) {
         let Envelope { number, request } = envelope;
         match request {

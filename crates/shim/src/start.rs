@@ -26,7 +26,8 @@ impl Supervisor {
             None => Cgroup::of(&host, &self.spec),
         };
         let cgroup = cgroup.map_err(|error| start_failure(&error.into()))?;
-        // Known before they are made: a daemon removes them if this shim is killed at any moment from here.
+        // Recorded before they are made: a daemon removes them if this shim is killed at any moment from
+        // here.
         self.processes.cgroups = cgroup.directories().to_vec();
         self.write_processes()?;
         let log = Log::open(&self.spec.log, &self.spec).map_err(|error| {

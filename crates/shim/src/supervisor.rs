@@ -64,7 +64,7 @@ pub(crate) struct Supervisor {
     pub(crate) processes: ShimProcesses,
     pub(crate) protection: Protection,
     children: ChildSignal,
-    /// What was made before the container was known, until it is used.
+    /// The state that was prepared before the container was known, until it is used.
     pub(crate) ahead: Ahead,
     pub(crate) shared: EventLoop,
     pub(crate) phase: Phase,

@@ -109,7 +109,7 @@ impl NamesPart {
     }
 }
 
-/// Whose session: 0 is init, others are execs.
+/// The owner of a session: 0 is init, others are execs.
 pub(crate) type Owner = u32;
 
 /// One descriptor of a session.
@@ -128,9 +128,9 @@ pub(crate) enum Part {
 }
 
 const GLOBAL: u64 = (u32::MAX as u64) << 32;
-/// The name service, in the place of an owner.
+/// The name service, as an owner.
 const NAMES: u32 = u32::MAX - 1;
-/// The relay, in the place of an owner.
+/// The relay, as an owner.
 const RELAY: u32 = u32::MAX - 2;
 const CLIENTS: u32 = 16;
 

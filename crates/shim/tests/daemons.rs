@@ -1,4 +1,4 @@
-//! Daemons that go and come back, and a shim that is killed. Needs root.
+//! Daemons that end and reconnect, and a shim that is killed. Needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! Log drivers: rotation under a follower, syslog, journald's protocol is tested beside it, gelf. Needs root.
+//! Log drivers: rotation under a follower, syslog, gelf (journald's protocol has its own test). Needs root.
 
 mod support;
 

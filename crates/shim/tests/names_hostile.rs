@@ -15,7 +15,7 @@ use domain::base::{Header, Message};
 use support::names::*;
 use support::{TIMEOUT, rest, streams};
 
-/// A container with one name, whose only server takes queries and never answers.
+/// A container with one name, whose only server receives queries and never answers.
 fn with_silent_server(script: &str) -> (Named, std::net::UdpSocket) {
     let named = Named::start(script, |place| {
         let file = write_names(place, "net", &[("web", &[], &["172.18.0.2"])]);

@@ -14,7 +14,7 @@ use support::names::*;
 const FIRST: &str = "127.0.0.1";
 const SECOND: &str = "127.0.0.2";
 
-/// A container whose first server behaves like this, and whose second knows every name as 192.0.2.2.
+/// A container whose first server behaves like this, and whose second resolves every name to 192.0.2.2.
 fn between(first: Behaviour) -> (Named, Server, Server) {
     let named = Named::sleeping(|place| {
         let file = write_names(place, "net", &[("web", &[], &["172.18.0.2"])]);

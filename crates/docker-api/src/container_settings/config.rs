@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::absent::{is_false, is_zero, null_default};
 
-/// `Config` of the specification, with the newer fields that today's clients send.
+/// `Config` of the specification, with the newer fields that current clients send.
 ///
-/// Fields that API v1.20 does not know are left out of its JSON while they are unset.
+/// Fields that API v1.20 does not have are left out of its JSON while they are unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Config {
@@ -82,7 +82,7 @@ pub(crate) struct HealthCheck {
 }
 
 impl Config {
-    /// The settings of which it speaks; the others are their defaults.
+    /// Its settings; all others are their defaults.
     pub(crate) fn into_settings(self) -> ContainerSettings {
         let words = |words: Option<StringOrList>| words.map(|words| words.0);
         ContainerSettings {

@@ -9,7 +9,7 @@ use super::mounts;
 use crate::ApiError;
 use crate::version::ApiVersion;
 
-/// Bytes of memory that a container has at least today.
+/// The least memory of a container in newer versions, in bytes.
 const LEAST_MEMORY: i64 = 6 << 20;
 
 /// Refuses binds onto the root, with invalid modes, and of volumes whose names are too short.
@@ -77,10 +77,10 @@ pub(super) fn check(settings: &ContainerSettings) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Refuses a limit of memory in which today's containers do not start.
+/// Refuses a limit of memory in which current containers do not start.
 ///
 /// # Errors
-/// 400 below 6 MiB, in the versions that know it.
+/// 400 below 6 MiB, in the versions that have this limit.
 pub(crate) fn least_memory(version: ApiVersion, limit: i64) -> Result<(), ApiError> {
     match limit {
         1..LEAST_MEMORY if version.least_memory_is_six_megabytes() => {

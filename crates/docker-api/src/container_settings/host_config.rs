@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::absent::{is_false, is_zero, null_default};
 use super::mount_options::{BindOptions, ImageOptions, TmpfsOptions, VolumeOptions, Written};
 
-/// `HostConfig` of the specification, with the newer fields that today's clients send.
+/// `HostConfig` of the specification, with the newer fields that current clients send.
 ///
-/// Fields that API v1.20 does not know are left out of its JSON while they are unset.
+/// Fields that API v1.20 does not have are left out of its JSON while they are unset.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct HostConfig {

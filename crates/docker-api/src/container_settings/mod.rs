@@ -153,7 +153,7 @@ pub(crate) fn host_from_wire(body: &[u8]) -> Result<Option<HostSettings>, ApiErr
     if host == HostConfig::default() { Ok(None) } else { read::host(host).map(Some) }
 }
 
-/// Reads the body of an update: limits that stand beside each other, and the restart policy.
+/// Reads the body of an update: limits without nesting, and the restart policy.
 ///
 /// # Errors
 /// As [`from_wire`].

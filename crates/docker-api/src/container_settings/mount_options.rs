@@ -1,4 +1,4 @@
-//! What a mount's type takes beside source and target, with the types that the API gives it.
+//! The options of each type of mount, with their types in the API.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ fn check_names(value: &Value, names: &[&str]) -> Result<(), ApiError> {
 }
 
 impl Written<VolumeOptions> {
-    /// Refuses what the configuration of a volume's driver does not know.
+    /// Refuses unknown fields in the configuration of a volume's driver.
     pub(super) fn check_driver(&self) -> Result<(), ApiError> {
         let fields = self.value.as_object().and_then(|fields| json::field(fields, "DriverConfig"));
         fields.map_or(Ok(()), |fields| check_names(fields, &["Name", "Options"]))

@@ -1,4 +1,4 @@
-//! From the wire: every text that is a choice becomes one, or is refused in the words that clients know.
+//! From the wire: every text that is a choice is parsed, or refused with the text that clients expect.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -43,10 +43,10 @@ pub(super) fn settings(config: Config, host: HostConfig) -> Result<ContainerSett
     Ok(ContainerSettings { host: self::host(host)?, ..settings })
 }
 
-/// Takes out of a health check what its version did not know.
+/// Removes fields from a health check that its version does not have.
 ///
 /// # Errors
-/// When it knew none.
+/// When the version has no health checks.
 pub(super) fn health_check(check: &mut Option<HealthCheck>, version: ApiVersion) -> Result<(), ApiError> {
     if !version.containers_have_health() && check.as_ref().is_some_and(HealthCheck::is_asked_for) {
         return Err(ApiError::invalid(format!(

@@ -32,7 +32,7 @@ pub(crate) const fn stream_kind(framed: bool, version: ApiVersion) -> StreamKind
     if framed && version.stream_types_tell_of_frames() { StreamKind::Multiplexed } else { StreamKind::Raw }
 }
 
-/// What the query wants; `raw` for clients that want no stream frame headers.
+/// Parses the query; `raw` for clients without stream frame headers.
 ///
 /// # Errors
 /// Invalid detach keys, an unknown container, and in later versions a paused one.

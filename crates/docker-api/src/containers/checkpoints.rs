@@ -1,4 +1,4 @@
-//! Checkpoints of containers, which are experimental in every version: this engine has none.
+//! Checkpoints of containers, which are experimental in every version: not supported.
 
 use model::ErrorKind;
 

@@ -39,7 +39,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     Reply::json(StatusCode::CREATED, &CreateAnswer { id: created.id.to_string(), warnings })
 }
 
-/// Writes down the swap that goes with memory alone, so that an update of the memory leaves it.
+/// Makes the default swap beside a memory limit explicit, so that an update of the memory leaves it.
 const fn write_swap(settings: &mut ContainerSettings) {
     let limits = &mut settings.host.resources;
     if limits.memory > 0 && limits.memory_swap == 0 {
@@ -47,7 +47,7 @@ const fn write_swap(settings: &mut ContainerSettings) {
     }
 }
 
-/// Containers whose namespaces are to be joined must be there, but that of the network, which may come later.
+/// Containers whose namespaces are to be joined must exist, except for the network, which may be made later.
 fn check_joined(call: &Call<'_>, settings: &ContainerSettings) -> Result<(), ApiError> {
     let host = &settings.host;
     let joined = [host.ipc_mode.joined(), host.pid_mode.joined()].into_iter().flatten();

@@ -42,7 +42,7 @@ pub(super) async fn list(call: &Call<'_>) -> Handled {
     Ok(Reply::Whole(list.response(StatusCode::OK)))
 }
 
-/// Makes the entries of a list, with what is looked up once for all of them.
+/// Makes the entries of a list, with look-ups that are shared by all of them.
 pub(crate) struct Entries<'a> {
     engine: &'a Engine,
     version: ApiVersion,

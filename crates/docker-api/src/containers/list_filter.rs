@@ -31,7 +31,7 @@ const NAMES: [&str; 15] = [
     "volume",
 ];
 const STATUSES: [&str; 7] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
-/// What a health check finds; containers without one have none.
+/// The states of health; containers without a check have `none`.
 const HEALTHS: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
 /// Ways to keep a container apart; on Linux there is the default one alone.
 const ISOLATIONS: [&str; 4] = ["", "default", "process", "hyperv"];
@@ -119,7 +119,7 @@ impl ListFilter {
     }
 }
 
-/// Refuses a value that a filter does not know.
+/// Refuses an unknown value of a filter.
 fn one_of(filters: &Filters, name: &str, known: &[&str]) -> Result<(), ApiError> {
     match filters.values(name).iter().find(|value| !known.contains(&value.as_str())) {
         Some(value) => Err(ApiError::bad_request(format!("Invalid filter '{name}={value}'"))),

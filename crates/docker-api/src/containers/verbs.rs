@@ -15,7 +15,7 @@ use berth_http::Response;
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
 /// How long a listener may take to act on a failed start.
 const REACTION_TIME: Duration = Duration::from_millis(150);
-/// How often it is looked whether it did.
+/// How often this is checked.
 const REACTION_CHECK: Duration = Duration::from_millis(3);
 
 /// `POST /containers/(id)/start`, with a `HostConfig` as body from old clients.

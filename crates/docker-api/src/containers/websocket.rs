@@ -1,7 +1,7 @@
-//! `GET /containers/(id)/attach/ws`: the same as attach, in messages of RFC 6455 and without heads.
+//! `GET /containers/(id)/attach/ws`: the same as attach, in messages of RFC 6455 and without frame headers.
 //!
-//! Any origin that is named may connect, as with the reference engine, where the listener knows its clients;
-//! elsewhere [`crate::OriginPolicy`] keeps strange pages out.
+//! Any named origin may connect, as with the reference engine, where the listener authenticates its clients;
+//! elsewhere [`crate::OriginPolicy`] refuses foreign pages.
 
 use std::io;
 use std::time::Duration;
@@ -121,7 +121,7 @@ async fn proxy(
         let incoming = take_input((&mut messages, &meter), write, departure);
         tokio::pin!(outgoing, incoming);
         tokio::select! {
-            // The container's side is over, or the client takes nothing any more.
+            // The container's side is over, or the client reads nothing any more.
             sent = &mut outgoing => sent.is_ok().then_some(CloseCode::Normal),
             reason = &mut incoming => reason,
             () = stopping => Some(CloseCode::Away),
@@ -220,7 +220,7 @@ async fn take_input(
     None
 }
 
-/// The close frame for a client that broke the protocol, or for whose message there is no room now.
+/// The close frame for a client that broke the protocol, or for whose message there is no memory now.
 fn close_code(error: &Error) -> Option<CloseCode> {
     match error {
         Error::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<Exhausted>()) => {

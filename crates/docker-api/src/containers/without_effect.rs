@@ -5,7 +5,7 @@ use model::{ContainerSettings, MountKind, PortBinding, Spelled, VolumeDriverChoi
 
 use crate::version::ApiVersion;
 
-/// Takes out of settings what the version does not know, or knows and drops.
+/// Removes settings that the version does not have, or ignores.
 pub(super) fn drop_fields(settings: &mut ContainerSettings, version: ApiVersion) {
     if !version.containers_have_annotations() {
         settings.host.annotations = None;

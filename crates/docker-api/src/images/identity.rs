@@ -21,7 +21,7 @@ struct PullIdentity {
 }
 
 impl Identity {
-    /// That of an image with these names by digest, which only registries give; `None` where it has none.
+    /// The identity of an image with these names by digest, which only registries assign; `None` without any.
     pub(super) fn of(digests: &[String]) -> Option<Self> {
         let repositories =
             digests.iter().filter_map(|name| name.split_once('@')).map(|(repository, _)| repository);

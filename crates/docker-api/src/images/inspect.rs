@@ -86,7 +86,7 @@ struct RootFs {
     layers: Vec<Digest>,
 }
 
-/// What the engine itself knows of an image.
+/// The engine's own metadata of an image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metadata {

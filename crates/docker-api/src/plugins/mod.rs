@@ -1,4 +1,4 @@
-//! Plugins: this engine has none and installs none. Lists are empty, and nothing has a plugin's name.
+//! Plugins are not supported: lists are empty, and no name is found.
 
 use http::StatusCode;
 use model::ErrorKind;

@@ -34,7 +34,7 @@ pub(super) async fn session(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
-/// Refuses a request that wants to stay what it is, or to become something else.
+/// Refuses a request without an upgrade, or with another one.
 fn require_upgrade(call: &Call<'_>) -> Result<(), ApiError> {
     if call.exchange.head.has_word(&header::UPGRADE, "h2c") {
         return Ok(());

@@ -12,7 +12,7 @@ use crate::filters::Filters;
 use crate::wire::parse_until;
 use crate::{ApiError, Call, Handled, Reply};
 
-/// What records of the cache can be chosen by. `docker system prune` sends its filters for labels here too: records have none.
+/// The filters of cache records. `docker system prune` sends its filters for labels here too: records have none.
 const FILTERS: [&str; 10] =
     ["until", "id", "parent", "type", "description", "inuse", "shared", "private", "label", "label!"];
 

@@ -124,7 +124,7 @@ pub(super) async fn disk_usage(call: &Call<'_>) -> Handled {
     let version = call.version;
     let is_verbose = version.disk_usage_has_sums() && call.query.is_true("verbose");
     let answer = DiskUsage {
-        // Clients of today read them in all versions; specifications since 1.53 no longer have them.
+        // Current clients read them in all versions; specifications since 1.53 no longer have them.
         lists: (!is_verbose).then(|| found.lists()),
         sums: version.disk_usage_has_sums().then(|| found.sums(is_verbose)),
     };
@@ -136,7 +136,7 @@ impl Found {
         let (engine, store) = (call.engine, call.engine.images.store());
         let containers = if wanted.containers { engine.usage.of_containers().await? } else { Vec::new() };
         let volumes = if wanted.volumes { engine.usage.of_volumes().await? } else { Vec::new() };
-        // Beside the images', since the prune of these takes them.
+        // Added to the images', since the prune of these removes them.
         let downloads = if wanted.images { engine.images.broken_downloads().await? } else { 0 };
         let counts = if wanted.images { Counts::all(call) } else { Counts::default() };
         let used_images = counts.used();

@@ -94,7 +94,7 @@ struct Batch {
     ending: Option<Ending>,
 }
 
-/// One client's wishes and its place in the stream of events.
+/// One client's filter and its place in the stream of events.
 struct Listener {
     live: Live,
     span: Span,
@@ -170,7 +170,7 @@ impl Listener {
     }
 }
 
-/// Whether a version knows of what happened.
+/// Whether a version has this event.
 fn is_known(event: &Event, version: ApiVersion) -> bool {
     match (event.kind, event.action.as_str()) {
         (_, "prune") => version.events_have_prunes(),

@@ -1,4 +1,4 @@
-//! `POST /build?version=2`: a build of BuildKit for clients that speak no other part of its protocol than sessions. The stream
+//! `POST /build?version=2`: a build of BuildKit for clients that use no other part of its protocol than sessions. The stream
 //! carries BuildKit's own messages of the progress.
 
 use std::collections::HashMap;
@@ -79,7 +79,7 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
     answer_progress_of_body(call.exchange, work, body, move || cancelling.cancel_build(&reference)).await
 }
 
-/// Hands the body to the build that waits for it.
+/// Passes the body to the build that waits for it.
 async fn take_context(call: Call<'_>, build: &str) -> Handled {
     let build_kit = call.build_kit.clone();
     let offered = with_body(&mut call.exchange.body, |reader| async move {

@@ -345,7 +345,7 @@ fn address_pools(pools: &AddressPools) -> Vec<DefaultAddressPool> {
     ipv4.chain(ipv6).collect()
 }
 
-/// The devices that the host's specifications name; none for clients of versions that do not know them.
+/// The devices of the host's specifications; empty for versions without them.
 async fn discovered(call: &Call<'_>) -> Result<Vec<DeviceInfo>, ApiError> {
     if !call.version.info_has_devices() {
         return Ok(Vec::new());

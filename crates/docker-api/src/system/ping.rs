@@ -1,4 +1,4 @@
-//! `GET` and `HEAD /_ping`: whether the engine answers, and by the fields of every answer what it speaks.
+//! `GET` and `HEAD /_ping`: whether the engine responds, with its versions in the header fields.
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 

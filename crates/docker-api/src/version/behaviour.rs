@@ -30,8 +30,8 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether a daemon whose newest version this is refuses later ones as "too new": answers of today's daemon;
-    /// those up to 1.24 have other words.
+    /// Whether a daemon whose newest version this is refuses later ones as "too new": answers of the current
+    /// dockerd; those up to 1.24 have other texts.
     pub(super) const fn refusals_say_too_new(self) -> bool {
         self.is_at_least(25)
     }
@@ -193,8 +193,8 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether the loopback of IPv6 is among the networks whose registries are not verified: what dockerd 29.8 answers
-    /// in all versions that it serves.
+    /// Whether the loopback of IPv6 is listed among the networks whose registries are not verified: what dockerd 29.8
+    /// answers in all versions that it serves.
     pub(crate) const fn info_names_the_loopback_of_ipv6(self) -> bool {
         self.is_at_least(24)
     }

@@ -92,8 +92,8 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether create warns of a limit that is missing beside `OomKillDisable`: what dockerd 29.8 does in all versions
-    /// that it serves.
+    /// Whether create warns of `OomKillDisable` without a limit of memory: what dockerd 29.8 does in all versions that
+    /// it serves.
     pub(crate) const fn create_warns_of_endless_memory(self) -> bool {
         self.is_at_least(24)
     }

@@ -1,10 +1,10 @@
-//! Fields that not every version has: the range is the field's type, so that it stands beside the name.
+//! Fields that not every version has: the range is the field's type, so that it is next to the name.
 //!
 //! ```text
 //! #[serde(skip_serializing_if = "Ranged::is_absent")]
 //! mounts: Since<20, &'a [MountPoint]>,     // Ranged::at(version, || …) computes it where it is shown
 //! #[serde(default)]
-//! gw_priority: Since<48, i64>,             // known_to(version) drops it where the version did not know it
+//! gw_priority: Since<48, i64>,             // known_to(version) drops it where the version does not have it
 //! ```
 
 use serde::{Deserialize, Deserializer, Serialize};

@@ -10,9 +10,9 @@ impl ApiVersion {
         self.is_at_least(12)
     }
 
-    /// Whose words a build has, and the changes of a commit or an import. Those of today count steps (`Step 1/3 : `), name what was
-    /// tagged and made and in which line of a Dockerfile an error is: what dockerd 20.10 and 29.8 answer in all versions that they
-    /// serve. Below 1.24 a build has the words of the reference.
+    /// The texts of a build, and of the changes of a commit or an import. The current ones number steps (`Step 1/3 : `), name what
+    /// was tagged and made and the line of a Dockerfile's error: what dockerd 20.10 and 29.8 answer in all versions that they
+    /// serve. Below 1.24 a build has the texts of the reference.
     pub(crate) const fn wording_of_builds(self) -> Wording {
         if self.is_at_least(24) { Wording::Today } else { Wording::Reference }
     }
@@ -130,8 +130,8 @@ impl ApiVersion {
         self.is_at_least(44)
     }
 
-    /// Whether a pull whose image has a tag or digest and that has one apart takes the one apart: what dockerd 29.8 does. Such
-    /// an image is no name to the reference.
+    /// Whether a `tag` parameter overrides the tag or digest of a pull's image: what dockerd 29.8 does. The reference refuses
+    /// such an image as a name.
     pub(crate) const fn pulls_prefer_the_tag_apart(self) -> bool {
         self.is_at_least(24)
     }
@@ -208,7 +208,7 @@ impl ApiVersion {
         self.is_at_least(24)
     }
 
-    /// Whether the config of an image has none of the values that only a container has, though their fields: what
+    /// Whether the config of an image lacks the values of container-only fields, though it has the fields: what
     /// dockerd 29.8 answers in all versions that it serves.
     pub(crate) const fn image_config_has_no_values_of_containers(self) -> bool {
         self.is_at_least(24)

@@ -3,10 +3,10 @@
 //! To serve a further version:
 //! - **A field** that came or went: its type in the wire struct is [`Since`] or [`Until`] with the version's number.
 //! - **An endpoint** that came or went: its route has `.since(n)` or `.until(n)`.
-//! - **A behaviour** that is neither: a predicate in `behaviour.rs` or a file beside it, named after what clients see, with its source.
+//! - **Other behaviour**: a predicate in `behaviour.rs` or a file beside it, named after what clients see, with its source.
 //! - **The version itself**: [`MAX`], once its families are whole.
 //!
-//! No other file compares versions: a test of the architecture looks for their numbers.
+//! No other file compares versions: an architecture test searches them for their numbers.
 
 mod behaviour;
 mod containers;

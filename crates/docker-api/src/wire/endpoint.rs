@@ -47,7 +47,7 @@ pub(crate) struct WireEndpoint<'a> {
 /// Which answer shows the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// Inspect: with the names by which others know the container.
+    /// Inspect: with the names by which others can reach the container.
     Inspected,
     /// A list.
     Listed,

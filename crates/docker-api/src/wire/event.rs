@@ -1,4 +1,4 @@
-//! An event: the four fields of 1.20, and those that newer clients need beside them.
+//! An event: the four fields of 1.20, and those that newer clients need in addition.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl<'a> WireEvent<'a> {
             }
             _ => Cow::Borrowed(&event.actor),
         };
-        // What only later versions know has none of what these no longer need.
+        // Events of later versions alone lack the fields that these no longer need.
         let has_old_words = form != EventForm::Plain
             && !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume | ResourceKind::Builder);
         let image = event.actor.attributes.get("image").map_or("", String::as_str);

@@ -120,7 +120,7 @@ impl Blank {
     }
 }
 
-/// Puts what holds in the place of what was left open.
+/// Fills in effective values for unset fields.
 fn put_what_holds(fields: &mut Map<String, Value>, record: &Record) {
     let cgroups = if Limits::of_host().unified { "private" } else { "host" };
     let mut put = |name: &str, value: Value| {

@@ -1,4 +1,4 @@
-//! What answers look like: the wire types, with the fields and their order as the reference shows them.
+//! The wire types of responses, with the fields and their order of the reference.
 
 mod container;
 mod endpoint;

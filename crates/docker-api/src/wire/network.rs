@@ -154,7 +154,7 @@ fn ports(record: &Record, version: ApiVersion) -> BTreeMap<String, Option<Vec<Po
     ports
 }
 
-/// The published ports of a container that runs, as far as a client of this version knows their kind.
+/// The published ports of a running container, as far as this version has their protocols.
 pub(super) fn published(record: &Record, version: ApiVersion) -> impl Iterator<Item = &PublishedPort> {
     let shown = move |endpoint: &&Endpoint, port: &&PublishedPort| {
         version.shows_relayed_ports() || !endpoint.is_relayed(port)

@@ -41,7 +41,7 @@ pub(crate) struct WireStats<'a> {
     /// Counts of Windows.
     #[serde(skip_serializing_if = "Ranged::is_absent")]
     storage_stats: Since<24, EmptyObject>,
-    /// Whose they are, as newer clients show it.
+    /// The container's name, as newer clients show it.
     name: String,
     id: &'a str,
     /// By interface, as newer clients read it.

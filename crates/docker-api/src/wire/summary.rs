@@ -66,7 +66,7 @@ struct ListedHostConfig<'a> {
     annotations: Option<&'a BTreeMap<String, String>>,
 }
 
-/// What a list finds out about a container beside its record.
+/// Properties of a container in a list that are not in its record.
 #[derive(Debug)]
 pub(crate) struct LookedUp<'a> {
     /// What its image is called now.

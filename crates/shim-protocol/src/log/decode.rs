@@ -142,7 +142,7 @@ impl Scanner<'_> {
         let start = self.at;
         let mut write = start;
         loop {
-            // Escapes come in crowds where output is no text; searching for each costs more than looking.
+            // Escapes come in crowds where output is binary; searching for each costs more than comparing.
             while self.line.get(self.at) == Some(&b'\\') {
                 self.at += 1;
                 write = self.escape(write)?;

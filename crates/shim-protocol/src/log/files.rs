@@ -23,7 +23,7 @@ pub(crate) struct LogFile {
 impl LogFile {
     /// Opens the log's file of this age, compressed or not; `None` when there is none.
     pub(crate) fn open(path: &Path, age: u32) -> io::Result<Option<Self>> {
-        // What is compressed between the two looks is found at the second name.
+        // A file that is compressed between the two attempts is found at the second name.
         if let Some(records) = present(File::open(rotated(path, age)))? {
             let identity = Identity::of(&records.metadata()?);
             return Ok(Some(Self { records, identity, _packed: None }));

@@ -49,8 +49,8 @@ impl Position {
     }
 }
 
-/// Reads records one after the other. At the end of what is there [`Reader::next_record`] gives
-/// `None`; called again later it goes on, over rotations too, with each record once.
+/// Reads records one after the other. At the end of the log [`Reader::next_record`] returns `None`; called
+/// again later it continues, over rotations too, with each record once.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
@@ -123,8 +123,8 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Goes on at a place that [`Reader::position`] gave. Where its file is rotated away, reading
-    /// goes on with the oldest there is.
+    /// Continues at a place of [`Reader::position`]. Where its file is rotated away, reading continues with
+    /// the oldest there is.
     ///
     /// # Errors
     /// [`LogError`] when a file cannot be opened or read.
@@ -306,7 +306,7 @@ impl Reader {
         }
     }
 
-    /// At the end of a file: goes on with the one that followed it, or with the same one when it was
+    /// At the end of a file: continues with the one that followed it, or with the same one when it was
     /// emptied; false when there is nothing new.
     fn next_file(&mut self) -> Result<bool, LogError> {
         let failed = |act, path: &Path, source| LogError::new(act, path, source);

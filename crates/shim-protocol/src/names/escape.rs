@@ -32,8 +32,8 @@ pub fn dns_text<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> String {
     text
 }
 
-/// Writes a name that users gave, whose dots part labels, as text. `None` when no domain name can be it: a
-/// label is empty or too long, or the whole is.
+/// Writes a user's name, whose dots separate labels, as text. `None` when it cannot be a domain name: a label
+/// is empty or too long, or the whole is.
 pub(super) fn text_of(name: &str) -> Option<String> {
     let is_label = |label: &[u8]| (1..=LONGEST_LABEL).contains(&label.len());
     // On the wire each label has its length before it, and the root behind all.

@@ -1,9 +1,9 @@
-//! Names of containers on user-defined networks: what the daemon writes, and shims answer from.
+//! Names of containers on user-defined networks: files that the daemon writes, and shims answer from.
 //!
 //! Each network has one [`NamesFile`] in the exec root with the names of all containers that run on it. The
-//! daemon keeps a [`NetworkNames`] for each network and replaces the file when they change; every shim of
-//! the network reads it when it gets a query. Which files a shim reads, and what else its container
-//! alone knows, is its [`NameService`].
+//! daemon keeps a [`NetworkNames`] for each network and replaces the file when they change; every shim of the
+//! network reads it when it gets a query. The files that a shim reads, and its container's own links and
+//! servers, are its [`NameService`].
 
 mod escape;
 mod file;

@@ -18,7 +18,7 @@ pub fn names_file(exec_root: &Path, network: &str) -> PathBuf {
     exec_root.join("networks").join(format!("{network}.names"))
 }
 
-/// A container that runs on a network, as others there know it.
+/// A container that runs on a network, with its names there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedEndpoint {
     /// The container's name, which its addresses lead back to.
@@ -95,9 +95,8 @@ impl NetworkNames {
     }
 }
 
-/// Puts a file with this content in the place of the one at `path`, whose readers see the one or the other.
-/// The exec root does not outlive the host's start, so nothing is synced. Only one caller at a time may
-/// replace a file.
+/// Replaces the file at `path` by one with this content; its readers see the one or the other. The exec root
+/// does not outlive the host's start, so nothing is synced. Only one caller at a time may replace a file.
 ///
 /// # Errors
 /// When the directory or the file cannot be made; the old file is there as it was.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameService {
-    /// The networks that the container is on, in the order in which a name is looked for.
+    /// The networks that the container is on, in the order of look-ups.
     pub networks: Vec<NamesOfNetwork>,
     /// The servers to which queries for other names are forwarded, in this order; at most three are.
     pub upstream: Vec<Upstream>,

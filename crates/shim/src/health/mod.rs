@@ -1,4 +1,4 @@
-//! The checks of a container's health: what is to be done when, and what was found so far.
+//! The checks of a container's health: their schedule and their results.
 //!
 //! ```text
 //! Waiting ──the interval is over──→ Probing ──ends──→ Waiting
@@ -35,7 +35,7 @@ pub(crate) struct Monitor {
     null: OnceCell<OwnedFd>,
     /// What was found.
     pub(crate) health: Health,
-    /// What goes on.
+    /// The state of the checks.
     pub(crate) state: State,
     /// Until when failures do not count.
     start_period_ends: Instant,
@@ -43,7 +43,7 @@ pub(crate) struct Monitor {
     frozen_since: Option<Instant>,
 }
 
-/// What goes on.
+/// The state of the checks.
 pub(crate) enum State {
     /// Nothing until the next probe.
     Waiting { next: Instant },
@@ -66,7 +66,7 @@ pub(crate) struct Ending {
     pub(crate) exit_code: i32,
     /// The exit code that is shown.
     pub(crate) shown_code: i32,
-    /// What is shown beside it.
+    /// The shown output.
     pub(crate) output: String,
 }
 
@@ -98,7 +98,7 @@ impl Monitor {
         }
     }
 
-    /// The number of the reaper of a probe that goes on.
+    /// The number of a running probe's reaper.
     pub(crate) fn reaper(&self) -> Option<u32> {
         match &self.state {
             State::Probing(probe) | State::Dying { probe, .. } => Some(probe.reaper.reference().pid),

@@ -38,7 +38,7 @@ impl ProbeOutput {
     }
 }
 
-/// A duration as clients know it: `500ms`, `1.5s`, `1m30s`, `1h0m0s`.
+/// A duration in the form of clients: `500ms`, `1.5s`, `1m30s`, `1h0m0s`.
 fn in_units(duration: Duration) -> String {
     let nanoseconds = duration.as_nanos();
     match duration.as_secs() {

@@ -35,7 +35,7 @@ pub(crate) struct JsonFile {
     lost: u64,
 }
 
-/// When the log goes on in a new file.
+/// When the log continues in a new file.
 struct Rotation {
     /// The size of a file that is not passed.
     limit: u64,
@@ -131,7 +131,7 @@ impl JsonFile {
                 if self.rotate() {
                     continue;
                 }
-                // The old file goes on: a log that is too large is better than none.
+                // The old file is continued: a log that is too large is better than none.
                 fits = first_record(rest);
             }
             self.append(&rest[..fits]);

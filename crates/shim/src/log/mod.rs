@@ -28,9 +28,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// A container's log.
 pub(crate) struct Log {
     driver: Driver,
-    /// Of how many lost lines the daemon knows.
+    /// The number of lost lines that was reported to the daemon.
     reported_lost: u64,
-    /// Whether the daemon knows that the log is not rotated.
+    /// Whether the daemon was notified that the log is not rotated.
     reported_rotation: bool,
 }
 
@@ -76,7 +76,7 @@ impl Log {
         Ok(Self { driver, reported_lost: 0, reported_rotation: false })
     }
 
-    /// Whether output goes nowhere but to clients.
+    /// Whether output goes only to clients.
     pub(crate) const fn is_nothing(&self) -> bool {
         matches!(self.driver, Driver::Nothing)
     }
@@ -168,7 +168,7 @@ impl Log {
         }
     }
 
-    /// Time has passed. Returns what the daemon should know and does not yet.
+    /// Time has passed. Returns a notice for the daemon, if there is one.
     pub(crate) fn tick(&mut self, shared: &mut EventLoop) -> Option<Notice> {
         match &mut self.driver {
             Driver::Nothing | Driver::Kubernetes(_) => {}
@@ -190,7 +190,7 @@ impl Log {
         is_news.then_some(Notice::LogDropped { lines })
     }
 
-    /// Another daemon is there: it does not know what the last one knew.
+    /// Another daemon has connected: reports to it again.
     pub(crate) fn report_again(&mut self, shared: &mut EventLoop) {
         if std::mem::take(&mut self.reported_rotation) {
             shared.wake_in(REPORT_INTERVAL);

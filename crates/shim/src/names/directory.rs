@@ -1,4 +1,4 @@
-//! Looks names up in the files of the container's networks.
+//! Looks up names in the files of the container's networks.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ struct Network {
 }
 
 impl Directory {
-    /// Looks into these networks from now on. Files that stay are not mapped anew.
+    /// Uses these networks from now on. Files that stay are not mapped again.
     pub(super) fn set(&mut self, networks: Vec<NamesOfNetwork>) {
         let mut known = std::mem::take(&mut self.networks);
         self.networks = networks

@@ -19,7 +19,7 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Opens both in the network namespace of the calling thread, whose loopback init has yet to raise.
+    /// Opens both in the network namespace of the calling thread, where init has not yet set up the loopback.
     pub(super) fn open() -> io::Result<Self> {
         network_namespace::raise_loopback()?;
         let any = SocketAddrV4::new(ADDRESS, 0);

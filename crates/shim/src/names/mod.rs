@@ -99,7 +99,7 @@ impl NameServer {
         Ok(server)
     }
 
-    /// Answers from other files and servers from now on. Rules that the container has removed are made anew.
+    /// Uses other files and servers from now on. Rules that the container has removed are restored.
     pub(crate) fn set(&mut self, service: NameService) -> io::Result<()> {
         self.answer_from(service);
         let ports = self.listening.ports()?;

@@ -23,7 +23,7 @@ impl TcpExchange {
         Self { stream, token, query: framed(query), sent: 0, answer: Vec::new() }
     }
 
-    /// Goes on; returns the answer when it is there whole.
+    /// Continues; returns the answer when it is complete.
     pub(super) fn advance(
         &mut self,
         event: Event,

@@ -31,7 +31,7 @@ enum Way {
     Ended,
 }
 
-/// A side as the poller knows it.
+/// A side with its registration at the poller.
 struct Side {
     stream: TcpStream,
     token: u64,
@@ -80,7 +80,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Goes on after an event at one side; false when the connection is over.
+    /// Continues after an event at one side; false when the connection is over.
     pub(super) fn advance(&mut self, at: End, event: Event, scratch: &mut [u8], poller: &Poller) -> bool {
         self.try_advance(at, event, scratch, poller).unwrap_or(false)
     }

@@ -11,11 +11,11 @@ use super::listening::Listening;
 use crate::event_loop::EventLoop;
 use crate::token::{RelayPart, Token};
 
-/// A client that neither sends nor gets anything for so long is forgotten: somewhat longer than the kernel's own
-/// translation remembers one, `nf_conntrack_udp_timeout_stream`.
+/// A client that neither sends nor receives anything for so long is dropped: somewhat longer than the timeout of
+/// the kernel's own translation, `nf_conntrack_udp_timeout_stream`.
 const SILENCE: Duration = Duration::from_secs(180);
 
-/// A client at one of the ports, and the address that it knows.
+/// A client at one of the ports, and the address that it sent to.
 pub(super) type Client = (u32, SocketAddrV6, LocalEnd);
 
 struct Flow {
@@ -94,7 +94,7 @@ impl Flows {
         silent.into_iter().for_each(|number| self.close(number));
     }
 
-    /// Forgets the clients of a port.
+    /// Drops the clients of a port.
     pub(super) fn close_all_of(&mut self, port: u32) {
         let of_port = |flow: &Flow| flow.client.0 == port;
         let numbers: Vec<u32> =

@@ -123,7 +123,7 @@ impl Relay {
         }
     }
 
-    /// Time has passed: forgets silent clients of UDP, takes clients again.
+    /// Time has passed: drops silent clients of UDP, accepts clients again.
     pub(crate) fn tick(&mut self, shared: &mut EventLoop) {
         self.flows.forget_silent(shared.now);
         self.short_until = self.short_until.filter(|until| *until > shared.now);
@@ -137,7 +137,7 @@ impl Relay {
                 Ok(Accepted::Connection(client)) => {
                     let number = self.next_connection;
                     self.next_connection = self.next_connection.wrapping_add(1) & RelayPart::MOST;
-                    // A client whose container cannot be reached is left.
+                    // A client whose container cannot be reached is disconnected.
                     if let Ok(connection) =
                         Connection::open(client, listening.port.container, number, &shared.poller)
                     {

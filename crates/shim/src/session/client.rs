@@ -1,4 +1,4 @@
-//! One attached client: what it gets and how far it has taken it.
+//! One attached client: its sources of output and how far it has read.
 //!
 //! ```text
 //! Log ──caught up──→ Live ──too slow (and the log keeps all)──→ Log
@@ -42,10 +42,10 @@ pub(super) struct Replay {
     follow: bool,
 }
 
-/// What a client wants to be done with it.
+/// What is to be done with a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It goes on.
+    /// It stays.
     Stays,
     /// All that it requested was sent.
     Finished,
@@ -138,7 +138,7 @@ impl Client {
         }
     }
 
-    /// Gives it output of the process, if it follows it and wants this stream.
+    /// Sends it output of the process, if it follows it and requested this stream.
     pub(super) fn deliver(&mut self, stream: Stream, output: &[u8], now: Instant) -> Outcome {
         if !self.is_live() || !self.wants(stream) || self.hung_up {
             return Outcome::Stays;
@@ -238,7 +238,7 @@ impl Client {
         }
     }
 
-    /// The process has ended: after what waits nothing comes. What its next run logs is not for this client, however
+    /// The process has ended: after what waits nothing comes. The next run's log is not for this client, however
     /// slow it is.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use sys::stream;
 
 /// Where a process's input goes.
 pub(super) enum Sink {
-    /// It has none; what is sent is thrown away.
+    /// It has none; input is thrown away.
     Nothing,
     /// Its terminal is made when it runs; input waits at the clients until then.
     Awaited,

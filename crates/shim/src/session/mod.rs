@@ -44,7 +44,7 @@ const REOPENED: Duration = Duration::from_millis(100);
 /// What of a process's stdio does not change.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionOptions {
-    /// Whose session.
+    /// The owner of the session.
     pub(crate) owner: Owner,
     /// One terminal for all streams.
     pub(crate) terminal: bool,
@@ -338,7 +338,7 @@ impl Session {
         !self.clients.is_empty() || !self.closing.is_empty()
     }
 
-    /// Forgets clients that took nothing for this long.
+    /// Disconnects clients that read nothing for this long.
     pub(crate) fn drop_stuck_clients(&mut self, timeout: Duration, shared: &mut EventLoop) {
         let stuck = |client: &Client| shared.now.saturating_duration_since(client.progressed_at) >= timeout;
         let stuck: Vec<u32> =

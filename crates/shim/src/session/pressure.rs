@@ -1,13 +1,13 @@
 //! How slow a client may be.
 //!
-//! What a client has not taken is kept for it, up to 1 MiB, less where there are many clients. Then the process's output is not
-//! read for a moment, so that a client that is a little slower than the process sets the pace. But one
-//! client must not hold up the log or other clients, so the moment is short:
+//! What a client has not read is buffered for it, up to 1 MiB, less where there are many clients. Then the process's output is
+//! not read for a moment, so that a client that is a little slower than the process sets the pace. But one client must not hold
+//! up the log or other clients, so the moment is short:
 //!
-//! - Where the log keeps everything (json-file without `max-size`), after [`MOMENT`] the process goes on,
-//!   and the client gets what it missed from the log as fast as it takes it: nothing is lost, and nothing
-//!   more is kept in memory.
-//! - Where it does not, the client must take something within [`TIMEOUT`] and, when that is over, once more as long, or is
+//! - Where the log keeps everything (json-file without `max-size`), after [`MOMENT`] the process continues,
+//!   and the client gets what it missed from the log as fast as it reads it: nothing is lost, and nothing more
+//!   is kept in memory.
+//! - Where it does not, the client must read something within [`TIMEOUT`] and, when that is over, once more as long, or is
 //!   disconnected: a machine that stood still has given it no chance the first time.
 //! - A client that is the only one to get the output (no log, no other client) may be as slow as it likes:
 //!   the process waits for it, as if it wrote into a pipe to the client.
@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::Session;
 use crate::event_loop::EventLoop;
 
-/// The most that is kept for one client while the process goes on, in bytes.
+/// The most that is buffered for one client while the process continues, in bytes.
 const QUEUE_LIMIT: usize = 1024 * 1024;
 
 /// What is kept for all clients together, in bytes, unless each gets less than [`QUEUE_MINIMUM`] then.
@@ -65,7 +65,7 @@ impl Session {
         (QUEUES / self.clients.len().max(1)).clamp(QUEUE_MINIMUM, QUEUE_LIMIT)
     }
 
-    /// The process goes on when no client has more than this waiting, in bytes.
+    /// The process continues when no client has more than this waiting, in bytes.
     fn resume_limit(&self) -> usize {
         self.queue_limit() / 4
     }

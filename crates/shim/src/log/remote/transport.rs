@@ -259,7 +259,7 @@ impl Transport {
         self.flush(shared);
     }
 
-    /// The last chance is over: what still waits is lost.
+    /// The time to send the rest is over: waiting lines are lost.
     fn give_up(&mut self, shared: &mut EventLoop) {
         self.retry_at = None;
         self.close(&shared.poller);
