@@ -11,10 +11,10 @@ use model::MacAddress;
 /// The name of a container's first interface inside.
 pub const INTERFACE_NAME: &str = "eth0";
 
-/// What a container wants of the network.
+/// A container's request to a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Whose endpoint it becomes.
+    /// The container.
     pub container: ContainerId,
     /// The address of IPv4 that it is to have; `None` takes a free one.
     pub address: Option<Ipv4Addr>,
@@ -43,11 +43,11 @@ pub enum SourceCheck {
     Loose,
 }
 
-/// One container's place in the network. The engine saves it and hands it to
-/// [`crate::Network::open`] again, so that a restart hands out nothing twice.
+/// One container's place in the network. The engine saves it and passes it to [`crate::Network::open`] again,
+/// so that nothing is assigned twice after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
-    /// Whose it is.
+    /// The container.
     pub container: ContainerId,
     /// What it has of IPv4; `None` on a network of IPv6 alone.
     #[serde(flatten)]
@@ -66,7 +66,7 @@ pub struct Endpoint {
     /// What the container may send.
     #[serde(default)]
     pub source_check: SourceCheck,
-    /// The name of its interface's end on the host; empty where it has none.
+    /// The name of its interface's end on the host; empty without one.
     #[serde(rename = "link")]
     pub host_interface: String,
     /// Its published ports.
@@ -110,7 +110,7 @@ pub struct LinkException {
 /// A port of another container that a link leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkedPort {
-    /// Whose port it is.
+    /// The container.
     pub container: ContainerId,
     /// The port.
     pub port: Port,
@@ -155,8 +155,8 @@ impl Endpoint {
         ipv4.into_iter().chain(self.ipv6.map(|lease| (lease.address.into(), lease.gateway.into())))
     }
 
-    /// Through which everything else is reached by IPv4; an internal network leads nowhere, and where the interface
-    /// itself leads there is no gateway.
+    /// Through which everything else is reached by IPv4; an internal network has none, nor one whose default route
+    /// leads to the interface itself.
     #[must_use]
     pub fn default_gateway(&self) -> Option<Ipv4Addr> {
         self.ipv4_default_route().filter(|gateway| !gateway.is_unspecified())
@@ -205,8 +205,8 @@ fn first_interface() -> String {
 
 pub(crate) const LINK_PREFIX: &str = "bt";
 
-/// Names the host's end of a container's interface: `bt`, the id's first 12 digits, and a letter that
-/// differs from that of the container's previous start, whose interface may not be quite gone yet.
+/// Names the host's end of a container's interface: `bt`, the id's first 12 digits, and a letter that differs
+/// from that of the container's previous start, whose interface may not be quite gone yet.
 pub(crate) fn host_interface_name(container: &ContainerId, generation: u32) -> String {
     let letter = char::from_digit(10 + generation % 26, 36).unwrap_or('a');
     format!("{LINK_PREFIX}{}{letter}", container.short())

@@ -39,15 +39,15 @@ pub(crate) struct Firewall {
     networks: Vec<Layout>,
     /// How many rules the tables have when they are whole.
     rules: usize,
-    /// The families in whose chain of the host the engine's rules are.
+    /// The families with rules of the engine in the host's chain.
     forwarding_on_host: Vec<Family>,
-    /// By what these rules know interfaces.
+    /// How these rules match interfaces.
     known_by: KnownBy,
 }
 
 impl Firewall {
-    /// Makes the tables anew with this content, in one transaction. They are named after the bridge
-    /// of the first network, which is the default one.
+    /// Makes the tables with this content, replacing existing ones, in one transaction. They are named after
+    /// the bridge of the first network, which is the default one.
     pub(crate) fn build(default_bridge: &str, content: &Content, has_ipv6: bool) -> Result<Self, Error> {
         let mut firewall = Self::unbuilt(default_bridge, content.networks.clone())?;
         if !has_ipv6 {
@@ -134,13 +134,13 @@ impl Firewall {
         })
     }
 
-    /// Makes the tables anew, with this content.
+    /// Rebuilds the tables with this content.
     pub(crate) fn rebuild(&mut self, mut content: Content) -> Result<(), Error> {
         content.networks.clone_from(&self.networks);
         self.commit(table::rebuild(&self.tables, &content))
     }
 
-    /// Makes the tables anew without a network that has no endpoints.
+    /// Rebuilds the tables without a network that has no endpoints.
     pub(crate) fn rebuild_without(&mut self, number: u32, content: Content) -> Result<(), Error> {
         self.networks.retain(|network| network.number != number);
         self.rebuild(content)?;
@@ -189,12 +189,12 @@ impl Firewall {
         self.tables.ipv6.is_some()
     }
 
-    /// Forgets all tracked connections from and to a container.
+    /// Drops all tracked connections from and to a container.
     pub(crate) fn forget_address(&mut self, address: IpAddr) -> Result<(), Error> {
         conntrack::forget_address(&mut self.socket, address)
     }
 
-    /// Forgets all tracked connections to a published port of UDP, which has no connections that end.
+    /// Drops all tracked connections to a published port of UDP, which has no connections that end.
     pub(crate) fn forget_packets(&mut self, port: &PublishedPort) -> Result<(), Error> {
         let protocol = port.container.protocol;
         if protocol != Protocol::Udp || port.host_port == 0 {

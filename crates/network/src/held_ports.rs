@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::port::{HostPort, PortRequest, Protocol, PublishedPort};
 use crate::publishing::{GatewayMode, Publishing, Relay};
 
-/// A container that publishes more ports than these has none of them relayed: its shim has a socket for each.
+/// A container that publishes more ports than these gets none of them relayed: its shim has a socket for
+/// each.
 pub const MOST_RELAYED: usize = 256;
 
 /// A port of the host that is held. Dropping it frees the socket but not the book's note.
@@ -43,7 +44,7 @@ impl Held {
     }
 }
 
-/// Ports of the host that are held and lead nowhere. They are given to a container or released.
+/// Ports of the host that are held without a container yet. They are assigned to one or released.
 #[derive(Debug)]
 #[must_use = "dropped, they stay taken"]
 pub struct HeldPorts(pub(crate) Vec<Held>);
@@ -268,7 +269,7 @@ fn bind_error(port: &PublishedPort, source: io::Error) -> Error {
     }
 }
 
-/// Whether the host has a loopback of IPv6, as it has wherever it speaks IPv6.
+/// Whether the host has a loopback of IPv6, as it has wherever IPv6 is enabled.
 fn speaks_ipv6() -> bool {
     bind(Protocol::Udp, Ipv6Addr::LOCALHOST.into(), 0).is_ok()
 }

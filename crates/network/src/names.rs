@@ -1,7 +1,7 @@
-//! The files by which a container knows names: hosts, hostname and resolv.conf.
+//! A container's files for names: hosts, hostname and resolv.conf.
 //!
-//! Their contents are made here from plain values; [`write_in_place`] brings them to disk without
-//! changing the file's inode, since running containers have it mounted.
+//! Their contents are made here from plain values; [`write_in_place`] writes them to disk without changing
+//! the file's inode, since running containers have it mounted.
 
 mod hosts;
 mod name_server;

@@ -136,7 +136,7 @@ impl Network {
         self.book()?.ipv6.as_ref().map(AddressPool::usage)
     }
 
-    /// What an administrator should know about this host, found at open; each is a sentence.
+    /// Warnings about this host for an administrator, found at open; each is a sentence.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -164,9 +164,9 @@ impl Network {
         active.reserve(request, &interface).inspect_err(|_| active.host.interface_names.free(&interface))
     }
 
-    /// Removes the engine's own bridge and what the firewall has of the network; with the default
-    /// network the tables themselves, as no daemon needs them any longer. Only for a network without
-    /// endpoints; a daemon that ends while containers run just drops it: they keep theirs.
+    /// Removes the engine's own bridge and the network's elements in the firewall; with the default network
+    /// the tables themselves, as no daemon needs them any longer. Only for a network without endpoints; a
+    /// daemon that ends while containers run just drops it: they keep theirs.
     ///
     /// # Errors
     /// What could not be removed. A further network whose bridge stays is as it was, and may be removed again.
@@ -248,13 +248,13 @@ impl Active {
         }
         self.host.faults.pass(Step::RemoveBridge)?;
         let mut routing = self.host.routing();
-        // It may have been made anew by hand since.
+        // It may have been recreated by hand since.
         let Some(bridge) = routing.interface(&self.bridge.name)? else { return Ok(()) };
         let settings = self.bridge.settings.clone();
         self.host.spare_bridges.retire(&mut routing, &bridge, settings)
     }
 
-    /// Takes the network out of the firewall. Where the kernel refuses, the tables are made anew without it.
+    /// Removes the network from the firewall. Where the kernel refuses, the tables are rebuilt without it.
     fn leave_firewall(&self, number: u32) -> Result<(), Error> {
         let Some(mut firewall) = self.host.firewall() else { return Ok(()) };
         let left = self.host.faults.pass(Step::LeaveFirewall).map_err(Error::from);

@@ -28,7 +28,7 @@ pub enum ParentChoice {
     /// One of the host's. If it does not exist, and the name is that of an existing one with `.` and a number
     /// appended, it is made: the VLAN of this number.
     Named(String),
-    /// A dummy of this name, which leads nowhere.
+    /// A dummy of this name, without a connection to the outside.
     Dummy(String),
 }
 

@@ -36,7 +36,7 @@ pub struct Publishing {
 /// loopback of IPv6, through a relay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Relay {
-    /// Where the host speaks IPv6.
+    /// Where the host has IPv6.
     #[default]
     On,
     /// Never.

@@ -76,7 +76,7 @@ impl Routing {
             .map_err(|source| route_error("route to a network through", interface, source))
     }
 
-    /// Lets answers to `::1` come in through the interface: the kernel looks for that address on the interface alone by
+    /// Lets answers to `::1` come in through the interface: the kernel looks that address up only on the interface by
     /// which a packet came in.
     pub(crate) fn accept_ipv6_loopback(&mut self, interface: &Interface) -> Result<(), Error> {
         let header =

@@ -66,7 +66,7 @@ pub(crate) fn mask(names: &[String]) -> Result<Mask, StartError> {
     })
 }
 
-/// What the caller itself may still hand on.
+/// The capabilities that the caller itself may still pass on.
 pub(crate) fn bounding_set() -> Mask {
     (0..64_u32)
         .map_while(|number| {

@@ -36,9 +36,9 @@ pub(crate) enum Command {
 /// Child to parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The terminal's master is beside this.
+    /// With the terminal's master as descriptor.
     Terminal,
-    /// The process of an exec is born, with this number on the host; its pidfd is beside this.
+    /// The process of an exec is born, with this number on the host, and its pidfd as descriptor.
     Born(u32),
     /// Nothing is left to do but execve.
     Executing,

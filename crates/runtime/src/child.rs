@@ -67,7 +67,7 @@ struct Tree {
 }
 
 impl Birth<'_> {
-    /// Lives the whole life of the child.
+    /// Runs the child from its birth to its end.
     pub(crate) fn live(&self, stdio: Stdio) -> ! {
         let Err(error) = self.become_container(stdio);
         self.channel.fail(&error);
@@ -175,8 +175,8 @@ impl Birth<'_> {
         Ok(Tree { root, file_systems, devices })
     }
 
-    /// Waits for the directories; `None` when the container has a cgroup namespace of its own on a
-    /// v2 host, whose file system shows nothing else.
+    /// Waits for the directories; `None` when the container has a cgroup namespace of its own on a v2 host,
+    /// whose file system shows nothing else.
     fn open_cgroups(&self) -> Result<Option<CgroupView>, StartError> {
         match self.channel.wait().doing("waiting for the cgroup")? {
             Command::CgroupMade => {}

@@ -4,8 +4,8 @@ use model::InterfaceCounters;
 
 use crate::Host;
 
-/// Reads `/proc/pid/net/dev`; a container that has ended has none, and so has one in the network of this process, which is
-/// the host's: another one whose network it joined may have that.
+/// Reads `/proc/pid/net/dev`; empty for an ended container, and for one in the network of this process, which is the
+/// host's: the container may have joined one that has that.
 pub(crate) fn interfaces(host: &Host, pid: u32) -> Vec<InterfaceCounters> {
     let namespace = |process: &str| std::fs::read_link(host.proc.join(process).join("ns/net")).ok();
     let process = pid.to_string();

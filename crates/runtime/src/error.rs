@@ -25,7 +25,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// The exit code that shells and clients know for this failure.
+    /// The exit code of shells and clients for this failure.
     #[must_use]
     pub const fn exit_code(self) -> i32 {
         match self {
@@ -115,7 +115,7 @@ pub(crate) fn failure_of(error: &io::Error) -> FailureKind {
 
 /// Names the act in which the kernel failed.
 pub(crate) trait Doing<T> {
-    /// Names the act by words that are at hand.
+    /// Names the act by a given text.
     fn doing(self, act: &str) -> Result<T, StartError>;
 
     /// Names the act by words that are made only on failure.

@@ -52,8 +52,8 @@ pub(crate) fn configure(proc: impl AsFd, interface: Option<&InterfaceConfig>) ->
     Ok(())
 }
 
-/// The network has no IPv6, so router advertisements there are ignored, and routes of earlier ones go with the setting. A
-/// kernel without IPv6 has nothing to set.
+/// The network has no IPv6, so router advertisements there are ignored, and routes of earlier ones are removed with the
+/// setting. A kernel without IPv6 has nothing to set.
 fn refuse_ipv6(proc: impl AsFd, name: &str) -> Result<(), StartError> {
     match sysctl::write(proc, &format!("net/ipv6/conf/{name}/disable_ipv6"), "1") {
         Err(rustix::io::Errno::NOENT) => Ok(()),

@@ -146,7 +146,7 @@ impl Joined {
     }
 }
 
-/// While it lives, the caller's children are born into another pid namespace.
+/// While this value exists, the caller's children are born into another pid namespace.
 #[derive(Debug)]
 pub(crate) struct PidNamespaceOfChildren(Option<OwnedFd>);
 

@@ -17,8 +17,8 @@ use crate::channel::Channel;
 use crate::error::Doing;
 use crate::process::launch::{self, Ready};
 
-/// Starts the program as a child and goes on until all its children have ended. If others are left when the program has
-/// ended, its exit code is written to `report`; if none, it is the reaper's.
+/// Starts the program as a child and continues until all its children have ended. If others are left when the program
+/// has ended, its exit code is written to `report`; if none, it is the reaper's.
 pub(crate) fn run(
     ready: Ready,
     channel: &Channel,

@@ -51,7 +51,7 @@ pub(crate) fn run(
     }
 }
 
-/// What Docker's init is called, beside a program.
+/// The name of Docker's init, before a program.
 const INIT: &str = "/sbin/docker-init";
 
 /// What a pod's processes see as the first of them, where they share it (Kubernetes, `shareProcessNamespace`).
@@ -101,7 +101,7 @@ fn reduce(held: capabilities::Mask, kept: &[BorrowedFd<'_>]) -> Result<(), Start
     launch::die_with_parent()
 }
 
-/// Gives back what building the root took: an init lives long and needs next to nothing. Only memory would be lost with it.
+/// Frees the memory that building the root took: an init runs long and needs next to nothing. A failure only wastes memory.
 fn give_memory_back() {
     let _ = sys::memory::give_back();
 }

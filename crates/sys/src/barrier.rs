@@ -11,11 +11,11 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use crate::stream;
 
 /// Sends to a unix stream socket without waiting: a read that takes these bytes whole takes nothing that is sent behind
-/// them. (What is left of them by a read without room for all is read like any others.) Gives how many were sent.
+/// them. (The rest after a read with a smaller buffer is read like any others.) Returns how many were sent.
 ///
-/// A descriptor of nothing goes with them, for "ancillary data forms a kind of barrier for the received data" (unix(7)).
-/// The kernel closes it when the peer reads without room for descriptors, as read(2) and recv(2) do. Where descriptors are
-/// used up, the bytes are sent like any others.
+/// A descriptor of no use is sent with them, for "ancillary data forms a kind of barrier for the received data" (unix(7)).
+/// The kernel closes it when the peer reads without space for descriptors, as read(2) and recv(2) do. Where descriptors
+/// are used up, the bytes are sent like any others.
 ///
 /// # Errors
 /// `WouldBlock` when there is no room; others of send(2).

@@ -1,11 +1,11 @@
-//! Reads what strangers wrote: regular files alone, to a stated limit, with no link followed out.
+//! Reads untrusted files: regular files only, up to a limit, without following links out.
 //!
-//! A file in an image, a context or a container is whatever its author made it: a FIFO that blocks
-//! its reader for ever, a device that acts when it is opened (a watchdog restarts the host), a
-//! symbolic link to a file of the host or to one that the kernel makes up (`/proc/kmsg`, whose
-//! reader takes the host's messages away), a sparse file of a terabyte. A file is therefore first
-//! opened as a mere path, which neither blocks nor acts; only what is a regular file that a file
-//! system stores is then opened for reading, and never more than the limit is read.
+//! A file in an image, a context or a container is whatever its author made it: a FIFO that blocks its reader
+//! for ever, a device that acts when it is opened (a watchdog restarts the host), a symbolic link to a file
+//! of the host or to one that the kernel generates (`/proc/kmsg`, whose reader consumes the host's messages),
+//! a sparse file of a terabyte. A file is therefore first opened with O_PATH, which neither blocks nor acts;
+//! only a regular file that a file system stores is then opened for reading, and never more than the limit is
+//! read.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory that goes with the test.
+    /// A directory that is removed with the test.
     struct Directory(PathBuf);
 
     impl Directory {

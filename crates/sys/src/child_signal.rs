@@ -42,7 +42,7 @@ impl ChildSignal {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(raw) }))
     }
 
-    /// Forgets the signals that came so far: of SIGCHLD no more than one waits, signal(7).
+    /// Discards the signals that came so far: of SIGCHLD no more than one waits, signal(7).
     pub fn clear(&self) {
         let mut space = [0_u8; size_of::<libc::signalfd_siginfo>()];
         let _ = rustix::io::read(&self.0, &mut space[..]);
@@ -55,8 +55,8 @@ impl AsFd for ChildSignal {
     }
 }
 
-/// Reaps children that ended and that `known` does not claim: orphans that the process adopted. Stops
-/// at the first that is claimed.
+/// Reaps children that ended and that `known` does not claim: orphans that the process adopted. Stops at the
+/// first that is claimed.
 pub fn reap_strangers(known: impl Fn(u32) -> bool) {
     while let Some(pid) = ended_child().filter(|pid| !known(*pid)) {
         crate::program::reap(pid);

@@ -97,9 +97,8 @@ pub fn clone(namespaces: NewNamespaces, cgroup: Option<BorrowedFd<'_>>) -> io::R
     cloned(pid, pidfd)
 }
 
-/// Copies the calling process once more, as a child of its own parent; `parent` there means sibling.
-/// The call is the old clone(2), which filters can look into; the thread was counted before one came
-/// into force.
+/// Copies the calling process once more, as a child of its own parent; `parent` there means sibling. The call
+/// is the old clone(2), which filters can inspect; the thread was counted before one came into force.
 ///
 /// # Errors
 /// Those of clone(2).
@@ -119,9 +118,9 @@ fn clone_old(_only: &OnlyThread, flags: libc::c_int) -> io::Result<Cloned> {
     let mut pidfd: libc::c_int = -1;
     let flags = flags | libc::CLONE_PIDFD;
     let stack = std::ptr::null::<libc::c_void>();
-    // SAFETY: without CLONE_VM the child has its own copy of the memory and goes on on the copy of
-    // this stack, and there is one thread, so no lock is held by a thread that the child lacks; the
-    // kernel writes the descriptor before it returns.
+    // SAFETY: without CLONE_VM the child has its own copy of the memory and continues on the copy of this
+    // stack, and there is one thread, so no lock is held by a thread that the child lacks; the kernel writes
+    // the descriptor before it returns.
     let pid =
         unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(flags), stack, &raw mut pidfd, 0, 0) };
     cloned(pid, pidfd)

@@ -61,8 +61,8 @@ const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
 const SCRATCH: u8 = 6;
 
-/// Loads the program that allows exactly what the rules allow and attaches it to a cgroup, beside
-/// programs of groups above. It lives as long as the group.
+/// Loads the program that allows exactly what the rules allow and attaches it to a cgroup, in addition to
+/// programs of groups above. It exists as long as the group.
 ///
 /// # Errors
 /// Those of bpf(2).

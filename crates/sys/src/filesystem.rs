@@ -1,4 +1,4 @@
-//! Mounts a new file system that is attached nowhere, with options as mount(8) takes them.
+//! Mounts a new, detached file system, with options in the form of mount(8).
 
 use std::ffi::CString;
 use std::io;

@@ -36,7 +36,7 @@ fn become_root(mount: &OwnedFd, place: &Path) -> io::Result<()> {
     Ok(unmount(c".", UnmountFlags::DETACH)?)
 }
 
-/// Copies a held mount; the copy is attached nowhere. For processes with several threads.
+/// Copies a held mount; the copy is detached. For processes with several threads.
 ///
 /// # Errors
 /// Those of unshare(2), setns(2) and open_tree(2).
@@ -51,7 +51,7 @@ pub fn copy(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     })
 }
 
-/// Copies a held mount, and comes back to the mount namespace in which the caller is, and to its root. For processes
+/// Copies a held mount, and returns to the mount namespace in which the caller is, and to its root. For processes
 /// with a single thread.
 ///
 /// # Errors

@@ -89,7 +89,7 @@ pub fn tcp_client(peer: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// Lets a connection end whose peer is gone without a word, some minutes later.
+/// Ends a connection whose peer has vanished, some minutes later.
 ///
 /// # Errors
 /// Those of setsockopt(2).

@@ -1,4 +1,4 @@
-//! Gives memory back that a long-lived process does not need for now.
+//! Frees memory that a long-lived process does not need for now.
 
 use std::fs;
 use std::io;
@@ -41,7 +41,8 @@ pub fn give_back_stack() -> io::Result<()> {
     };
     let length = (here - start).saturating_sub(KEPT) / PAGE * PAGE;
     let start = std::ptr::with_exposed_provenance_mut(start);
-    // SAFETY: the range is the end of this thread's own stack, far beneath the frame of this call: nothing in it lives.
+    // SAFETY: the range is the end of this thread's own stack, far beneath the frame of this call: it holds no live
+    // values.
     if unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) } < 0 {
         return Err(io::Error::last_os_error());
     }

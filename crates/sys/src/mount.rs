@@ -78,7 +78,8 @@ const ID_MAPPED: u64 = 0x0010_0000;
 /// Shows the owners of files in a detached mount as a user namespace has them: user 0 is its root.
 ///
 /// # Errors
-/// Those of mount_setattr(2): `InvalidInput` where the file system does not know it, or an idmapped mount is mapped again.
+/// Those of mount_setattr(2): `InvalidInput` where the file system does not support it, or an idmapped mount is mapped
+/// again.
 pub fn map_owners(mount: impl AsFd, user_namespace: BorrowedFd<'_>, submounts: Submounts) -> io::Result<()> {
     let attributes = RawMountAttributes {
         set: ID_MAPPED,

@@ -154,7 +154,7 @@ impl Socket {
         }
     }
 
-    /// Makes room for a large batch and for the acknowledgements that come back at once.
+    /// Makes room for a large batch and for its acknowledgements, which arrive at once.
     fn grow_for(&self, length: usize) -> io::Result<()> {
         const ORDINARY: usize = 32 * 1024;
         if length > ORDINARY {
@@ -166,7 +166,7 @@ impl Socket {
     }
 }
 
-/// What has come back of a batch.
+/// The answers to a batch so far.
 struct Answers {
     first: u32,
     pending: Vec<bool>,

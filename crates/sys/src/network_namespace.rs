@@ -40,7 +40,7 @@ pub fn join(namespace: BorrowedFd<'_>) -> io::Result<()> {
     Ok(move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))?)
 }
 
-/// Does something with the calling thread in the network namespace, which comes back to `home` afterwards.
+/// Runs a function with the calling thread in the network namespace, which returns to `home` afterwards.
 /// Sockets that are opened meanwhile stay there. Other threads are not moved.
 ///
 /// # Errors

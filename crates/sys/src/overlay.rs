@@ -23,8 +23,7 @@ pub enum Syncing {
     Nothing,
 }
 
-/// Lets another overlay be mounted with the work directory of one that synced nothing, whose upper directory is not used as one
-/// again.
+/// Lets another overlay be mounted with the work directory of a volatile one, whose upper directory is not used as one again.
 ///
 /// # Errors
 /// What unlink(2) or rmdir(2) fails with.
@@ -49,20 +48,20 @@ fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Mounts `lower` (topmost first) beneath `upper` and returns the mount. It is
-/// attached nowhere and goes away with its descriptor; with older kernels it lies over `upper` for a
-/// moment, so the caller's mount namespace must be private. The working directory may change.
+/// Mounts `lower` (topmost first) beneath `upper` and returns the mount. It is detached and ends with its
+/// descriptor; with older kernels it lies over `upper` for a moment, so the caller's mount namespace must be
+/// private. The working directory may change.
 ///
 /// # Errors
 /// Those of fsconfig(2), fsmount(2) and mount(2).
 pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path, syncing: Syncing) -> io::Result<OwnedFd> {
     let mounted = match by_descriptor(lower, upper, work, syncing) {
-        // Kernels before 6.5 do not know `lowerdir+`.
+        // Kernels before 6.5 do not have `lowerdir+`.
         Err(Errno::INVAL) => by_string(lower, upper, work, syncing),
         other => Ok(other?),
     };
     match mounted {
-        // Kernels before 5.10 do not know `volatile`.
+        // Kernels before 5.10 do not have `volatile`.
         Err(error)
             if syncing == Syncing::Nothing && error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) =>
         {
@@ -72,7 +71,7 @@ pub fn mount(lower: &[PathBuf], upper: &Path, work: &Path, syncing: Syncing) -> 
     }
 }
 
-/// Mounts layers alone, topmost first, so that nothing can be written; attached nowhere.
+/// Mounts layers alone, topmost first, so that nothing can be written; detached.
 ///
 /// # Errors
 /// Those of open_tree(2), fsconfig(2) and fsmount(2); several layers need Linux 6.5.
@@ -97,7 +96,7 @@ pub fn mount_read_only(layers: &[PathBuf]) -> io::Result<OwnedFd> {
 fn by_descriptor(lower: &[PathBuf], upper: &Path, work: &Path, syncing: Syncing) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = |key: &str, path: &Path| -> Result<(), Errno> {
-        // The kernel looks the directory up at once.
+        // The kernel resolves the directory at once.
         let directory = open_layer(path)?;
         rustix::mount::fsconfig_set_string(&context, key, magic_path(&directory))
     };

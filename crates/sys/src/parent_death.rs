@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
 /// Has the kernel kill the program when the thread that starts it ends, so also when this process is killed:
-/// `PR_SET_PDEATHSIG`, prctl(2). What the program has started itself lives on.
+/// `PR_SET_PDEATHSIG`, prctl(2). Children of the program are not killed.
 pub fn kill_with_thread(command: &mut Command) {
     let parent = getpid();
     let bind = move || -> io::Result<()> {

@@ -163,7 +163,7 @@ mod tests {
             kill_listed(|| lists.next().map(|list| list.to_vec()).ok_or("read too often"))
         };
         let pid = child.id();
-        // Since the first look it has moved on, or another process has its number.
+        // Since the first read it has ended, or another process has its number.
         assert_eq!(listed(&[&[pid], &[]]), Ok(true));
         assert_eq!(listed(&[&[]]), Ok(false));
         assert!(runs(pid));

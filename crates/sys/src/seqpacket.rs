@@ -140,7 +140,7 @@ pub fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
     Ok(rustix::fs::fcntl_setfl(descriptor, flags | rustix::fs::OFlags::NONBLOCK)?)
 }
 
-/// Sends one packet, with a descriptor beside it if there is one.
+/// Sends one packet, with a descriptor if there is one.
 ///
 /// # Errors
 /// `WouldBlock` when the peer's queue is full, `BrokenPipe` when the peer is gone.
@@ -157,7 +157,7 @@ pub fn send(socket: impl AsFd, packet: &[u8], descriptor: Option<BorrowedFd<'_>>
     Ok(())
 }
 
-/// Receives one packet of at most `limit` bytes and the descriptor beside it; `None` when the peer is gone.
+/// Receives one packet of at most `limit` bytes and its descriptor; `None` when the peer is gone.
 ///
 /// # Errors
 /// `WouldBlock` when none has arrived; `InvalidData` when the packet is longer than the limit.

@@ -1,4 +1,4 @@
-//! Sends any signal, real-time ones included, to a process known by its pidfd.
+//! Sends any signal, real-time ones included, to a process by its pidfd.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

@@ -174,7 +174,7 @@ pub fn await_connection(socket: impl AsFd, timeout: std::time::Duration) -> io::
     Ok(rustix::net::sockopt::socket_error(&socket)??)
 }
 
-/// Sends one datagram with a descriptor beside it.
+/// Sends one datagram with a descriptor.
 ///
 /// # Errors
 /// Those of sendmsg(2).

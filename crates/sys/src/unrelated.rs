@@ -7,13 +7,13 @@ use std::path::Path;
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 
-/// Has a file system keep each directory that is made within `directory` from now on apart from the others, with all that
-/// will lie in it.
+/// Has a file system place each directory that is made within `directory` from now on apart from the others, with all its
+/// content.
 ///
-/// ext4 puts a new directory into the group of inodes in which its parent is, and passes over every inode of that group that
-/// was deleted in the last minutes, one by one, for each file that is made: thousands of files take seconds where thousands
-/// were deleted shortly before. With this attribute (`T` of chattr(1), `FS_TOPDIR_FL` of ioctl_iflags(2)) it looks for a group
-/// with room. File systems that have no such attribute stay as they are.
+/// ext4 puts a new directory into the group of inodes in which its parent is, and skips every inode of that group that was
+/// deleted in the last minutes, one by one, for each file that is made: thousands of files take seconds where thousands were
+/// deleted shortly before. With this attribute (`T` of chattr(1), `FS_TOPDIR_FL` of ioctl_iflags(2)) it chooses a group with
+/// space. File systems without such an attribute stay as they are.
 ///
 /// # Errors
 /// Those of open(2) and of the ioctls.

@@ -72,7 +72,7 @@ impl<'a> WireEvent<'a> {
             }
             _ => Cow::Borrowed(&event.actor),
         };
-        // Events of later versions alone lack the fields that these no longer need.
+        // Kinds of later versions never have the old fields.
         let has_old_words = form != EventForm::Plain
             && !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume | ResourceKind::Builder);
         let image = event.actor.attributes.get("image").map_or("", String::as_str);

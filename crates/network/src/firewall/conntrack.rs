@@ -32,8 +32,8 @@ const COUNTS_SOURCE: u32 = 1 << 0;
 const COUNTS_PROTOCOL: u32 = 1 << 3;
 const COUNTS_DESTINATION_PORT: u32 = 1 << 5;
 
-/// Forgets all connections from a container, and all that were led to it, which answers as the
-/// source of what comes back.
+/// Drops all connections from a container, and all that were translated to it, which is then the source of
+/// their replies.
 pub(super) fn forget_address(socket: &mut Socket, address: IpAddr) -> Result<(), Error> {
     let source = match address {
         IpAddr::V4(_) => ADDRESS_SOURCE,
@@ -51,7 +51,7 @@ pub(super) fn forget_address(socket: &mut Socket, address: IpAddr) -> Result<(),
     Ok(())
 }
 
-/// Forgets all connections of a family to a port of whatever address.
+/// Drops all connections of a family to a port of any address.
 pub(super) fn forget_port(
     socket: &mut Socket,
     family: Family,

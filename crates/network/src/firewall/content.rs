@@ -198,7 +198,7 @@ impl Content {
 #[derive(Debug, Clone)]
 pub(super) struct Tables {
     pub(super) ip: Table,
-    /// `None` where the kernel has none of IPv6, and with `--ip6tables=false`.
+    /// `None` where the kernel lacks those of IPv6, and with `--ip6tables=false`.
     pub(super) ipv6: Option<Table>,
     /// `None` where the kernel has no tables for bridges.
     pub(super) bridge: Option<Table>,

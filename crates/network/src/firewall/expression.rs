@@ -122,7 +122,7 @@ pub(super) enum Verdict<'a> {
     Drop,
     Return,
     Jump(&'a str),
-    /// Goes to another chain and does not come back.
+    /// Jumps to another chain without returning.
     Goto(&'a str),
 }
 
@@ -177,7 +177,7 @@ pub(super) trait Expressions: Sized {
         })
     }
 
-    /// Goes on when the first register equals `value` in its first bytes.
+    /// Continues if the first register equals `value` in its first bytes.
     fn equals(self, value: &[u8]) -> Self {
         self.compare(0, value)
     }
@@ -202,7 +202,7 @@ pub(super) trait Expressions: Sized {
         })
     }
 
-    /// Goes on when the key in the registers is in the set, or with `inverted` when it is not.
+    /// Continues if the key in the registers is in the set, or with `inverted` if it is not.
     fn in_set(self, set: &str, inverted: bool) -> Self {
         self.expression("lookup", |data| {
             let data = data.string(1, set).network_u32(2, FIRST);
@@ -210,27 +210,27 @@ pub(super) trait Expressions: Sized {
         })
     }
 
-    /// Goes on when the map has the key, with its data in the first registers.
+    /// Continues if the map has the key, with its data in the first registers.
     fn map(self, map: &str) -> Self {
         self.expression("lookup", |data| data.string(1, map).network_u32(2, FIRST).network_u32(3, FIRST))
     }
 
-    /// Goes on when the packet came in by one of the set's interfaces, or by none of them.
+    /// Continues if the packet came in by one of the set's interfaces, or by none of them.
     fn input(self, set: &str, inverted: bool) -> Self {
         self.load(Field::InputInterface, 0).in_set(set, inverted)
     }
 
-    /// Goes on when the packet leaves by one of the set's interfaces, or by none of them.
+    /// Continues if the packet leaves by one of the set's interfaces, or by none of them.
     fn output(self, set: &str, inverted: bool) -> Self {
         self.load(Field::OutputInterface, 0).in_set(set, inverted)
     }
 
-    /// Goes on when the packet carries this Ethernet type.
+    /// Continues if the packet carries this Ethernet type.
     fn carries(self, ether_type: u16) -> Self {
         self.load(Field::EtherType, 0).equals(&ether_type.to_be_bytes())
     }
 
-    /// Goes on with a message of this type of a protocol.
+    /// Continues with a message of this type of a protocol.
     fn message(self, protocol: u8, kind: u8) -> Self {
         self.load(Field::TransportProtocol, 0).equals(&[protocol]).load(Field::MessageType, 0).equals(&[kind])
     }
@@ -247,8 +247,8 @@ pub(super) trait Expressions: Sized {
         self.carries(ARP).payload(NETWORK_HEADER, 0, 6, FIRST).equals(&HEAD)
     }
 
-    /// Goes on when the field, source or destination, lies in the network of this prefix. Whole bytes are
-    /// compared as they are, which every packet pays for.
+    /// Continues if the field, source or destination, lies in the network of this prefix. Whole bytes are
+    /// compared as they are, which costs every packet.
     fn within(self, field: Field, (base, prefix_length): (IpAddr, u8)) -> Self {
         let offset = match field {
             Field::Source => SOURCE_OFFSET,
@@ -274,12 +274,12 @@ pub(super) trait Expressions: Sized {
         loaded.mask(&mask).equals(&base)
     }
 
-    /// Goes on when the connection has any of these states.
+    /// Continues if the connection has any of these states.
     fn state(self, bits: u32) -> Self {
         self.tracked(0, bits)
     }
 
-    /// Goes on when the connection was translated to a published port.
+    /// Continues if the connection was translated to a published port.
     fn translated(self) -> Self {
         self.tracked(2, DESTINATION_TRANSLATED)
     }
@@ -290,7 +290,7 @@ pub(super) trait Expressions: Sized {
             .compare(1, &[0; 4])
     }
 
-    /// Goes on when the destination is an address of this host.
+    /// Continues if the destination is an address of this host.
     fn to_this_host(self) -> Self {
         const ADDRESS_TYPE: u32 = 3;
         const OF_DESTINATION: u32 = 2;
@@ -323,7 +323,7 @@ pub(super) trait Expressions: Sized {
         self.expression("masq", |data| data)
     }
 
-    /// Goes on when the packet came in, or leaves, by an interface of one of the groups: iptables' match `devgroup`
+    /// Continues if the packet came in, or leaves, by an interface of one of the groups: iptables' match `devgroup`
     /// (`xt_devgroup_info` of linux/netfilter/xt_devgroup.h), which every iptables can list.
     fn by_group(self, direction: Direction, Groups { group, mask }: Groups) -> Self {
         const INPUT: u32 = 1;

@@ -13,7 +13,7 @@ use crate::endpoint::LINK_PREFIX;
 /// The groups of the engine's own bridges and of containers' interfaces on the host (`network/group.rs`).
 pub(crate) const CONTAINERS: Groups = Groups { group: 0xbc00_0000, mask: 0xfc00_0000 };
 
-/// By what the chain knows interfaces of containers.
+/// How the chain matches interfaces of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KnownBy {
     Group,
@@ -27,7 +27,8 @@ pub(super) enum Passing<'n> {
     Groups,
     /// Those of this bridge.
     Bridge(&'n Layout),
-    /// Those of interfaces beside it, known by the beginning of their names and by the addresses of the network.
+    /// Those of interfaces beside it, matched by the beginning of their names and by the addresses of the
+    /// network.
     Beside(&'n Layout, HostPlace),
 }
 
@@ -73,7 +74,7 @@ impl Passing<'_> {
     }
 }
 
-/// What a network needs beside the rules for all of them.
+/// The rules of one network in addition to those for all of them.
 pub(super) fn of_network(network: &Layout, family: Family, known_by: KnownBy) -> Vec<Passing<'_>> {
     let place = network.places.iter().find(|place| Family::of(place.address) == family);
     match (place, known_by) {

@@ -74,7 +74,7 @@ const DHCPV6_SERVER: u16 = 547;
 /// (`NF_BR_PRI_NAT_DST_BRIDGED` of linux/netfilter_bridge.h).
 const PREROUTING: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 
-/// Adds the table anew to a transaction that is about it.
+/// Adds the table's rebuild to a transaction.
 pub(super) fn rebuild(transaction: Transaction) -> Transaction {
     let transaction = transaction.table().delete_table().table();
     let transaction = ALL.iter().fold(transaction, |transaction, set| transaction.set(set));
@@ -88,7 +88,7 @@ pub(super) fn rebuild(transaction: Transaction) -> Transaction {
 
 fn prerouting(transaction: Transaction) -> Transaction {
     transaction
-        // Decides about nearly all packets, with one look.
+        // Decides about nearly all packets, with one look-up.
         .rule("prerouting", |rule| {
             rule.carries(IP)
                 .load(Field::InputInterface, 0)

@@ -54,7 +54,7 @@ const POSTROUTING: Hook = Hook { kind: "nat", number: 4, priority: 100 };
 const FORWARD: Hook = Hook { kind: "filter", number: 2, priority: 0 };
 const GUARD: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 
-/// Makes the tables anew: whatever was in them goes in the same transaction.
+/// Rebuilds the tables: their old content is removed in the same transaction.
 pub(super) fn rebuild(tables: &Tables, content: &Content) -> Transaction {
     let mut transaction = Transaction::new(&tables.ip);
     for (family, table) in tables.routed() {
@@ -220,7 +220,7 @@ fn within_network(
 fn guard(transaction: Transaction, family: Family) -> Transaction {
     let from_container = |field| {
         move |rule: sys::netlink::Message| {
-            // The address first: comparing it is cheaper than looking the interface up.
+            // The address first: comparing it is cheaper than the look-up of the interface.
             rule.within(field, family.loopback()).input(INTERFACES.name, false).verdict(Verdict::Drop)
         }
     };

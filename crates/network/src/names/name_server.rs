@@ -7,7 +7,7 @@ use model::NameServer;
 
 use super::resolv_conf::{FALLBACK, NameServers, Parsed};
 
-/// Where the container's own name server is, on every network that knows containers by name.
+/// The address of the container's own name server, on every network with names.
 const OWN_SERVER: &str = "127.0.0.11";
 
 /// A server for names that are not those of containers.

@@ -47,7 +47,7 @@ impl NetworkOpening<'_> {
         Ok(book)
     }
 
-    /// Sees how a known endpoint's interface is joined; one that lost its bridge is joined again.
+    /// Checks how a known endpoint's interface is joined; one that lost its bridge is joined again.
     fn adopt_interface(
         &self,
         routing: &mut Routing,

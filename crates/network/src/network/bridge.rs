@@ -140,7 +140,7 @@ fn configure(
         false => None,
     };
     let ipv6 = configure_ipv6(routing, &interface, options, known)?;
-    // That of an earlier release has none.
+    // Bridges of earlier releases have no group.
     if interface.group != BRIDGES {
         routing.set_group(&interface, BRIDGES)?;
     }
@@ -239,7 +239,7 @@ fn hardware_address(
     Ok(endpoint::hardware_address(ipv4.map(|host| host.address), ipv6.map(|host| host.address)))
 }
 
-/// Lets the host speak to containers as 127.0.0.1 and as ::1, which published ports need.
+/// Lets the host reach containers as 127.0.0.1 and as ::1, which published ports need.
 pub(super) fn allow_loopback(routing: &mut Routing, bridge: &Bridge, options: &Options) -> Result<(), Error> {
     if options.has_host_ipv6() && options.ipv6_firewall {
         routing.accept_ipv6_loopback(&bridge.interface())?;

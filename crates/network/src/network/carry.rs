@@ -78,7 +78,7 @@ impl Active {
         addresses.try_for_each(|address| routing.add_neighbour(neighbours_at, address, endpoint.mac))
     }
 
-    /// Whether the host itself speaks with containers in the family of the address.
+    /// Whether the host itself communicates with containers in the family of the address.
     fn speaks(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(_) => self.host_ipv4,
@@ -109,9 +109,8 @@ fn set_up_inside(
     Ok(interface)
 }
 
-/// Gives the interface its addresses of IPv6, which it then has before the container's process begins. Beside the
-/// bridge the way to the others on the network leads over the host, since it answers for no address there but its
-/// own.
+/// Adds the interface's addresses of IPv6 before the container's process begins. Beside the bridge the route to
+/// the others on the network leads over the host, since the interface answers only for its own addresses.
 fn add_ipv6(
     routing: &mut Routing,
     interface: &Interface,

@@ -52,7 +52,7 @@ impl Network {
             Restored::Bridge => active.create_interface(&endpoint, namespace, ports),
             Restored::Nothing => Err(error),
         })?;
-        // Noted first: should the firewall be made anew meanwhile, it has this endpoint too.
+        // Recorded first: should the firewall be rebuilt meanwhile, it has this endpoint too.
         active.note_interface(container, interface);
         let result = active
             .carry(&endpoint, interface, namespace, configurer)
@@ -64,8 +64,8 @@ impl Network {
         result
     }
 
-    /// Lets one container reach ports of others while `--icc=false`; without it nothing is to do. The exceptions
-    /// belong to the endpoint of `container` and go with it, and with that of the container they lead to; one that has
+    /// Lets one container reach ports of others while `--icc=false`; without it does nothing. The exceptions belong to
+    /// the endpoint of `container` and are removed with it, and with that of the container they lead to; one that has
     /// no address of IPv4 here now gets none.
     ///
     /// # Errors
@@ -210,7 +210,7 @@ impl Active {
     }
 
     /// An interface of the same name can only be a leftover: of this container's last run, in a namespace
-    /// that others live on in, or of another daemon. It is replaced.
+    /// that others still use, or of another daemon. It is replaced.
     fn create_pair(&self, pair: &Pair<'_>) -> Result<(), Error> {
         let mut routing = self.host.routing();
         match routing.create_pair(pair) {
@@ -246,7 +246,7 @@ impl Active {
         Ok(self.host.faults.pass(Step::RouteInterface)?)
     }
 
-    /// Leads packets for the container's addresses to its interface beside the bridge.
+    /// Routes packets for the container's addresses to its interface beside the bridge.
     pub(super) fn lead_beside_bridge(
         &self,
         routing: &mut Routing,
@@ -272,8 +272,8 @@ impl Active {
         error.with(left)
     }
 
-    /// Opens the published ports and forgets what the kernel remembers of packets that came for
-    /// them before.
+    /// Opens the published ports and drops the kernel's tracked connections of packets that came for them
+    /// before.
     fn open_firewall(&self, endpoint: &Endpoint, interface: InterfaceState) -> Result<(), Error> {
         let Some(mut firewall) = self.host.firewall() else { return Ok(()) };
         let Some(place) = interface.place() else { return Ok(()) };
@@ -300,8 +300,7 @@ impl Active {
             .or_else(|error| firewall.rebuild(self.host.content()).map_err(|left| error.with(vec![left])))
     }
 
-    /// Takes an endpoint out of the kernel's tables: first nothing leads there any more, then
-    /// what is remembered of its connections goes.
+    /// Removes an endpoint from the kernel's tables: first its routes, then its tracked connections.
     fn take_away(&self, entry: &Entry, exceptions: Vec<LinkException>) -> Vec<Error> {
         let mut errors = Vec::new();
         let endpoint = &entry.endpoint;
@@ -330,7 +329,7 @@ impl Active {
     }
 }
 
-/// Takes away what the bridge knows of a container: where it is, and that the bridge answers for it.
+/// Removes a container from the bridge: its forwarding entries, and those by which the bridge answers for it.
 fn forget_neighbour(routing: &mut Routing, bridge: &Bridge, endpoint: &Endpoint) -> Vec<Error> {
     let (name, index) = (bridge.name.as_str(), bridge.index());
     let mut errors = Vec::new();

@@ -75,7 +75,7 @@ pub struct DefaultRoutes<'a> {
     pub ipv6: Option<(&'a str, Ipv6Addr)>,
 }
 
-/// Leads the container's default routes there, or nowhere. Connections that are open go on.
+/// Sets the container's default routes, or removes them. Open connections continue.
 ///
 /// # Errors
 /// The kernel's refusal.

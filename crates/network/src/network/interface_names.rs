@@ -63,7 +63,7 @@ mod tests {
         names.free(&first);
         let mut given = HashSet::new();
         for _ in 1..LETTERS {
-            // Each daemon counts anew.
+            // Each daemon counts from the beginning.
             names.generation.store(0, Ordering::Relaxed);
             let name = give(std::slice::from_ref(&first)).expect("a name");
             assert!(given.insert(name), "twice the same");

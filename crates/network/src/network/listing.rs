@@ -72,7 +72,7 @@ impl KnownHost<'_> {
             Self::New => return addresses(routing),
             Self::NewAndFree => return Ok(Vec::new()),
         };
-        // The bridge may have been made anew since, or have got other addresses.
+        // The bridge may have been recreated since, or have got other addresses.
         let is_bridge = |index: u32| {
             let mut interfaces = listing.interfaces.iter();
             index == bridge.index()

@@ -35,7 +35,7 @@ const INTERFACE_PART: u128 = u64::MAX as u128;
 pub(super) struct OnParent {
     options: ParentOptions,
     book: Mutex<Book>,
-    /// The containers' network namespaces, to remove the interfaces from: others may live on there.
+    /// The containers' network namespaces, to remove the interfaces from: others may still use them.
     namespaces: Mutex<HashMap<ContainerId, OwnedFd>>,
 }
 
@@ -143,7 +143,7 @@ impl OnParent {
         Ok(endpoint)
     }
 
-    /// The router that containers know, an unspecified one where their interfaces themselves lead everywhere.
+    /// The containers' router, an unspecified one where their default routes lead to their interfaces.
     fn router<A: Address>(&self, addresses: &ParentAddresses<A>) -> InterfaceAddress<A> {
         match self.options.sharing.has_router() {
             true => addresses.gateway,
@@ -182,7 +182,7 @@ impl OnParent {
     }
 
     /// An interface of the same name can only be left over from this container's last run, in a namespace that others
-    /// live on in. It is replaced.
+    /// still use. It is replaced.
     fn create(&self, endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<(), Error> {
         let mut routing = Routing::open()?;
         let name = self.options.parent.name();

@@ -268,7 +268,7 @@ impl NetworkOpening<'_> {
         }
     }
 
-    /// Whether another network may have the bridge after this one: nothing is set on it that others would not set anew.
+    /// Whether another network may reuse the bridge: nothing is set on it that others would not set again.
     fn is_ordinary(&self) -> bool {
         let is_own = matches!(self.bridge.owner, BridgeOwner::Engine);
         is_own && self.bridge.ipv6.is_none() && self.options.inter_container_communication

@@ -1,9 +1,9 @@
-//! Removes the interfaces of disconnected containers, after the answer and many at once.
+//! Removes the interfaces of disconnected containers, in the background and many at once.
 //!
-//! Removing an interface takes the kernel some 20 ms. Mostly it is
-//! not needed: a container's network namespace goes with its last process, and the kernel takes
-//! the interface away with it, together with others. So interfaces are given that time first; those that
-//! are still there then (another container lives in the namespace) are removed, all in one go.
+//! Removing an interface takes the kernel some 20 ms. Mostly it is not needed: a container's network
+//! namespace ends with its last process, and the kernel removes the interface with it, together with others.
+//! So interfaces are given that time first; those that are still there then (another container uses the
+//! namespace) are removed, all in one go.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::options::{BridgeChoice, Ipv6Address, Options};
 use crate::route::{Interface, Routing};
 
-/// What there was to make anew.
+/// What had to be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Restored {
     Bridge,

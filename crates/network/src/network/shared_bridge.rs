@@ -98,8 +98,8 @@ impl BridgeAddresses {
         ipv4.into_iter().chain(ipv6).collect()
     }
 
-    /// Does the same for a network that goes. What the bridge's owner has taken away meanwhile, or the bridge itself, is no
-    /// longer the network's.
+    /// The reverse for a network that is removed. Addresses that the bridge's owner has removed meanwhile, or the bridge
+    /// itself, are no longer the network's.
     pub(super) fn give_back(&self, bridge: &Interface, routing: &mut Routing) -> Result<(), Error> {
         let of_others = |error: &Error| match error {
             Error::Address { source, .. } => source.is(Errno::NODEV) || source.is(Errno::ADDRNOTAVAIL),

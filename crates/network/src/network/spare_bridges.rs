@@ -31,7 +31,7 @@ const MOST_TOGETHER: usize = 64;
 /// How long a new network waits while a bridge is checked. A new one costs less, but later a removal more.
 const TIMEOUT: Duration = Duration::from_millis(10);
 
-/// The bridges that wait, and the thread that looks after them.
+/// The bridges that wait, and the thread that checks them.
 #[derive(Debug)]
 pub(super) struct SpareBridges {
     shared: Arc<Shared>,
@@ -197,7 +197,7 @@ impl Shared {
         self.changed.wait_timeout(queue, wait).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Looks whether a bridge is as it was made.
+    /// Checks whether a bridge is unchanged.
     fn examine(&self, mut spare: Spare, routing: &mut Routing) {
         let index = Some(spare.bridge.index);
         let settings = routing.bridge_settings(&spare.bridge);

@@ -1,4 +1,4 @@
-//! What the host has once and what each network has: they know each other.
+//! What the host has once and what each network has, with references to each other.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -42,7 +42,7 @@ pub(super) struct Active {
     pub(super) host_ipv4: bool,
     /// What the network was opened with.
     pub(super) options: Options,
-    /// Held while the bridge is made anew.
+    /// Held while the bridge is restored.
     pub(super) restoring: Mutex<()>,
     /// Marks this engine's interfaces.
     pub(super) group: u32,
@@ -53,7 +53,7 @@ pub(super) struct Active {
 #[derive(Debug, Clone)]
 pub(super) struct Bridge {
     pub(super) name: String,
-    /// Another one once it was made anew.
+    /// Another one once it was restored.
     pub(super) index: Arc<AtomicU32>,
     /// The address that containers have as their gateway; `None` on a network of IPv6 alone.
     pub(super) ipv4: Option<InterfaceAddress>,
@@ -63,7 +63,7 @@ pub(super) struct Bridge {
     pub(super) settings: Option<Vec<u8>>,
 }
 
-/// Whose a bridge is.
+/// The owner of a bridge.
 #[derive(Debug, Clone)]
 pub(super) enum BridgeOwner {
     /// The engine's, which may remove it.

@@ -258,10 +258,10 @@ fn configuration(pair: &Pair<'_>) -> Message {
     }
 }
 
-/// Hairpin mode, for hosts that pass bridged packets through the firewall
-/// (bridge-nf-call-iptables): there a packet may have to leave by the port by which it came. And frames to the
-/// addresses of the interface itself take the way of all others, through the check of what a port may send: by itself the
-/// bridge learns from them and hands them to the host as the port's own, past every check.
+/// Hairpin mode, for hosts that pass bridged packets through the firewall (bridge-nf-call-iptables): there a packet may
+/// have to leave by the port by which it came. And frames to the addresses of the interface itself go like all others
+/// through the check of what a port may send: by itself the bridge learns from them and passes them to the host as the
+/// port's own, past every check.
 fn port_settings(message: Message) -> Message {
     message.nested(LINK_INFO, |info| {
         info.string(INFO_SLAVE_KIND, "bridge").nested(INFO_SLAVE_DATA, |data| {

@@ -75,7 +75,7 @@ impl Routing {
         let message = Message::new(GET_ADDRESS, netlink::DUMP).fixed(&header);
         let listed = match self.socket.request(std::slice::from_ref(&message)) {
             Ok(replies) => replies.iter().filter_map(|reply| parse_address(&reply.payload)).collect(),
-            // The kernel looks for the interface first.
+            // The kernel looks up the interface first.
             Err(error) if error.is(Errno::NODEV) => Vec::new(),
             Err(error) if error.is(Errno::INTR) => self.list("list addresses", message, parse_address)?,
             Err(source) => return Err(Error::List { act: "list addresses", source }),

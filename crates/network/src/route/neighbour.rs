@@ -121,8 +121,8 @@ impl Routing {
         }
     }
 
-    /// Notes behind which port of its bridge a hardware address is, as if it had sent something. A
-    /// port that does not forward yet takes no note: then the bridge learns it from the first packet.
+    /// Adds the port of a hardware address to the bridge's forwarding table, as if it had sent something. A
+    /// port that does not forward yet accepts no entry: then the bridge learns it from the first packet.
     pub(crate) fn add_station(&mut self, port: &Interface, mac: MacAddress) -> Result<(), Error> {
         let message = Message::new(NEW_NEIGHBOUR, CREATION)
             .fixed(&header(FAMILY_BRIDGE, port.index, OF_THE_BRIDGE))

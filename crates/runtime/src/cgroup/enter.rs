@@ -30,8 +30,8 @@ impl Cgroup {
     }
 
     /// The directory of v2 beneath the container's own, `top`, in which one of its processes is. A container that
-    /// manages groups of its own, as systemd does, has all its processes in such: the kernel takes none into a group
-    /// that hands controllers down. `None` when the process is elsewhere.
+    /// manages groups of its own, as systemd does, has all its processes in such: the kernel accepts none in a group
+    /// that delegates controllers. `None` when the process is elsewhere.
     pub(crate) fn place_beneath(&self, top: BorrowedFd<'_>, pid: u32) -> Option<OwnedFd> {
         let groups = std::fs::read_to_string(self.proc.join(pid.to_string()).join("cgroup")).ok()?;
         let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;

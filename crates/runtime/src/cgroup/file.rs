@@ -1,4 +1,4 @@
-//! Reads and writes the files of a cgroup, with errors that name the file as clients know them.
+//! Reads and writes the files of a cgroup, with errors that name the file as clients expect.
 
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -122,7 +122,7 @@ impl FreezerState {
     }
 }
 
-/// The content of a small file of the kernel, which makes it anew for each reading from the start.
+/// The content of a small file of the kernel, which generates it for each reading from the start.
 fn read_again(file: &File) -> io::Result<String> {
     let mut space = [0; 256];
     let length = file.read_at(&mut space, 0)?;

@@ -11,7 +11,8 @@ struct Setting {
     controller: &'static str,
     file: &'static str,
     value: String,
-    /// Where BFQ is the only scheduler that knows weights: their file there, and their value on its scale.
+    /// For hosts where BFQ is the only scheduler with weights: their file there, and their value on its
+    /// scale.
     of_bfq: Option<(&'static str, String)>,
 }
 
@@ -234,7 +235,7 @@ fn order_memory(directory: &std::path::Path, settings: &mut [Setting]) {
 const DISPENSABLE: [&str; 3] =
     ["memory.memsw.limit_in_bytes", "memory.swap.max", "memory.kmem.limit_in_bytes"];
 
-/// Writes a setting; weights have another name where BFQ is the only scheduler that knows them.
+/// Writes a setting; weights have another name where BFQ is the only scheduler with weights.
 fn write(directory: &std::path::Path, setting: &Setting) -> Result<(), CgroupError> {
     let of_bfq = setting
         .of_bfq

@@ -14,7 +14,7 @@ const UNIFIED_CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"]
 
 impl Cgroup {
     /// Makes the directory of v2, where the host has one, for a process that is born into it. What is left of an earlier
-    /// life of the container, whose shim was killed, is ended and removed first: limits and counters begin anew.
+    /// run of the container, whose shim was killed, is ended and removed first: limits and counters begin again.
     pub(crate) fn make_unified(&self) -> Result<(), CgroupError> {
         let Some(directory) = self.unified() else { return Ok(()) };
         if !make_directory(directory)? {
@@ -72,7 +72,7 @@ fn make_directory(directory: &Path) -> Result<bool, CgroupError> {
     }
 }
 
-/// Hands the controllers down from the mount's root to the container's directory.
+/// Delegates the controllers from the mount's root to the container's directory.
 fn enable_controllers(hierarchy: &Hierarchy, parent: &Path, controllers: &[&str]) -> Result<(), CgroupError> {
     let available = file::read(&hierarchy.mount, "cgroup.controllers")?;
     let wanted: Vec<&str> = controllers.iter().copied().filter(|name| has_word(&available, name)).collect();
@@ -99,7 +99,7 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split_whitespace().any(|found| found == word)
 }
 
-/// A v1 cpuset takes no process before it has processors and memory nodes; a new one has none.
+/// A v1 cpuset accepts no process before it has processors and memory nodes; a new one has none.
 fn inherit_cpuset(mount: &Path, directory: &Path) -> Result<(), CgroupError> {
     let parent = directory.parent().unwrap_or(mount);
     for name in ["cpuset.cpus", "cpuset.mems"] {

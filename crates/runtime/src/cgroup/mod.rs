@@ -35,7 +35,7 @@ pub struct Cgroup {
     hierarchies: Vec<Hierarchy>,
     directories: Vec<PathBuf>,
     parent: PathBuf,
-    /// Whether the groups above are made for containers, and go with the last of them.
+    /// Whether the groups above are made for containers, and removed with the last of them.
     owns_parents: bool,
     root: PathBuf,
     proc: PathBuf,

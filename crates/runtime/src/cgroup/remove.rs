@@ -107,7 +107,7 @@ impl Cgroup {
     }
 }
 
-/// Uses cgroup.kill; false when the kernel has none.
+/// Uses cgroup.kill; false when the kernel lacks it.
 fn write_kill(directory: &Path) -> Result<bool, CgroupError> {
     match file::write(directory, "cgroup.kill", "1") {
         Ok(()) => Ok(true),
@@ -124,7 +124,7 @@ fn kill_in(directory: &Path) -> Result<(), CgroupError> {
     sys::process::kill_listed(list).map(drop)
 }
 
-/// All processes of a directory and those beneath it. What vanishes meanwhile has none.
+/// All processes of a directory and those beneath it. One that vanishes meanwhile counts as empty.
 fn gather(directory: &Path, found: &mut Vec<u32>) -> Result<(), CgroupError> {
     let mut waiting = vec![directory.to_owned()];
     while let Some(directory) = waiting.pop() {

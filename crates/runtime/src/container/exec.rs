@@ -96,8 +96,8 @@ impl Running {
         take_process((&ours, Instant::now() + patience), &helper)
     }
 
-    /// Copies the caller into the container's directory of v2. One that manages groups of its own may hand controllers
-    /// down from there, and then the kernel takes no process into it: where init is, there is room.
+    /// Copies the caller into the container's directory of v2. One that manages groups of its own may delegate
+    /// controllers from there, and then the kernel accepts no process in it: then the process joins init's group.
     fn clone_helper(&self) -> io::Result<Cloned> {
         let none = NewNamespaces::default();
         let Some(top) = self.birthplace.as_ref().map(AsFd::as_fd) else {
@@ -118,7 +118,7 @@ impl Running {
     }
 }
 
-/// The process that the helper makes, when it runs its program; when it started is not looked up.
+/// The process that the helper makes, once it runs its program; its start time is not looked up.
 fn take_process((channel, deadline): (&Channel, Instant), helper: &Process) -> Result<Exec, StartError> {
     let mut gifts = Gifts::default();
     let report = await_program(channel, &mut gifts, deadline);
@@ -141,7 +141,7 @@ fn take_process((channel, deadline): (&Channel, Instant), helper: &Process) -> R
     }
 }
 
-/// What the helper knows.
+/// The helper's input.
 struct Helper<'a> {
     running: &'a Running,
     request: &'a ExecRequest<'a>,

@@ -32,7 +32,7 @@ pub struct Running {
     pub(super) cgroup: Cgroup,
     /// The cgroup's directory of v2, where the host has it: every process of the container is born into it.
     pub(super) birthplace: Option<OwnedFd>,
-    /// Open since the first look: health checks look before every probe.
+    /// Open since the first read: health checks read it before every probe.
     pub(super) freezer: OnceCell<FreezerState>,
     pub(super) filter: KnownFilter,
     pub(super) terminal: Option<OwnedFd>,

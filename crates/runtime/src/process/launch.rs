@@ -66,7 +66,7 @@ pub(crate) enum Streams {
     Terminal(OwnedFd),
 }
 
-/// What other processes of the container must not look into until it has become its program.
+/// Keeps other processes of the container from reading this one until it has executed its program.
 pub(crate) fn hide_from_others() -> Result<(), StartError> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("hiding the process")
 }

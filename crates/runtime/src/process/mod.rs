@@ -1,4 +1,4 @@
-//! A process that the shim started: known by its pidfd, never by its number alone.
+//! A process that the shim started: identified by its pidfd, never by its number alone.
 
 pub(crate) mod launch;
 pub(crate) mod limits;
@@ -27,7 +27,7 @@ pub enum Stdio {
         /// Descriptor 2.
         stderr: OwnedFd,
     },
-    /// A new terminal in the container's own /dev/pts; its master comes back with the process.
+    /// A new terminal in the container's own /dev/pts; its master is returned with the process.
     Terminal,
 }
 

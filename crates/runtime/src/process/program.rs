@@ -7,7 +7,7 @@ use rustix::fs::{Access, FileType};
 
 use crate::{FailureKind, StartError};
 
-/// `PATH` of a process that has none.
+/// The default `PATH` of a process.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The arguments and environment of a process in the kernel's form.

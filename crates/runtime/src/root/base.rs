@@ -21,8 +21,8 @@ pub(crate) fn make_private() -> Result<(), StartError> {
     rustix::mount::mount_change(c"/", private).doing("making the mounts private")
 }
 
-/// Mounts the root, attached nowhere, and goes to the place where it will be attached. The layers of an overlay have been mapped
-/// for a user namespace, and overlay must work in them as its root.
+/// Mounts the root, detached, and enters the place where it will be attached. The layers of an overlay have been mapped for a
+/// user namespace, and overlay must work in them as its root.
 pub(crate) fn mount(spec: &ContainerSpec, users: Option<BorrowedFd<'_>>) -> Result<OwnedFd, StartError> {
     let mount = match &spec.root {
         RootFilesystem::Overlay { lower, upper, work, volatile } => {

@@ -1,4 +1,4 @@
-//! The host's device nodes that a container gets beside the default ones.
+//! The host's device nodes of a container, in addition to the default ones.
 
 use std::ffi::CString;
 use std::io;

@@ -173,7 +173,7 @@ fn shared_memory(spec: &ContainerSpec, joined: &Joined) -> Result<OwnedFd, Start
     }
 }
 
-/// A mount can be copied only from within its own mount namespace: goes there and comes back.
+/// A mount can be copied only from within its own mount namespace: enters that and returns.
 fn shared_memory_of(process: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let open = |path: &CStr| rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     let home = open(c"/proc/self/ns/mnt")?;

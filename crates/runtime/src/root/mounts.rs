@@ -18,8 +18,8 @@ use super::propagation;
 use crate::error::Doing;
 use crate::{FailureKind, StartError};
 
-/// Files of procfs that may be covered, because programs that show a container's own share of
-/// the machine live by that. Everything else of procfs is part of the container's walls.
+/// Files of procfs that may be covered, because programs that show a container's own share of the machine
+/// depend on that. Everything else of procfs is part of the container's isolation.
 const COVERABLE_PROC_FILES: [&str; 11] = [
     "/proc/cpuinfo",
     "/proc/diskstats",

@@ -132,7 +132,7 @@ pub(crate) fn open_beneath(directory: impl AsFd, path: &Path, flags: OFlags) -> 
     confined::open(directory, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
-/// Opens a place for its name only; links lead within the directory or nowhere.
+/// Opens a place with O_PATH only; symlinks cannot leave the directory.
 pub(crate) fn open_within(directory: impl AsFd, path: &Path) -> rustix::io::Result<OwnedFd> {
     confined::open(directory, path, OFlags::PATH, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
 }

@@ -160,7 +160,7 @@ pub(super) fn by_rules(rules: &Rules, architecture: Architecture) -> Calls {
     for (number, decision) in conditional {
         calls.set(number, &decision);
     }
-    // Without conditions a rule decides alone, whatever stands beside it.
+    // Without conditions a rule decides alone, whatever the other rules.
     for (number, action) in unconditional {
         calls.set(number, &Decision::always(action));
     }

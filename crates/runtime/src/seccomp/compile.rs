@@ -33,7 +33,7 @@ const MOST_INSTRUCTIONS: usize = 4096;
 #[derive(Debug, Clone)]
 enum Step {
     Do(FilterInstruction),
-    /// Goes to the tests of a call whose arguments decide.
+    /// Jumps to the tests of a call whose arguments decide.
     Test(Decision),
 }
 
@@ -231,7 +231,7 @@ fn test(condition: &Condition, holds: Vec<FilterInstruction>) -> Vec<FilterInstr
     program
 }
 
-/// Goes on with `holds` if the comparison holds, else with `fails`. A conditional jump reaches 255
+/// Continues with `holds` if the comparison holds, else with `fails`. A conditional jump reaches 255
 /// instructions; an unconditional one carries it further.
 fn choose(code: u16, value: u32, holds: Program, fails: Program) -> Program {
     let mut program = Vec::with_capacity(holds.len() + fails.len() + 2);

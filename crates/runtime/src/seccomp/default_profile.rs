@@ -1,5 +1,5 @@
 //! The default profile: the calls that Docker's documentation allows by default, less those that its table of
-//! blocked calls names and its profile lets through on today's kernels (decision 0101).
+//! blocked calls names and its profile allows on current kernels (decision 0101).
 
 use super::calls::{Bits, COUNT, Calls, Decision, bits};
 use super::numbers::Architecture;
@@ -153,12 +153,12 @@ pub(super) fn calls(held: Mask, architecture: Architecture) -> Calls {
         }
     };
     set("socket", &cases(SOCKET_FAMILIES.map(|family| (INT, family)).into()));
-    // The family lies in memory, where a filter cannot look. socket(2) itself is there since Linux 4.3.
+    // The family is in memory, where a filter cannot read. socket(2) itself exists since Linux 4.3.
     set("socketcall", &case(INT, SYS_SOCKET, Action::NO_SUCH_CALL, Action::ALLOW));
     set("personality", &cases(PERSONALITIES.map(|value| (Comparison::Equal, value)).into()));
     if held & capabilities::SYS_ADMIN == 0 {
         set("clone", &cases(vec![(Comparison::MaskedEqual(NEW_NAMESPACES), 0)]));
-        // Its flags lie in memory, where a filter cannot look; C libraries fall back to clone.
+        // Its flags are in memory, where a filter cannot read; C libraries fall back to clone.
         set("clone3", &Decision::always(Action::NO_SUCH_CALL));
     }
     calls

@@ -99,13 +99,13 @@ fn exec_has_its_own_user_and_rights() {
     end(&running);
 }
 
-/// What systemd and other engines do in a container: all processes leave the container's own group, which then hands
-/// controllers down and takes no process any more.
+/// As systemd and other engines do in a container: all processes leave the container's own group, which then
+/// delegates controllers and accepts no process any more.
 fn exec_is_where_init_is() {
     let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
     let mount = mounts.into_iter().find(|mount| mount.join("cgroup.controllers").exists()).unwrap();
     let available = read(&mount.join("cgroup.controllers"));
-    // Those that processes beside groups with them keep from being handed down; threaded ones do not.
+    // Controllers that cannot be delegated beside processes; threaded ones can.
     let mut controllers = ["memory", "hugetlb", "io", "rdma", "misc"].into_iter();
     let controller = controllers.find(|name| available.split_whitespace().any(|word| word == *name));
     // A host whose hierarchies of version 1 have all controllers has no group that keeps processes out.
@@ -135,7 +135,7 @@ fn exec_is_where_init_is() {
     let expected = format!("0::/berth-test-groups/{}/init", scene.id.as_str());
     assert!(outcome.output.lines().any(|line| line == expected), "{outcome:?}");
     end(&running);
-    // Engines of the host hand down all but these themselves.
+    // Engines of the host delegate all but these themselves.
     if ["hugetlb", "rdma", "misc"].contains(&controller)
         && !before.split_whitespace().any(|name| name == controller)
     {

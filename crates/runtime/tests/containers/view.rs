@@ -239,7 +239,7 @@ fn host_namespaces() {
     crate::scene::eventually("all processes", || running.cgroup().processes().unwrap().len() == 3);
     running.signal(model::Signal::KILL).unwrap();
     assert_eq!(running.init().wait().unwrap().code, 137);
-    // Without a pid namespace of its own nothing dies by itself with init: the cgroup does it.
+    // Without a pid namespace of its own no process ends by itself with init: they are killed by the cgroup.
     running.destroy().unwrap();
     let (output, _) = ends.finish(b"");
     for (name, seen) in ["net", "ipc", "uts", "pid"].iter().zip(lines(&output)) {

@@ -27,7 +27,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Begins a message of type `kind` with `flags` beside `NLM_F_REQUEST`.
+    /// Begins a message of type `kind` with `flags` in addition to `NLM_F_REQUEST`.
     #[must_use]
     pub fn new(kind: u16, flags: u16) -> Self {
         let mut bytes = Vec::with_capacity(256);
