@@ -1,4 +1,4 @@
-//! What is wrong with a classic build, in the words that clients of engines since 1.24 know.
+//! The errors of a classic build, with the texts that clients of engines since 1.24 expect.
 
 use std::path::{Component, Path};
 
@@ -117,7 +117,7 @@ fn leads_out(path: &str) -> bool {
     false
 }
 
-/// A source as it is looked for: from the root of the context.
+/// A source in the form of a look-up: from the root of the context.
 fn relative(source: &str) -> &str {
     let mut rest = source.trim_start_matches('/');
     while let Some(shorter) = rest.strip_prefix("./") {

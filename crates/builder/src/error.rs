@@ -56,7 +56,7 @@ pub enum BuildError {
         /// Its exit code.
         code: i64,
     },
-    /// A step wants what only clients with BuildKit's protocol send.
+    /// A step needs what only clients with BuildKit's protocol send.
     #[error(
         "RUN --mount=type={0} needs a client that speaks BuildKit's protocol, as docker buildx build does"
     )]
@@ -72,7 +72,7 @@ pub enum BuildError {
     /// The Dockerfile is written for a frontend that is not built in.
     #[error("the frontend image {0:?} is not supported: only docker/dockerfile is, which is built in")]
     Frontend(String),
-    /// Build checks found something, and the Dockerfile wants that to be an error.
+    /// Build checks have findings, and the Dockerfile makes these errors.
     #[error("lint violation found for rules: {0}")]
     Checks(String),
     /// The step that failed, by its lines.
@@ -126,7 +126,7 @@ pub enum BuildError {
     /// `--from` names the stage that it stands in.
     #[error("circular dependency detected on stage: {0}")]
     OwnStage(String),
-    /// The client's policy wants something that is not done to a source.
+    /// The client's policy requires an unsupported change of a source.
     #[error(
         "the client's policy wants another source in the place of {0}, or to know more of it: that is not supported"
     )]

@@ -92,7 +92,7 @@ pub enum VertexChange {
 /// It may block while the client is slow; a client that has gone away is reported through the
 /// build's [`Cancellation`](images::registry::Cancellation).
 pub trait EventSink: Send + Sync {
-    /// Hands one event on to the client.
+    /// Sends one event to the client.
     fn send(&self, event: BuildEvent);
 }
 

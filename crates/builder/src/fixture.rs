@@ -18,7 +18,7 @@ use crate::{
     Session, StepError, StepRunner,
 };
 
-/// A directory that goes with its test.
+/// A directory that is removed with its test.
 pub(crate) struct Temporary(PathBuf);
 
 impl Temporary {

@@ -6,7 +6,7 @@ use crate::error::BuildError;
 
 /// What images of the built-in frontend are called.
 const DOCKERFILE_IMAGES: [&str; 2] = ["docker/dockerfile", "docker/dockerfile-upstream"];
-/// The argument that stands in the place of the file's directive.
+/// The argument that overrides the file's directive.
 const ARGUMENT: &str = "BUILDKIT_SYNTAX";
 
 /// Whether an image is one of the frontend that is built in.

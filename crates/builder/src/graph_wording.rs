@@ -1,4 +1,4 @@
-//! What is wrong with a build, in the words of BuildKit, which clients of graphs know.
+//! The errors of a build, with BuildKit's texts, which clients of graphs expect.
 
 use crate::context::FetchError;
 use crate::dockerfile::{DockerfileError, NAMES};

@@ -103,7 +103,7 @@ fn rule(line: &str) -> Result<Rule, PatternError> {
     Ok(Rule { pattern, keep })
 }
 
-/// Takes away what does not change a path: a leading or final `/`, `.` and `..` steps.
+/// Removes what does not change a path: a leading or final `/`, `.` and `..` steps.
 fn clean(text: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in text.split('/') {

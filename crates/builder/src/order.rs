@@ -1,4 +1,4 @@
-//! The two ways to build: a list of steps as classic clients know it, or BuildKit's graph.
+//! The two ways to build: a list of steps for classic clients, or BuildKit's graph.
 
 /// In which order a build runs the steps, and how it reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

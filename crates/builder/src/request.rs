@@ -43,21 +43,21 @@ pub trait ContextProvider: Send + Sync {
 
 /// Gives the steps of a build what the client keeps to itself otherwise.
 pub trait Provisions: Send + Sync {
-    /// The secret of an id; `None` when the client has none.
+    /// The secret of an id; `None` when the client does not have it.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client.
     fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, StepError>;
 
     /// The path of a unix socket on this host at which the client's ssh agent of an id answers until the build
-    /// ends; `None` when the client has none.
+    /// ends; `None` when the client does not have it.
     ///
     /// # Errors
     /// [`StepError`] with the text for the client.
     fn ssh_agent(&self, id: &str) -> Result<Option<PathBuf>, StepError>;
 }
 
-/// What a context beside the main one is.
+/// A context other than the main one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NamedContext {
     /// An image, by its reference.
@@ -79,7 +79,7 @@ pub struct CheckRequest {
     pub ignored: Vec<String>,
 }
 
-/// A Dockerfile that is not looked for in the context.
+/// A Dockerfile that is not in the context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerfileText {
     /// Its name, for messages.
@@ -145,7 +145,7 @@ pub struct BuildRequest {
     pub dockerfile_text: Option<DockerfileText>,
     /// The patterns by which the client left files out of the main context; for build checks alone.
     pub ignored: Vec<String>,
-    /// The contexts beside the main one; the name of one for one platform alone ends in `::` and that.
+    /// The contexts other than the main one; the name of one for one platform alone ends in `::` and that.
     pub named_contexts: BTreeMap<String, NamedContext>,
     /// The stages, by name or number, whose steps run again.
     pub no_cache_filter: Vec<String>,

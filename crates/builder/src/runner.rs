@@ -76,7 +76,7 @@ pub trait StepRunner: Sync {
     /// [`StepError`] with the text for the client.
     fn create(&self, step: &RunStep) -> Result<MadeContainer, StepError>;
 
-    /// Starts the container, hands its output on as it comes, and waits for its end.
+    /// Starts the container, passes its output on as it comes, and waits for its end.
     ///
     /// On cancellation the container is killed and the call returns within a second, with any
     /// result. The exit code of a process killed by a signal is 128 and the signal's number.

@@ -14,7 +14,7 @@ use crate::identity::random_digits;
 /// Where a build notes its containers: a file of their ids, one a line.
 const CONTAINERS: &str = "containers";
 
-/// The directory of what builds keep for later ones, beside their own directories.
+/// The directory of what builds keep for later ones.
 pub(crate) const CACHE_MOUNTS: &str = "cache-mounts";
 
 /// The directory of those of them that are being removed: what is left of them goes when the next process starts.
@@ -29,7 +29,7 @@ pub(crate) const KNOWN: &str = "known-layers";
 /// The directory of notes on downloads.
 pub(crate) const DOWNLOADS: &str = "downloads";
 
-/// A directory that goes with the build.
+/// A directory that is removed with the build.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,

@@ -22,7 +22,7 @@ pub struct JudgedSource {
 /// An image, as far as a client judges it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JudgedImage {
-    /// The digest that its registry knows it by, or its id.
+    /// Its digest in its registry, or its id.
     pub digest: String,
     /// Its configuration, a JSON document.
     pub config: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use crate::dockerfile::Instruction;
 
-/// Whose words a build's stream has.
+/// The texts of a build's stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wording {
     /// Those of the reference.

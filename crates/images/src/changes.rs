@@ -11,7 +11,7 @@ use rustix::fs::Stat;
 use crate::Error;
 use crate::tree::{self, Descent, Form, Found, Place, Stack, is_directory, is_whiteout};
 
-/// What a change takes in memory beside its path, about.
+/// The memory of a change without its path, about.
 const CHANGE_WEIGHT: usize = 64;
 /// What all changes together may take: seven hundred thousand with paths of thirty bytes.
 const WEIGHT_LIMIT: usize = 64 << 20;

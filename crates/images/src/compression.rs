@@ -76,7 +76,7 @@ pub fn peek<R: Read>(mut reader: R) -> io::Result<(Compression, Peeked<R>)> {
 
 /// The largest window that an xz stream may require: that of `xz -9`.
 const XZ_WINDOW_LIMIT: u64 = 64 << 20;
-/// What an xz decoder takes beside its window, about.
+/// The memory of an xz decoder without its window, about.
 const XZ_DECODER: u64 = 1 << 20;
 /// What a bzip2 decoder takes (bzip2(1): "100 kB + 4 × block size").
 const BZIP2_DECODER: usize = 3700 << 10;
@@ -84,8 +84,8 @@ const BZIP2_DECODER: usize = 3700 << 10;
 const GZIP_DECODER: usize = 64 << 10;
 const BUFFER: usize = 64 << 10;
 
-/// Decompresses a stream of a known format; concatenated members are one stream. One that becomes far
-/// more than an archive does fails.
+/// Decompresses a stream of a known format; concatenated members are one stream. One that becomes far more
+/// than an archive does fails.
 ///
 /// # Errors
 /// What [`decompress`] fails with.
@@ -121,7 +121,7 @@ pub(crate) fn decoder_within<'a, R: Read + Send + 'a>(
             let decoder = lzma_rust2::XzReader::new_mem_limit(buffered, true, kibibytes);
             (Box::new(decoder), usize::try_from(window).unwrap_or(usize::MAX))
         }
-        // It counts its window by itself, once it knows it.
+        // It counts its window by itself, once it has read its size.
         Compression::Zstd => (Box::new(ZstdReader::new(buffered).map_err(ArchiveError::Input)?), 0),
     };
     let share = Share::of(BUFFER + memory)?;

@@ -1,4 +1,4 @@
-//! What can go wrong with images, in the words that clients know.
+//! Errors of images, with the texts that clients expect.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,10 +104,10 @@ pub enum Error {
 /// Why a tarball or an image's documents do not fit together.
 #[derive(Debug, thiserror::Error)]
 pub enum Inconsistency {
-    /// A member that another one names is not in the tarball, nor known here.
+    /// A member that another one names is missing in the tarball and in the store.
     #[error("the tarball has no {0}: no such file")]
     MissingMember(String),
-    /// The tarball names an image that is neither in it nor known here.
+    /// The tarball names an image that is missing in it and in the store.
     #[error("could not find image: no such id: {0}")]
     UnknownImage(String),
     /// Content does not have the digest it is named by.
@@ -213,7 +213,7 @@ pub enum RemovalConflict {
         /// Short id of the container.
         container: String,
     },
-    /// A build goes on from it.
+    /// A build continues from it.
     #[error("Conflict, cannot delete {0} because a build is using it, retry when it is done")]
     UsedByBuild(String),
     /// A stopped container uses it.

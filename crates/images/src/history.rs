@@ -38,7 +38,7 @@ impl Store {
         };
         let mut next = self.index().images.get(&id).cloned();
         let mut entries = Vec::new();
-        // The newest image whose step no entry shows: the next entry shows it.
+        // The newest image whose step was not listed: the next entry lists it.
         let mut hidden: Option<Arc<ImageRecord>> = None;
         while let Some(image) = next {
             let parent = image.parent.and_then(|parent| self.index().images.get(&parent).cloned());

@@ -1,5 +1,5 @@
-//! What an image layout lists: its `index.json`, and the `manifest.json` beside it that points to the same blobs (OCI image
-//! specification, "Image Layout").
+//! The listing of an image layout: its `index.json`, and the `manifest.json` with the same blobs (OCI image specification,
+//! "Image Layout").
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -39,7 +39,7 @@ pub(crate) struct LayoutListing {
 }
 
 impl LayoutListing {
-    /// A listing of nothing, whose manifests and indexes get annotations beside their names.
+    /// An empty listing, whose manifests and indexes get annotations with their names.
     pub(crate) fn with_annotations(annotations: Annotations) -> Self {
         Self { annotations, ..Self::default() }
     }

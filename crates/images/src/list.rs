@@ -68,7 +68,7 @@ pub struct ImageSummary {
 /// What images take of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImagesSize {
-    /// The bytes of all their layers' files, and of the blobs that are kept beside these as they came.
+    /// The bytes of all their layers' files, and of the received blobs that are kept with them.
     pub all: u64,
     /// Those of the layers that used images have.
     pub used: u64,
@@ -170,7 +170,7 @@ impl Store {
         index.images.values().map(|image| (image.id, image.layers.iter().map(shared).sum())).collect()
     }
 
-    /// The bytes of the layers of all images with what is kept beside them, and of those among them that the used images have.
+    /// The bytes of the layers of all images with their kept blobs, and of those among them that used images have.
     #[must_use]
     pub fn size_of_images(&self, used: &HashSet<Digest>) -> ImagesSize {
         let index = self.index();

@@ -105,8 +105,8 @@ impl Store {
             || (named.is_some() && index.target_of_name(&name).is_some_and(|target| target.has(image)))
     }
 
-    /// Removes those images that a name has for some platforms: the name goes with the last of them, before to another.
-    /// What other names lead to otherwise stays.
+    /// Removes those images that a name has for some platforms: the name is removed with the last of them, before that
+    /// it moves to another. Targets of other names stay otherwise.
     ///
     /// # Errors
     /// As [`Store::resolve_for`] and [`Store::remove`].

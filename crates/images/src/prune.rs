@@ -13,7 +13,7 @@ use crate::{Error, ListFilter};
 pub struct Pruned {
     /// Each thing that was done, in order.
     pub removals: Vec<Removal>,
-    /// The bytes of the layers that are gone, and of what was kept beside them.
+    /// The bytes of the removed layers, with their kept blobs.
     pub reclaimed: u64,
 }
 
@@ -55,7 +55,8 @@ impl Store {
         Ok(pruned)
     }
 
-    /// The layers that may go with an image, and what each takes: its own, and those that lend them files.
+    /// The layers that may be removed with an image, and what each frees: its own files, and those that lend
+    /// them files.
     fn layer_sizes(&self, image: &Digest) -> HashMap<LayerKey, u64> {
         let index = self.index();
         let own = index.images.get(image).into_iter().flat_map(|image| image.layers.iter());

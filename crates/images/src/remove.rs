@@ -31,7 +31,7 @@ pub struct RemoveOptions {
 /// One thing that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
-    /// A name was taken away: `repository:tag` or `repository@digest`.
+    /// A name was removed: `repository:tag` or `repository@digest`.
     Untagged(String),
     /// The image with this id is gone.
     Deleted(Digest),
@@ -120,7 +120,7 @@ fn plan(index: &Index, text: &str, options: RemoveOptions, uses: &[ImageUse]) ->
             let named = name_of(text)?;
             let rest: Vec<&Name> = all.iter().filter(|name| **name != named).collect();
             let other_tag = rest.iter().any(|name| matches!(name, Name::Tag(..)));
-            // The digest of a pulled image goes with its last tag.
+            // The digest of a pulled image is removed with its last tag.
             let keeps_digest = matches!(named, Name::Digest(..)) && !rest.is_empty();
             if other_tag || keeps_digest {
                 let digests = digests_left_alone(&named, &rest);
@@ -183,7 +183,7 @@ fn platforms_left(index: &Index, image: &ImageRecord, names: &[Name]) -> Doomed 
     left.filter_map(|id| index.images.get(&id)).cloned().collect()
 }
 
-/// Images that go at once, and those that go with the last container that uses them.
+/// Images that are removed at once, and those that are removed with the last container that uses them.
 fn free_and_leaving(index: &Index, images: Doomed, uses: &[ImageUse]) -> (Doomed, Vec<Digest>) {
     let (free, held): (Doomed, Doomed) =
         images.into_iter().partition(|image| is_free(index, &image.id, uses));
@@ -197,7 +197,8 @@ pub(crate) fn is_free(index: &Index, image: &Digest, uses: &[ImageUse]) -> bool 
     !index.has_children(image) && !is_used
 }
 
-/// The digests that go with a repository's last tag of an image, although other repositories have tags of it.
+/// The digests that are removed with a repository's last tag of an image, although other repositories have
+/// tags of it.
 fn digests_left_alone(named: &Name, rest: &[&Name]) -> Vec<Name> {
     let of_same: Vec<&&Name> = rest.iter().filter(|name| name.repository() == named.repository()).collect();
     let is_last_tag =
@@ -220,7 +221,7 @@ fn doomed_parents(index: &Index, doomed: &mut Doomed, uses: &[ImageUse]) {
     }
 }
 
-/// Refuses when a build goes on from the image, or a container uses it or one that is built on it.
+/// Refuses when a build continues from the image, or a container uses it or one that is built on it.
 pub(crate) fn check_uses(
     index: &Index,
     image: &ImageRecord,

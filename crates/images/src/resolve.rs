@@ -73,7 +73,7 @@ pub(crate) fn find(index: &Index, text: &str) -> Result<(Arc<ImageRecord>, Found
     }
 }
 
-/// What a text leads to beside its image: what a tag came under or a digest is of, for an id what its image came under.
+/// The target of a text beside its image: a tag's or a digest's target, for an id that of its image.
 pub(crate) fn target<'index>(index: &'index Index, text: &str) -> Option<&'index Target> {
     let (image, found_by) = find(index, text).ok()?;
     let target = match found_by {

@@ -1,5 +1,5 @@
-//! Saves images as tarballs: the layout of API v1.20, which old engines read, with a
-//! `manifest.json` beside it for newer tools.
+//! Saves images as tarballs: the layout of API v1.20, which old engines read, with a `manifest.json` for
+//! newer tools.
 //!
 //! A directory's `json` is the image's config document with `id` and `parent` put in front, so
 //! that loading gives the document back byte for byte, and with it the id. A layer that has no

@@ -1,5 +1,5 @@
-//! Saves images as engines do since API 1.44: an OCI image layout, and a `manifest.json` beside it that points to the same
-//! blobs (OCI image specification, "Image Layout").
+//! Saves images as engines do since API 1.44: an OCI image layout, with a `manifest.json` of the same blobs (OCI image
+//! specification, "Image Layout").
 //!
 //! What came from a registry or in a layout is saved as it came: its index, the manifests and blobs of those of its images
 //! that are here, and its attestations. Else a manifest is made, whose layers are plain tars.

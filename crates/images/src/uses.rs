@@ -13,7 +13,7 @@ pub struct ImageUse {
     pub kind: UseKind,
 }
 
-/// Knows which containers use images.
+/// The source of images' uses.
 pub trait ImageUsers: Send + Sync {
     /// The containers that use images now. It is called while no container can begin to use one, see
     /// [`Store::resolve_for_use`](crate::Store::resolve_for_use).

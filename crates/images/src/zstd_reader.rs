@@ -13,7 +13,7 @@ const WINDOW_LOG_LIMIT: u32 = 26;
 pub(crate) struct ZstdReader<R> {
     input: R,
     context: DCtx<'static>,
-    /// Bytes that the decoder still wants of the frame, about; none at its end.
+    /// Bytes that the decoder still needs of the frame, about; 0 at its end.
     wanted: usize,
     share: Share,
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use berth_images::{Overwrite, unpack};
 use support::Archive;
 
-/// A file system in memory that is mounted nowhere.
+/// A detached file system in memory.
 fn small_file_system(options: &[(&str, &str)]) -> OwnedFd {
     use rustix::mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
@@ -26,7 +26,7 @@ fn a_part_of_the_file_system_stays_free() {
         let statistics = rustix::fs::fstatvfs(root).expect("its size");
         (statistics.f_bavail * statistics.f_frsize, statistics.f_favail)
     };
-    // Many files that fit each, and one whose content came without a word of its size being too much.
+    // Many files that fit each, and one whose content is too much without a declared size.
     let many = (0..80).fold(Archive::new(), |all, number| all.file(&format!("f{number}"), &[7; 1 << 20]));
     for (what, archive) in
         [("many", many.finish()), ("one", Archive::new().file("f", &[7; 70 << 20]).finish())]

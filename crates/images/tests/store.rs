@@ -183,7 +183,7 @@ fn many_tags_are_set_together_or_not_at_all() {
     let error = store.tag_all(&[(name("a"), one.id), (name("b"), gone)]).expect_err("one is gone");
     assert!(matches!(error, Error::ImageNotFound(_)), "{error}");
     assert_eq!(store.tags_of(&one.id), ["one:latest"], "not even the one that could be set");
-    // The last of several wishes for one name counts, also where the name was there already.
+    // The last of several requests for one name counts, also where the name was there already.
     let before = store.tag_all(&[(name("one"), two.id), (name("a"), two.id), (name("one"), one.id)]);
     assert_eq!(before.expect("set"), [Some(one.id), None, Some(two.id)]);
     drop(store);

@@ -1,7 +1,7 @@
 //! Reads a context's tar once: the paths into an index, the contents to disk, hashed meanwhile.
 //!
-//! Nothing is made under an entry's name, so no entry can lead anywhere. The index is a tree all
-//! the same: an entry whose directory it does not know as a directory is refused.
+//! Nothing is made under an entry's name, so no entry can lead out. The index is a tree all the same: an
+//! entry whose directory is not in it as a directory is refused.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use super::source::misplaced_error;
 use super::{Context, ContextError};
 use crate::tree::{Metadata, Modified, Node, NodeKind};
 
-/// What an attribute takes beside its name and value, about.
+/// The memory of an attribute without its name and value, about.
 const ATTRIBUTE: usize = 80;
 /// The longest path that the kernel takes, its final NUL left out (path_resolution(7)).
 const PATH_LIMIT: usize = 4095;

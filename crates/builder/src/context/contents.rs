@@ -68,7 +68,7 @@ impl Contents {
         }
     }
 
-    /// Hands a content out: one with a file of its own may be linked.
+    /// Returns a content: one with a file of its own may be linked.
     ///
     /// # Errors
     /// What read(2) fails with.

@@ -15,7 +15,7 @@ use crate::tree::Modified;
 /// How long a server may take to accept a connection, and to send the next part.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-/// How often a waiting reader looks whether the build is cancelled.
+/// How often a waiting reader checks whether the build is cancelled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The size of the chunks that a body is read in.
 const PIECE: usize = 128 * 1024;
@@ -181,7 +181,7 @@ pub(crate) fn open_if_changed<'a>(
 
 fn fetch(what: (&str, &Validators), agent: &ureq::Agent, pieces: &SyncSender<Piece>) {
     if let Err(error) = try_fetch(what, agent, pieces) {
-        // A receiver that is gone does not want to know.
+        // A receiver that is gone does not need it.
         let _ = pieces.send(Piece::Failed(error));
     }
 }

@@ -58,7 +58,7 @@ impl Hasher {
         self.send(Job::Holes([size].into_iter().chain(numbers).flat_map(u64::to_le_bytes).collect()));
     }
 
-    /// Goes on with a content.
+    /// Continues with a content.
     pub(super) fn piece(&self, chunk: &Chunk, range: Range<usize>) {
         self.send(Job::Piece(Chunk::clone(chunk), range));
     }

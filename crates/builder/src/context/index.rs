@@ -19,7 +19,7 @@ use crate::tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
 
 /// The number of the context's root directory.
 const ROOT: u32 = 0;
-/// What an entry takes beside its name, about: the slot, its key, and its content's place and digest.
+/// The memory of an entry without its name, about: the slot, its key, and its content's place and digest.
 const ENTRY_WEIGHT: usize = 144;
 /// What a context's entries may weigh together: a million files with names of thirty bytes.
 const WEIGHT_LIMIT: usize = 176 << 20;
@@ -163,7 +163,7 @@ impl Index {
         self.children(directory).map(|(name, _)| OsStr::from_bytes(name).to_owned()).collect()
     }
 
-    /// Leaves out the paths that `excluded` wants out, but not a directory in which something stays.
+    /// Leaves out the paths that `excluded` matches, but not a directory in which something stays.
     pub(super) fn leave_out(&mut self, excluded: impl Fn(&Path) -> bool) {
         self.last = Mutex::default();
         struct Level {
@@ -261,7 +261,7 @@ impl Index {
         Ok(directory)
     }
 
-    /// Forgets what is below a path that is gone or replaced.
+    /// Drops what is below a path that is gone or replaced.
     fn forget(&mut self, number: u32) {
         self.last = Mutex::default();
         let mut numbers = vec![number];

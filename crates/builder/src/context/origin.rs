@@ -3,7 +3,7 @@
 /// Where a context came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The client packed it, and left out what it wanted to.
+    /// The client packed it, and applied its excludes.
     Client,
     /// The daemon fetched it.
     Fetched,

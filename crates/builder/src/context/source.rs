@@ -60,7 +60,7 @@ impl Context {
         self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(number)
     }
 
-    /// Leaves out the paths that `excluded` wants out.
+    /// Leaves out the paths that `excluded` matches.
     pub(super) fn leave_out(&mut self, excluded: impl Fn(&Path) -> bool) {
         self.index.leave_out(excluded);
     }

@@ -76,7 +76,7 @@ fn check_image(image: &str, stages: &[&str]) -> Result<(), DockerfileError> {
     Ok(())
 }
 
-/// Whether a name may be an image's id, which no reference looks like when it is whole.
+/// Whether a name may be an image's id, whose form no full reference has.
 fn is_id(image: &str) -> bool {
     image.len() == 64 && image.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -41,7 +41,7 @@ fn summary(content: &str) -> String {
     format!(" ({first}{})", if lines.next().is_some() { "..." } else { "" })
 }
 
-/// Variables whose values are put in up to a length, and that none of the shell's own parameters is among.
+/// Variables whose values are substituted up to a length, and that do not include the shell's own parameters.
 struct Bounded<'a> {
     variables: &'a dyn Variables,
     left: Cell<usize>,

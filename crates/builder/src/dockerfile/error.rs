@@ -1,4 +1,4 @@
-//! What can be wrong with a Dockerfile, in the words that users know.
+//! The errors of a Dockerfile, with the texts that users expect.
 
 use model::ErrorKind;
 

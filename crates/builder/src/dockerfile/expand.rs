@@ -13,7 +13,7 @@ use super::substitution::{self, Match};
 
 /// How deep `${a:-${b:-…}}` may be nested.
 const DEPTH_LIMIT: usize = 64;
-/// What a substitution costs beside the bytes that it puts in.
+/// The cost of a substitution in addition to its bytes.
 const SUBSTITUTION: usize = 64;
 
 /// What variables put into words costs memory that no file has: `ENV a=$a$a` doubles.

@@ -13,7 +13,7 @@ pub(super) enum Takes {
     Switch,
 }
 
-/// A flag that an instruction knows.
+/// A flag of an instruction.
 pub(super) type Known = (&'static str, Takes);
 
 /// The flags before an instruction's arguments.

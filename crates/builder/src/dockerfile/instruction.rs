@@ -46,8 +46,8 @@ impl Dockerfile {
         Ok(())
     }
 
-    /// What the stage that is meant is called: as the request writes it, or else by the name of the last one, `default`
-    /// where that has none.
+    /// The name of the target stage: as the request writes it, or else that of the last one, `default` where that has
+    /// none.
     pub(crate) fn target_stage(&self, target: Option<&str>) -> String {
         if let Some(target) = target.filter(|target| !target.is_empty()) {
             return target.to_owned();

@@ -55,7 +55,8 @@ impl Dockerfile {
         Self::parse_with(bytes, wording, order, None)
     }
 
-    /// Parses what a graph of a client was written as: beside instructions it has `CHANGE` with the number of a change.
+    /// Parses the Dockerfile of a client's graph: in addition to instructions it has `CHANGE` with the number of a
+    /// change.
     ///
     /// # Errors
     /// As [`Self::parse`].

@@ -1,4 +1,4 @@
-//! `RUN --mount=…`: what a command sees beside the image's files.
+//! `RUN --mount=…`: what a command sees in addition to the image's files.
 
 use super::DockerfileError;
 
@@ -42,7 +42,7 @@ impl Access {
     pub(crate) const CACHE: Self = Self { mode: CACHE_MODE, user: 0, group: 0 };
 }
 
-/// What steps do that want the same cache at the same time.
+/// How steps share a cache that they need at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// All use it.
@@ -53,7 +53,7 @@ pub(crate) enum Sharing {
     Locked,
 }
 
-/// The keys with the kinds that know them.
+/// The keys with the kinds of mounts that have them.
 const KEYS: &[(&str, &[&str])] = &[
     ("type", &["bind", "cache", "tmpfs", "secret", "ssh"]),
     ("target", &["bind", "cache", "tmpfs", "secret", "ssh"]),

@@ -7,7 +7,7 @@ use super::DockerfileError;
 /// As many ports as one EXPOSE may name: all there are, of three protocols.
 pub(crate) const PORT_LIMIT: usize = 3 << 16;
 
-/// Counts the ports that one word of EXPOSE names, beside those that the instruction named before it.
+/// Counts the ports of one word of EXPOSE, in addition to those that the instruction named before it.
 ///
 /// # Errors
 /// [`DockerfileError`] naming the port or the protocol, or when there are too many.

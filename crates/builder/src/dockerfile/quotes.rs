@@ -52,7 +52,7 @@ pub(super) fn unclosed(word: &str, escape: char) -> Option<&'static str> {
     None
 }
 
-/// Goes on behind the double quote that closes; whether there is one.
+/// Continues behind the closing double quote; returns whether there is one.
 fn closes(characters: &mut std::str::Chars<'_>, escape: char) -> bool {
     while let Some(character) = characters.next() {
         if character == '"' {

@@ -1,4 +1,4 @@
-//! `${x#p}`, `${x%p}`, `${x/p/r}`: parts of a variable's value taken away or replaced.
+//! `${x#p}`, `${x%p}`, `${x/p/r}`: parts of a variable's value removed or replaced.
 
 use super::DockerfileError;
 
@@ -68,7 +68,7 @@ impl Pattern {
     }
 }
 
-/// Takes away what a pattern matches at the beginning.
+/// Removes what a pattern matches at the beginning.
 ///
 /// # Errors
 /// [`DockerfileError::SubstitutionWork`].
@@ -79,7 +79,7 @@ pub(super) fn without_prefix(value: &str, pattern: &str, which: Match) -> Result
     Ok(text[length..].iter().collect())
 }
 
-/// Takes away what a pattern matches at the end.
+/// Removes what a pattern matches at the end.
 ///
 /// # Errors
 /// [`DockerfileError::SubstitutionWork`].

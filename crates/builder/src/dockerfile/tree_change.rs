@@ -1,4 +1,4 @@
-//! Changes of files that graphs of clients have beside those of Dockerfiles.
+//! Changes of files in graphs of clients that Dockerfiles do not have.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum TreeChange {
         path: String,
         /// Where it leads.
         target: String,
-        /// Whose it is and when it was changed.
+        /// Its owner and time.
         given: GivenMetadata,
     },
     /// A directory is made; one that is there stays as it is.
@@ -31,14 +31,14 @@ pub enum TreeChange {
         mode: u32,
         /// Whether those above it are made too.
         makes_parents: bool,
-        /// Whose it is and when it was changed.
+        /// Its owner and time.
         given: GivenMetadata,
     },
     /// The layers of another stage are put on top.
     Layers {
         /// The stage.
         stage: String,
-        /// The stage that it goes on from, whose layers are left out.
+        /// The stage that it continues, whose layers are left out.
         without: Option<String>,
     },
 }

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::in_flight::InFlight;
 
-/// As many fingerprints are remembered.
+/// The number of cached fingerprints.
 const REMEMBERED: usize = 4096;
 
 /// What all builds share: images' fingerprints, and which steps are being made.

@@ -26,7 +26,7 @@ const ID: &str = "id";
 const FILES: &str = "files";
 /// Bytes of an id's file at most; ids come from Dockerfiles, which are shorter.
 const NOTE_LIMIT: u64 = 32 << 20;
-/// How often a waiting step looks whether its build is cancelled.
+/// How often a waiting step checks whether its build is cancelled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The caches of all builds.
@@ -264,14 +264,14 @@ impl Drop for CacheUse {
     }
 }
 
-/// Counts a use in what stands beside a directory; it is written again each time: its time is that of the last use.
+/// Counts a use in the file beside a directory; it is written again each time: its time is that of the last use.
 fn note_use(directory: &Path, id: &str) -> io::Result<()> {
     let note = directory.join(ID);
     let before = read_note(&note).map_or(0, |(uses, _)| uses);
     fs::write(note, format!("{}\n{id}", before + 1))
 }
 
-/// What stands beside a directory: how often it was used, and its id.
+/// The file beside a directory: how often it was used, and its id.
 fn read_note(path: &Path) -> io::Result<(u64, String)> {
     let bytes = sys::bounded_read::read(path, NOTE_LIMIT)?;
     let text = String::from_utf8_lossy(&bytes);

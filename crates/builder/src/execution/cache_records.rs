@@ -85,7 +85,7 @@ impl CacheRoom {
 pub struct CachePrune<'a> {
     /// How much room it makes.
     pub room: CacheRoom,
-    /// Whether steps go too whose files images need.
+    /// Whether steps are removed too whose files images need.
     pub all: bool,
     /// The records that are meant.
     pub is_meant: &'a (dyn Fn(&CacheRecord) -> bool + 'a),

@@ -11,7 +11,7 @@ use crate::wording::Wording;
 const ALLOWED: [&str; 9] =
     ["cmd", "entrypoint", "env", "expose", "label", "onbuild", "user", "volume", "workdir"];
 
-/// What engines of today take beside.
+/// The instructions that current engines accept in addition.
 const ALLOWED_TODAY: [&str; 2] = ["healthcheck", "stopsignal"];
 
 /// Backslash, the escape of Dockerfiles without a directive.

@@ -10,10 +10,10 @@ use crate::ignore::IgnorePatterns;
 use crate::request::CheckRequest;
 
 impl Work<'_> {
-    /// Checks a Dockerfile and sends what is found.
+    /// Checks a Dockerfile and sends the findings.
     ///
     /// # Errors
-    /// [`BuildError::Checks`] when the Dockerfile wants findings to fail the build.
+    /// [`BuildError::Checks`] when the Dockerfile makes findings fail the build.
     pub(super) fn report_checks(&self, text: &[u8], request: &CheckRequest) -> Result<(), BuildError> {
         let environment = |image: &str| {
             let image = self.builder.store.resolve(image).ok()?;

@@ -21,7 +21,7 @@ const NO_OPERATION: [&str; 2] = ["/bin/sh", "-c"];
 /// The author's comment in histories and images of graphs.
 const GRAPH_COMMENT: &str = "buildkit.dockerfile.v0";
 
-/// A step as the cache and the history know it.
+/// A step in the cache and the history.
 #[derive(Debug, Clone)]
 pub(super) struct Name {
     /// The command as `ContainerConfig.Cmd` shows it, by which the cache finds it.
@@ -32,7 +32,7 @@ pub(super) struct Name {
     pub(super) inputs: Option<LayerInputs>,
 }
 
-/// What the layer of a step depends on, beside the platform, in whichever order it is built.
+/// The dependencies of a step's layer, except the platform, in whichever order it is built.
 #[derive(Debug, Clone)]
 pub(super) struct LayerInputs {
     /// What the step does and reads, in a form of which two are equal where their layers are.
@@ -59,7 +59,7 @@ pub(super) struct Change<'a> {
 }
 
 impl Build<'_> {
-    /// The command of a step that runs none: a comment to the shell, which is the stage's in the words of today.
+    /// The command of a step that runs none: a comment to the shell, which is the stage's in the current texts.
     ///
     /// # Errors
     /// [`BuildError`] outside of a stage.
@@ -94,7 +94,7 @@ impl Build<'_> {
         }
     }
 
-    /// The name of a step that only changes the configuration; the words of today have one blank more.
+    /// The name of a step that only changes the configuration; the current texts have one blank more.
     ///
     /// # Errors
     /// [`BuildError`] outside of a stage.

@@ -1,4 +1,4 @@
-//! What a copy is called: its words with variables put in, as histories show them, and as the cache knows them.
+//! The names of a copy: its words with variables substituted, for histories and for the cache.
 
 use super::commit::{LayerInputs, Name};
 use super::state::Build;
@@ -9,7 +9,7 @@ use crate::order::Order;
 use crate::tree::Owner;
 use crate::wording::Wording;
 
-/// What the cache knows of copies beside their history: whether files stay their owners'.
+/// The cache's part of a copy's name that is not in its history: whether files keep their owners.
 const KEEPS_OWNERS: &str = "owners kept";
 
 /// The words of COPY or ADD with variables put in.
@@ -25,11 +25,11 @@ pub(super) struct Words {
     pub(super) checksum: Option<String>,
     /// The flags that histories show.
     pub(super) shown_flags: String,
-    /// The flags as the cache knows them.
+    /// The flags for the cache.
     pub(super) flags: String,
 }
 
-/// Where files are put, and whose they are.
+/// The destination and owner of the files.
 pub(super) struct Place {
     /// An absolute path.
     pub(super) destination: String,

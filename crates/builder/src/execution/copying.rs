@@ -71,7 +71,7 @@ impl Build<'_> {
         self.commit(Change { name, container: &container, layer: Some(layer) })
     }
 
-    /// Finds out where files are put, and whose they are.
+    /// Determines the destination and owner of the files.
     fn place(
         &self,
         transfer: &Transfer,
@@ -118,10 +118,10 @@ impl Build<'_> {
         Ok(!matches!(reached, Ok(Reached::Directory(_))))
     }
 
-    /// Finds out the numbers of an account of the present image.
+    /// Looks up the numbers of an account of the present image.
     ///
     /// # Errors
-    /// [`BuildError::Transfer`] when the image does not know it.
+    /// [`BuildError::Transfer`] when the image does not have it.
     pub(super) fn account(&self, text: &str) -> Result<Owner, BuildError> {
         let default = match self.work.parameters.order {
             Order::Written => DefaultGroup::SameName,
@@ -160,7 +160,7 @@ impl Build<'_> {
             },
             cancellation: self.work.session.cancellation,
         };
-        // A layer that is linked knows nothing of those below.
+        // A linked layer does not depend on those below.
         let lower = if transfer.is_linked { Vec::new() } else { lower };
         let root = self.scratch_path("upper");
         let mut upper = Upper::create(root.clone(), &lower)?;

@@ -20,7 +20,7 @@ use crate::order::Order;
 use crate::scratch::DOWNLOADS;
 use crate::transfer::{Item, Remote, TransferError, download};
 
-/// What a download is called in a graph whose address has no name.
+/// The name of a download in a graph whose address has none.
 const NAMELESS: &str = "__unnamed__";
 /// Bytes of a note at most: a digest, a tag and a time.
 const NOTE_LIMIT: u64 = 1 << 10;

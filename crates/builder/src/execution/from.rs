@@ -19,7 +19,7 @@ use crate::order::Order;
 use crate::request::NamedContext;
 use crate::wording::Wording;
 
-/// How often an image is looked for that others remove meanwhile.
+/// How often an image is looked up that others remove meanwhile.
 const ATTEMPTS: u32 = 10;
 
 impl Build<'_> {
@@ -134,7 +134,7 @@ impl Build<'_> {
     /// Finds an image by name or id, pulling it when it is not there.
     ///
     /// # Errors
-    /// [`BuildError`] when it is nowhere.
+    /// [`BuildError`] when it is not found.
     fn find_image(
         &self,
         name: &str,

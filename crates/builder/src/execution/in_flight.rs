@@ -1,4 +1,4 @@
-//! Lets builds that want the same step at the same time do its work once.
+//! Lets builds that need the same step at the same time do its work once.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use model::Digest;
 
 use crate::error::BuildError;
 
-/// How often a waiting build looks whether it is cancelled.
+/// How often a waiting build checks whether it is cancelled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The steps that are being made.
@@ -25,7 +25,7 @@ struct Steps {
 /// A step: its parent and the fingerprint of its container's configuration.
 type Step = (Option<Digest>, Digest);
 
-/// The right to make a step; others that want it wait until this is dropped.
+/// The right to make a step; others that need it wait until this is dropped.
 #[derive(Debug)]
 pub(super) struct Turn(Option<(InFlight, Step)>);
 

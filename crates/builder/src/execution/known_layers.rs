@@ -42,7 +42,7 @@ impl Build<'_> {
         keys.filter_map(Result::transpose).collect()
     }
 
-    /// The key by which builds of an order find the layer of a step; none where it has none.
+    /// The key by which builds of an order find the layer of a step; `None` for steps without one.
     fn layer_key(&self, name: &Name, reader: Order) -> Result<Option<LayerKey>, BuildError> {
         let Some(LayerInputs { step, is_placed }) = &name.inputs else { return Ok(None) };
         let stage = self.stage_ref()?;

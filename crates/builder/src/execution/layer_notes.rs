@@ -113,7 +113,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Removes all notes of layers that lie on others: images may still need layers whose steps are forgotten.
+    /// Removes all notes of layers that lie on others: images may still need layers whose steps are removed.
     ///
     /// # Errors
     /// What readdir(3) or unlink(2) fails with.
@@ -146,14 +146,14 @@ fn remove_note(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts a whole note in the place of an earlier one.
+/// Replaces an earlier note by a new one as a whole.
 fn put_note(path: &Path, text: &str, half: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     fs::write(half, text)?;
     fs::rename(half, path)
 }
 
-/// Gives a note another name, in the place of an earlier one.
+/// Gives a note another name, replacing an earlier one.
 fn link_note(note: &Path, path: &Path, half: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     fs::hard_link(note, half)?;

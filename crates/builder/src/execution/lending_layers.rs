@@ -7,7 +7,7 @@ use model::Digest;
 
 use crate::tree::Marks;
 
-/// Layers that are remembered; the one used longest ago goes.
+/// The number of recorded layers; the one used longest ago is dropped.
 const LAYERS_LIMIT: usize = 8;
 /// The names in them together: some ten megabytes.
 const NAMES_LIMIT: usize = 100_000;

@@ -18,7 +18,7 @@ use crate::tree::{
 };
 use crate::wording::Wording;
 
-/// What the cache knows of WORKDIR beside its history: whether it makes the directory.
+/// The cache's part of WORKDIR that is not in its history: whether it makes the directory.
 const MAKES_DIRECTORY: &str = "makes the directory";
 
 impl Build<'_> {
@@ -118,7 +118,7 @@ impl Build<'_> {
         self.commit(Change { name, container: &container, layer: Some(layer) })
     }
 
-    /// The name of WORKDIR, which has no further blank in today's words, as the steps that copy files.
+    /// The name of WORKDIR, which has no further blank in the current texts, as the steps that copy files.
     fn working_directory_name(&self, comment: &str) -> Result<Name, BuildError> {
         match self.work.parameters.order {
             Order::Written => Ok(Name::of(self.no_operation(comment)?)),
@@ -140,7 +140,7 @@ impl Build<'_> {
         }
     }
 
-    /// Refuses a volume in the place of a file: no container of the image could mount it.
+    /// Refuses a volume at the path of a file: no container of the image could mount it.
     fn check_volumes(&self) -> Result<(), BuildError> {
         let stage = self.stage_ref()?;
         let view = View::new(stage.directories());

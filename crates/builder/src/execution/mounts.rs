@@ -31,7 +31,7 @@ pub(super) struct PlannedMount {
     pub(super) tree: Option<StepTree>,
     /// What stands for the files that it shows, or begins with.
     pub(super) worth: String,
-    /// The mount as the cache knows it.
+    /// The mount for the cache.
     pub(super) key: String,
 }
 
@@ -227,7 +227,7 @@ impl Build<'_> {
         self.add(made, &target, false, host_mount(socket))
     }
 
-    /// Writes a file that goes with the step, in memory where the engine's runtime directory is.
+    /// Writes a file that is removed with the step, in memory where the engine's runtime directory is.
     fn write_secret(
         &self,
         made: &mut StepMounts,

@@ -152,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// How clients see a step that begins, with what its stage knows of variables.
+    /// The name of a beginning step for clients, with its stage's variables.
     pub(super) fn name(
         &self,
         vertex: usize,

@@ -1,4 +1,4 @@
-//! Goes on from the image of a step that an earlier build has made.
+//! Continues from the image of a step that an earlier build has made.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::event::VertexChange;
 impl Build<'_> {
     /// Continues from the cached image of a step; returns the turn to make the step without one.
     ///
-    /// A build that wants the same step meanwhile waits until the turn is over, and then finds it.
+    /// A build that needs the same step meanwhile waits until the turn is over, and then finds it.
     ///
     /// # Errors
     /// [`BuildError`] when the cached image cannot be read, or the build is cancelled.
@@ -44,7 +44,7 @@ impl Build<'_> {
         }
     }
 
-    /// Whether the request wants what earlier builds made for the present stage.
+    /// Whether the request allows the results of earlier builds for the present stage.
     ///
     /// # Errors
     /// [`BuildError`] outside of a stage.

@@ -65,14 +65,14 @@ impl Build<'_> {
         Ok(store.adopt_layer_into(place, &changes()?, &below)?.finish()?)
     }
 
-    /// The network of the host is for builds whose client allows it.
+    /// The network of the host requires the client's permission.
     fn check_network(&self, network: RunNetwork) -> Result<(), BuildError> {
         let parameters = &self.work.parameters;
         let is_allowed = parameters.allows_host_network || parameters.host.network_mode == NetworkMode::Host;
         if network == RunNetwork::Host && !is_allowed { Err(BuildError::HostNetwork) } else { Ok(()) }
     }
 
-    /// A RUN as the cache and the history know it.
+    /// A RUN in the cache and the history.
     fn run_name(
         &self,
         run: &RunCommand,
@@ -192,7 +192,7 @@ impl Build<'_> {
         }
         environment.extend(variables);
         let container = random_container().map_err(BuildError::file("read", "/dev/urandom"))?;
-        // Noted first: whenever this process ends, the next one knows of it.
+        // Recorded first: whenever this process ends, the next one finds it.
         self.work.scratch.note_container(&container).map_err(BuildError::file("note", container.as_str()))?;
         let image = self.stage_ref()?.image;
         let kind = match self.work.parameters.order {
@@ -227,9 +227,9 @@ impl Build<'_> {
 
 /// The words of a command.
 struct Words {
-    /// As the cache knows them, and the history of classic builds.
+    /// For the cache, and the history of classic builds.
     shown: Vec<String>,
-    /// As the history of a graph knows them.
+    /// For the history of a graph.
     written: Vec<String>,
     /// What the container runs.
     run: Vec<String>,
@@ -241,7 +241,7 @@ fn is_program(script: &HereDocument) -> bool {
 }
 
 impl RunNetwork {
-    /// The flag as the cache knows it.
+    /// The flag for the cache.
     const fn flag(self) -> Option<&'static str> {
         match self {
             Self::Default => None,
@@ -251,7 +251,7 @@ impl RunNetwork {
     }
 }
 
-/// The command as the cache knows it: with the arguments that it could see before it.
+/// The command for the cache: with the arguments that it could see before it.
 fn with_arguments(arguments: &[String], words: &[String]) -> Vec<String> {
     if arguments.is_empty() {
         return words.to_vec();

@@ -16,10 +16,10 @@ use crate::wording::Wording;
 /// The default PATH of an image that sets none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// More variables than this belong to no image; each word looks them through.
+/// More variables than this occur in no image; each word searches them.
 const VARIABLE_LIMIT: usize = 4096;
 
-/// What an image is made of beside its layers.
+/// The configuration and history of an image, without its layers.
 #[derive(Debug)]
 pub(super) struct Recipe {
     pub(super) document: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct Stage {
     pub(super) name: Option<String>,
     /// The image so far; `None` after `FROM scratch`.
     pub(super) image: Option<Digest>,
-    /// Keeps removals from taking it: the next step goes on from it.
+    /// Keeps removals from taking it: the next step continues from it.
     pub(super) held: Option<HeldImage>,
     /// How to make the image again, should it be removed before it has its name.
     pub(super) recipe: Option<Recipe>,
@@ -48,7 +48,7 @@ pub(super) struct Stage {
     /// Whether CMD came since FROM: ENTRYPOINT clears an inherited one.
     pub(super) cmd_set: bool,
     pub(super) order: Order,
-    /// Whose words its history has.
+    /// The texts of its history.
     pub(super) wording: Wording,
     /// The arguments declared, and in a graph those of the stage that it begins with, with their values.
     pub(super) arguments: BTreeMap<String, Option<String>>,
@@ -228,7 +228,7 @@ impl Stage {
         config
     }
 
-    /// The words that shell forms are handed to.
+    /// The words to which shell forms are passed.
     pub(super) fn shell(&self) -> Vec<String> {
         let standard = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
         self.config.shell.clone().unwrap_or_else(standard)

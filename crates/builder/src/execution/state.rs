@@ -43,7 +43,7 @@ pub struct Builder {
     pub(super) lending: LendingLayers,
 }
 
-/// What one build works with beside its request.
+/// The context of one build, in addition to its request.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
     /// Runs the containers of RUN steps.
@@ -52,7 +52,7 @@ pub struct Session<'a> {
     pub puller: &'a dyn ImagePuller,
     /// Takes the stream's messages.
     pub events: &'a dyn EventSink,
-    /// Cancelled when the client goes away.
+    /// Cancelled when the client leaves.
     pub cancellation: &'a Cancellation,
 }
 
@@ -147,7 +147,7 @@ pub(super) struct Build<'a> {
 /// A container that the stream names.
 pub(super) struct StepContainer {
     pub(super) id: ContainerId,
-    /// Whether the engine has it: steps without a process have none.
+    /// Whether it is in the engine: steps without a process are not.
     pub(super) real: bool,
     /// Whether the stream names it while the step runs.
     pub(super) named: bool,

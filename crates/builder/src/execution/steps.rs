@@ -150,14 +150,14 @@ impl Build<'_> {
         }
     }
 
-    /// Removes a container while the build goes on.
+    /// Removes a container while the build continues.
     fn remove_container(&self, container: StepContainer) {
         let wording = self.work.parameters.wording;
         if container.named || wording == Wording::Reference {
             self.stream(wording.removed_container(container.id.short()));
         }
         if container.real {
-            // The thread lives as long as the build.
+            // The thread runs as long as the build.
             let _ = self.work.remover.send(container.id);
         }
     }
@@ -181,7 +181,7 @@ impl Build<'_> {
 pub(super) fn remove_all(runner: &dyn StepRunner, containers: &Receiver<ContainerId>) {
     for container in containers {
         if let Err(error) = runner.remove(&container) {
-            // The build has gone on: the container stays in the list and can be removed by hand.
+            // The build has continued: the container stays in the list and can be removed by hand.
             tracing::warn!(%container, %error, "cannot remove an intermediate container");
         }
     }

@@ -83,7 +83,7 @@ impl Build<'_> {
         }
     }
 
-    /// Goes on with the layers that another stage has beyond those of a third.
+    /// Continues with the layers that another stage has beyond those of a third.
     fn take_layers(&mut self, stage: &str, without: Option<&str>) -> Result<(), BuildError> {
         let layers = self.layers_of(stage)?;
         let below = without.map_or(Ok(Vec::new()), |stage| self.layers_of(stage))?;

@@ -1,4 +1,4 @@
-//! What can go wrong with COPY and ADD, in the words that users know.
+//! The errors of COPY and ADD, with the texts that users expect.
 
 use std::path::PathBuf;
 

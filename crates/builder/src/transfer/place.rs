@@ -78,7 +78,8 @@ fn owner(placement: &Placement<'_>) -> Owner {
     placement.owner.unwrap_or_default()
 }
 
-/// Gives the destination what it takes of the directory whose content it gets, unless a layer below has it.
+/// Applies to the destination the metadata of the directory whose content it gets, unless a layer below has
+/// it.
 fn dress(
     upper: &mut Upper,
     position: &Position,
@@ -332,8 +333,8 @@ enum Room {
     Taken,
 }
 
-/// Finds out what is where a node is put; in the place of a directory no file can be put, nor the other way round, unless
-/// that is only noted.
+/// Determines what is where a node is put; a directory cannot be replaced by a file, nor the other way round, unless that
+/// is only recorded.
 fn room_for(
     upper: &mut Upper,
     (position, name): (&Position, &OsStr),

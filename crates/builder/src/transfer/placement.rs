@@ -17,14 +17,14 @@ pub(crate) enum Sources {
     Independent,
 }
 
-/// What a new directory at the destination gets of the one whose content is copied there.
+/// The metadata of a new directory at the destination that comes from the one whose content is copied there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dressing {
     /// Nothing: it is a directory like any other.
     None,
     /// The bits of `--chmod`.
     Mode,
-    /// These, and the time of the other's last change, which `--chmod` with changes takes away.
+    /// These, and the time of the other's last change, which `--chmod` with changes removes.
     ModeAndTime,
 }
 

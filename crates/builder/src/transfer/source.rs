@@ -7,7 +7,7 @@ use model::Digest;
 
 use crate::tree::{Node, TreeError};
 
-/// How a file's content is handed out.
+/// The form in which a file's content is returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
     /// The inode itself may become the layer's.
@@ -38,7 +38,7 @@ pub trait Source {
     /// [`TreeError`] when the tree cannot be read.
     fn digest(&self, path: &Path) -> Result<Option<Digest>, TreeError>;
 
-    /// Hands a file's content out; an inode is given away once only.
+    /// Returns a file's content; an inode is given away once only.
     ///
     /// # Errors
     /// [`TreeError`] when the tree cannot be read.
@@ -49,8 +49,8 @@ pub trait Source {
         false
     }
 
-    /// Hands a file's content out as [`Self::give`] does: a small one is put into the buffer, in the place of what was there;
-    /// of another one this is the file that holds it.
+    /// Returns a file's content as [`Self::give`] does: a small one replaces the content of the buffer; of another one this
+    /// is the file that holds it.
     ///
     /// # Errors
     /// [`TreeError`] when the tree cannot be read.
@@ -89,7 +89,7 @@ impl Source for Lent<'_> {
     }
 }
 
-/// A tree without anything: of what is copied from nowhere.
+/// An empty tree.
 pub(crate) struct NoTree;
 
 impl Source for NoTree {

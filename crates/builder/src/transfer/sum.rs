@@ -135,7 +135,7 @@ fn add_node(state: &mut Sha256, source: &dyn Source, path: &Path, node: &Node) -
     Ok(())
 }
 
-/// Adds bytes with their length, so that no two lists of fields look alike.
+/// Adds bytes with their length, so that no two lists of fields have the same encoding.
 fn field(state: &mut Sha256, bytes: &[u8]) {
     state.update((bytes.len() as u64).to_le_bytes());
     state.update(bytes);

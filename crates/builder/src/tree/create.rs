@@ -24,7 +24,7 @@ pub(crate) enum Content<'a> {
     None,
 }
 
-/// Makes a node as [`create`] does, in the place of what is there.
+/// Makes a node as [`create`] does, replacing what is there.
 ///
 /// # Errors
 /// What the kernel refuses it with.

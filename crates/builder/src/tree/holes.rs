@@ -16,7 +16,7 @@ pub(crate) fn pieces(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
     let mut pieces = Vec::new();
     let mut position = 0;
     while position < size {
-        // lseek(2): ENXIO where no data follow, EINVAL where the file system knows no holes.
+        // lseek(2): ENXIO where no data follow, EINVAL where the file system does not support holes.
         let start = match seek(file, SeekFrom::Data(position)) {
             Err(Errno::NXIO) => break,
             Err(Errno::INVAL) => position,

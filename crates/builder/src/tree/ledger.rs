@@ -1,5 +1,5 @@
-//! Remembers what a copy puts into a layer, so that a later copy of nearly the same files leaves those where they are that
-//! the earlier layer has.
+//! Records what a copy puts into a layer, so that a later copy of nearly the same files need not make those that the
+//! earlier layer has.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,7 +15,7 @@ use super::{Modified, Node, NodeKind};
 
 /// Fewer files are quicker made than another directory is stacked wherever the layer is used.
 const LEAST_KEPT: usize = 256;
-/// As many names are remembered of one layer.
+/// So many names are recorded of one layer.
 const NAMES_LIMIT: usize = 50_000;
 
 /// The mark of a directory; the digest of no file.
@@ -55,7 +55,7 @@ pub(crate) struct Ledger {
     kept: Vec<Copied>,
     /// Files that were made.
     made: Vec<Copied>,
-    /// Whether there are more names than are remembered.
+    /// Whether there are more names than are recorded.
     is_full: bool,
 }
 
@@ -110,7 +110,7 @@ impl Ledger {
         is_enough && !self.is_full && self.met == base.marks.len() && is_there(&base.directory, first)
     }
 
-    /// The files that the base lends, those that were made, and what to remember of the layer, where that is all of it.
+    /// The files that the base lends, those that were made, and what to record of the layer, if that is all of it.
     pub(crate) fn into_parts(self) -> (Vec<Copied>, Vec<Copied>, Option<Marks>) {
         let is_worth_it = !self.is_full && self.made.len() >= LEAST_KEPT;
         (self.kept, self.made, is_worth_it.then_some(self.marks))

@@ -14,7 +14,7 @@ pub type Attribute = (Vec<u8>, Vec<u8>);
 pub struct Modified {
     /// Seconds since the epoch.
     pub seconds: i64,
-    /// Nanoseconds beside them.
+    /// Nanoseconds in addition to them.
     pub nanoseconds: u32,
 }
 

@@ -71,7 +71,7 @@ impl Position {
         &self.path
     }
 
-    /// Goes into a directory that was looked up or made.
+    /// Enters a directory that was looked up or made.
     pub(crate) fn push(&mut self, name: &OsStr, directory: Directory) {
         self.levels.push((name.to_owned(), directory));
         self.path.push(name);

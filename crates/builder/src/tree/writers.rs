@@ -13,13 +13,13 @@ use super::{Node, NodeKind, TreeError};
 
 /// Files of one batch, unless its directory has fewer.
 const BATCH: usize = 64;
-/// A batch of fewer files goes on in the next directory.
+/// A batch of fewer files continues in the next directory.
 const SMALL_BATCH: usize = 16;
 /// Bytes of one batch.
 const BATCH_BYTES: u64 = 1 << 20;
 /// Batches that wait: with their bytes a bound on memory.
 const QUEUE: usize = 4;
-/// Threads beside that which adds.
+/// Threads in addition to the one that adds.
 const THREAD_LIMIT: usize = 3;
 
 /// A file that is to be made.

@@ -21,7 +21,7 @@ use crate::{Error, Inconsistency};
 const DOCUMENT_LIMIT: u64 = 8 << 20;
 /// Images of one index.
 const IMAGE_LIMIT: usize = 64;
-/// What BuildKit's own caches have in the place of an image's configuration.
+/// The media type of the configuration in BuildKit's own caches.
 const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 
 impl Store {
@@ -87,7 +87,8 @@ impl Import<'_> {
         Ok(self.store.publish(&new, &[])?.image.id)
     }
 
-    /// Refuses layers whose declared sizes are more than is free. What they become is counted where they are unpacked.
+    /// Refuses layers whose declared sizes are more than is free. Their unpacked sizes are counted where they are
+    /// unpacked.
     fn check_space(&self, layers: &[(&Descriptor, &Digest)]) -> Result<(), Error> {
         let missing = layers.iter().filter(|(_, diff_id)| self.store.layer(diff_id).is_none());
         let missing: BTreeMap<&Digest, u64> = missing.map(|(blob, diff_id)| (*diff_id, blob.size)).collect();

@@ -81,7 +81,7 @@ pub struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    /// Packs images and hands their blobs out, each before those that refer to it.
+    /// Packs images and sends their blobs, each before those that refer to it.
     ///
     /// # Errors
     /// `NotFound` when an image is gone, [`RegistryError::Cancelled`], `Internal` when a layer cannot be read or written;
@@ -148,7 +148,7 @@ fn malformed(error: serde_json::Error) -> RegistryError {
     ManifestError::Malformed(error).into()
 }
 
-/// Hands blobs out.
+/// Sends blobs.
 struct Out<S> {
     send: S,
     sent: BTreeSet<Digest>,
@@ -169,7 +169,7 @@ impl<E, S: FnMut(PackedBlob) -> Result<(), E>> Out<S> {
         self.blob(PackedBlob::of_document(document))
     }
 
-    /// Hands a blob out, unless that was done: two tars may be packed into the same one, and images share configs.
+    /// Sends a blob, unless that was done: two tars may be packed into the same one, and images share configs.
     fn blob(&mut self, blob: PackedBlob) -> Result<(), E> {
         if self.sent.insert(blob.digest) { (self.send)(blob) } else { Ok(()) }
     }

@@ -2,7 +2,7 @@
 //! attestations.
 //!
 //! The store keeps an index whose layers are plain tars, which costs nothing to make. A push compresses the layers, and
-//! sends an index that is composed anew of the same statements.
+//! sends a new index of the same statements.
 
 mod compose;
 mod image;

@@ -162,8 +162,7 @@ impl Store {
         Ok(predicates)
     }
 
-    /// Forgets the indexes that earlier builds recorded of an image, but for one and for those that tags lead to which are not
-    /// given anew.
+    /// Removes the indexes that earlier builds recorded of an image, except one and those of tags that are not moved.
     fn forget_former(
         &self,
         image: &Digest,

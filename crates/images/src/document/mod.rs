@@ -154,7 +154,7 @@ pub struct Config {
     pub stdin_once: bool,
     pub env: Option<Vec<String>>,
     pub cmd: Option<StringOrList>,
-    /// What BuildKit writes beside a command; it means something on Windows alone.
+    /// Written by BuildKit for a command; it has a meaning on Windows alone.
     #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
     pub args_escaped: bool,
     #[serde(deserialize_with = "null_default")]

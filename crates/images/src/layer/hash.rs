@@ -111,7 +111,7 @@ impl Hasher {
 }
 
 impl HashThread {
-    /// Starts the thread, which goes on from what is hashed.
+    /// Starts the thread, which continues from the given hash.
     fn start(hash: MarkedHash) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread =
@@ -169,7 +169,7 @@ impl<C: Chunks> Chunks for HashingChunks<C> {
     }
 }
 
-/// Hashes all that is written to it, and hands it on.
+/// Hashes all that is written to it, and passes it on.
 pub(crate) struct HashingWriter<W> {
     out: W,
     hasher: Hasher,
@@ -187,7 +187,7 @@ impl<W: Write> HashingWriter<W> {
         Self { out, hasher: Hasher::new(), buffer: Vec::with_capacity(BUFFER), sent: VecDeque::new() }
     }
 
-    /// Goes on with a hash that was marked earlier.
+    /// Continues from a hash that was marked earlier.
     pub(super) fn going_on(out: W, hash: Hash) -> Self {
         let hasher = Hasher::Here(MarkedHash { hash, marks: Vec::new() });
         Self { hasher, ..Self::new(out) }

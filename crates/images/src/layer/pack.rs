@@ -19,7 +19,7 @@ pub(crate) struct Packed {
     pub(crate) tar_size: u64,
 }
 
-/// Makes what a layer has beside its files.
+/// Makes the other parts of a layer, without its files.
 ///
 /// # Errors
 /// `Internal` when it cannot be made.
@@ -41,9 +41,8 @@ pub(crate) fn pack(place: &Path, below: Stack) -> Result<Packed, Error> {
     Ok(Packed { diff_id, size, tar_size })
 }
 
-/// Packs the layer at `place` as [`pack`] does, with the contents of some files taken from elsewhere, and those that another
-/// layer lends as if they were there. Of that layer's tar it may be known how its hash came about; else that is noted of this
-/// one.
+/// Packs the layer at `place` as [`pack`] does, with the contents of some files read from elsewhere, and those that another
+/// layer lends as if they were there. The states of that layer's hash may be recorded; else those of this one are.
 ///
 /// # Errors
 /// `Internal` when it cannot be read or recorded.

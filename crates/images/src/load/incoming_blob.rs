@@ -1,4 +1,4 @@
-//! A compressed layer while it is unpacked: hashed, and kept beside what it becomes.
+//! A compressed layer while it is unpacked: hashed, and kept with the unpacked layer.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -37,7 +37,7 @@ impl<R: Read> IncomingBlob<R> {
         Ok(Digest::from_bytes(std::mem::take(&mut self.hasher).finalize().into()))
     }
 
-    /// Keeps the file beside the layer that it became, where it is not there already.
+    /// Keeps the file with the unpacked layer, unless it is there already.
     pub(super) fn keep(
         &mut self,
         store: &Store,
@@ -75,8 +75,8 @@ impl<R: Read> IncomingBlob<R> {
     }
 }
 
-/// The layers that something was kept beside, which images may have: unless all goes well, what no image came as is dropped
-/// with this, for the layers stay. To be dropped behind all else that holds them.
+/// The layers with new blobs, which images may have: unless all goes well, blobs that belong to no image are dropped with
+/// this, for the layers stay. To be dropped after all other holders of the layers.
 #[derive(Debug, Default)]
 pub(super) struct KeptBlobs(Vec<Layer>);
 

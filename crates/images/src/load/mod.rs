@@ -203,7 +203,7 @@ impl Loading<'_> {
     }
 
     fn named_images(&mut self) -> Result<(Vec<Digest>, Named), Error> {
-        // Beside a layout, the other lists name one platform of each image.
+        // Except for a layout, the other lists name one platform of each image.
         if !self.platforms.is_empty() && self.is_layout() {
             return self.images_of_oci();
         }
@@ -241,7 +241,7 @@ impl Loading<'_> {
         self.add(&new, digest_of(document)).map(|image| image.id)
     }
 
-    /// Makes an image unless it is there, and remembers that it was made here.
+    /// Makes an image unless it is there, and records that it was made here.
     fn add(&mut self, image: &NewImage<'_>, id: Digest) -> Result<Image, Error> {
         let known = self.store.index().images.contains_key(&id);
         let image = self.store.add_image(image)?;

@@ -150,7 +150,7 @@ impl Loading<'_> {
         if fitting.is_empty() && self.platforms.is_empty() { images().collect() } else { fitting }
     }
 
-    /// The platforms whose image is to have the name, the first before the second.
+    /// The platforms whose image is to get the name, the first before the second.
     fn preferences(&self) -> Vec<Platform> {
         if self.platforms.is_empty() { vec![Platform::host()] } else { self.platforms.to_vec() }
     }
@@ -218,7 +218,7 @@ pub(super) fn blob(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hexadecimal())
 }
 
-/// How an error calls what `index.json` lists: by its name, or its digest where it has none.
+/// The name of an entry of `index.json` in errors: its name, or its digest without one.
 fn called(descriptor: &Descriptor) -> String {
     name_of(descriptor).map_or_else(|| descriptor.digest.to_string(), |name| name.to_string())
 }

@@ -51,7 +51,7 @@ pub(super) struct Tarball {
     pub(super) kept: KeptBlobs,
 }
 
-/// What a name takes beside itself in one of the lists, about.
+/// The memory of an entry in one of the lists without its name, about.
 const NAME: usize = 96;
 
 impl Tarball {
@@ -193,7 +193,7 @@ impl Tarball {
         self.layers.get(name).or_else(|| self.archives.get(name))
     }
 
-    /// Why a member is no layer that looks like one.
+    /// Why a member that seems to be a layer is not.
     pub(super) fn take_damage(&mut self, name: &str) -> Option<ArchiveError> {
         let name = self.resolve(name).to_owned();
         self.damaged.remove(&name)

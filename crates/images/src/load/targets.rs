@@ -22,7 +22,7 @@ struct Found {
     seen: BTreeSet<Digest>,
     /// The manifests of images.
     manifests: Vec<ImageManifestDocument>,
-    /// The documents that are kept beside them.
+    /// The documents that are kept with them.
     attachments: BTreeSet<Digest>,
 }
 

@@ -153,7 +153,7 @@ impl Loading<'_> {
         Ok((layer.diff_id() != digest_of(&EMPTY_TAR)).then(|| layer.clone()))
     }
 
-    /// The config document whose digest is the image's id, in the `json` or beside it.
+    /// The config document whose digest is the image's id, in the `json` or in a file of its own.
     fn exact_config(&self, directory: &Directory, id: Digest) -> Option<Vec<u8>> {
         let json = self.tarball.document(&format!("{}/json", directory.name))?;
         let inside = unspliced(json).filter(|document| digest_of(document) == id);

@@ -9,10 +9,10 @@ use sys::account_file;
 use super::PathError;
 use crate::unpack::Ownership;
 
-/// Makes the user of a container, as its settings name it, the owner of what is put into it.
+/// Makes the user of a container, by its settings, the owner of files that are copied into it.
 ///
 /// # Errors
-/// [`PathError`]: `Invalid` for a user or group that the container's files do not know.
+/// [`PathError`]: `Invalid` for a user or group that is missing in the container's files.
 pub fn ownership_of(root: BorrowedFd<'_>, user: &str) -> Result<Ownership, PathError> {
     let read = |path: &str| {
         let failed = |source| PathError::System { act: "read", path: path.to_owned(), source };

@@ -1,4 +1,4 @@
-//! Fetches a path as a tar, named by its last component as `docker cp` wants it.
+//! Packs a path as a tar, named by its last component for `docker cp`.
 
 use std::io::Write;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -40,7 +40,7 @@ pub enum ViewSource {
         /// The path within it.
         part: PathBuf,
     },
-    /// A directory that is a mount, attached nowhere.
+    /// A directory that is a detached mount.
     Mount(Arc<OwnedFd>),
     /// Nothing that is there now: what the layers have in its place is seen and cannot be written.
     Missing,
@@ -49,7 +49,7 @@ pub enum ViewSource {
 /// What a container's file system is opened for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// Nothing of it changes: places that mounts need are made beside it. It may be started meanwhile.
+    /// Its layer does not change: mount points are made elsewhere. It may be started meanwhile.
     #[default]
     Reading,
     /// It must not be started meanwhile.
@@ -73,7 +73,7 @@ pub struct ViewRequest {
     pub purpose: Purpose,
 }
 
-/// A container's file system, held open. Its mounts, if it has any, go with it.
+/// A container's file system, held open. Its mounts, if it has any, end with it.
 #[derive(Debug)]
 pub struct View {
     root: OwnedFd,
@@ -159,7 +159,7 @@ fn mount_for_reading(request: &ViewRequest, own: &Stat) -> io::Result<OwnedFd> {
     for directory in [&upper, &work] {
         std::fs::create_dir(directory)?;
     }
-    // The root directory looks as the topmost layer's.
+    // The root directory has the topmost layer's attributes.
     std::os::unix::fs::chown(&upper, Some(own.st_uid), Some(own.st_gid))?;
     std::fs::set_permissions(&upper, Permissions::from_mode(own.st_mode & 0o7777))?;
     let mut lowers = vec![request.upper.clone()];
@@ -213,7 +213,7 @@ fn bind_into(root: &OwnedFd, bind: &BindView) -> io::Result<()> {
         }
     }
     if bind.read_only {
-        // Opened anew: the descriptor still shows what was there before the mount.
+        // Opened again: the descriptor still shows what was there before the mount.
         let mounted = open_beneath(root.as_fd(), bind.target.as_os_str().as_bytes(), OFlags::PATH)?;
         mount_remount(place(&mounted), MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }

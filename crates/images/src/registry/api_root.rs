@@ -14,9 +14,9 @@ use super::transport::{Request, TIMEOUT, Transport, TransportError, host_and_por
 /// A registry that answers.
 #[derive(Debug, Clone)]
 pub(super) struct ApiRoot {
-    /// The registry's host as users know it.
+    /// The registry's host by its common name.
     pub(super) registry: String,
-    /// What it wants to see.
+    /// Its challenge.
     pub(super) challenges: Vec<Challenge>,
     /// Ends in `/v2/`.
     base: Url,
@@ -40,10 +40,10 @@ impl ApiRoot {
     }
 }
 
-/// Where an image may be looked for.
+/// The sources of an image.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// The registry's host as users know it.
+    /// The registry's host by its common name.
     registry: String,
     /// The addresses to try, each ending in `/`.
     bases: Vec<Url>,
@@ -209,7 +209,7 @@ enum Refusal {
     Tried { what: String, tls: bool },
 }
 
-/// Whether a failure looks like a peer that speaks plain HTTP or shows an unknown certificate.
+/// Whether a failure suggests a peer that uses plain HTTP or has an unknown certificate.
 fn is_tls_failure(error: &TransportError) -> bool {
     match error {
         TransportError::Exchange { source, .. } => match &**source {

@@ -63,7 +63,7 @@ impl Cancellation {
         child
     }
 
-    /// Has the connections of `agent` broken on [`cancel`](Self::cancel) while the guard lives.
+    /// Has the connections of `agent` closed on [`cancel`](Self::cancel) while the guard exists.
     pub(super) fn watch(&self, agent: &ureq::Agent) -> Watch {
         let number = self.next_number();
         self.remember(number, Watched::Agent(agent.clone()));

@@ -1,4 +1,4 @@
-//! Reads `WWW-Authenticate` (RFC 9110, section 11.6.1): what a registry wants to see.
+//! Parses `WWW-Authenticate` (RFC 9110, section 11.6.1): a registry's challenge.
 
 /// A method of authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ impl Client {
         Self { settings: Arc::default(), in_flight: Arc::default() }.with_settings(settings)
     }
 
-    /// Makes a client with other settings that knows what this one is downloading.
+    /// Makes a client with other settings that shares the downloads of this one.
     #[must_use]
     pub fn with_settings(&self, mut settings: RegistrySettings) -> Self {
         settings.proxies.get_or_insert_with(ProxySettings::from_environment);

@@ -78,7 +78,7 @@ pub(super) struct Download<'a> {
     to_replay: u64,
     /// Whether anything came from an earlier attempt.
     resumed: bool,
-    /// The bytes handed on so far.
+    /// The bytes passed on so far.
     position: u64,
     total: Option<u64>,
     hash: Sha256,
@@ -91,7 +91,7 @@ pub(super) struct Download<'a> {
 }
 
 impl<'a> Download<'a> {
-    /// Begins, or goes on with, a download into the directory.
+    /// Begins, or resumes, a download into the directory.
     pub(super) fn open(
         session: &'a Session<'a>,
         blob: &'a Blob,

@@ -74,7 +74,7 @@ pub enum RegistryError {
     /// The registry does not have the requested object.
     #[error("{reason}")]
     Unknown {
-        /// What it does not have, in the words that clients know.
+        /// The missing object, in the text that clients expect.
         reason: String,
     },
     /// The registry answers with a status that is not expected.
@@ -169,7 +169,7 @@ pub enum RegistryError {
     /// A push names a repository that is not here.
     #[error("Repository does not exist: {0}")]
     NoSuchRepository(String),
-    /// A push names what is not here, in the words of today's engines.
+    /// A push names a missing object, in the text of current engines.
     #[error("{0}")]
     NotHere(String),
     /// A push names a tag that is not here.
@@ -191,7 +191,7 @@ pub enum RegistryError {
     Login {
         /// Why.
         reason: String,
-        /// Whose fault.
+        /// The kind of the failure.
         kind: ErrorKind,
     },
 }

@@ -98,7 +98,7 @@ impl Head {
     }
 }
 
-/// A connection to the proxy whose first head is mended.
+/// A connection to the proxy whose first head is rewritten.
 #[derive(Debug)]
 pub(super) struct Forwarded<In> {
     transport: In,

@@ -208,7 +208,7 @@ fn parse(bytes: &[u8], directory: &Path, path: PathBuf) -> Result<HostsFile, Hos
     })
 }
 
-/// A host by its address; one without a scheme speaks https.
+/// A host by its address; one without a scheme uses https.
 fn host(address: &str, written: WrittenHost, directory: &Path) -> Result<RegistryHost, SettingError> {
     let with_scheme = if address.contains("://") { address.to_owned() } else { format!("https://{address}") };
     let authorities = match written.ca {

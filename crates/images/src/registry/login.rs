@@ -59,7 +59,7 @@ pub(super) fn check(
             Err(error @ RegistryError::Unreachable { .. }) => check_index(&host).unwrap_or(Err(error)),
             outcome => outcome,
         },
-        // Old configurations name a registry of today so, too.
+        // Old configurations name a current registry so, too.
         "v1" => check_index(&host)
             .unwrap_or_else(|| check_registry(transport, Some(&host), credentials, identity)),
         path => Err(refused(

@@ -49,7 +49,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Forgets the failures: something was achieved since.
+    /// Resets the count of failures: there was progress since.
     pub(super) const fn reset(&mut self) {
         self.failures = 0;
     }

@@ -39,7 +39,7 @@ pub enum SettingError {
 /// How the engine talks to registries.
 #[derive(Debug, Clone)]
 pub struct RegistrySettings {
-    /// Registries that may speak plain HTTP or show unknown certificates, beside the loopback.
+    /// Registries that may use plain HTTP or have unknown certificates, in addition to the loopback.
     pub insecure: Vec<InsecureRegistry>,
     /// Tried before Docker Hub for its images, in this order.
     pub mirrors: Vec<Url>,
@@ -88,7 +88,7 @@ fn known_url(text: &str) -> Url {
 }
 
 impl RegistrySettings {
-    /// Whether a registry may speak plain HTTP or show an unknown certificate.
+    /// Whether a registry may use plain HTTP or have an unknown certificate.
     #[must_use]
     pub fn is_insecure(&self, host: &str) -> bool {
         let name = host::without_port(host);
@@ -228,8 +228,8 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// That of downloads: goes on at least as long as dockerd with so many attempts, which pauses 5, 10, 15 seconds and so
-    /// on, but begins much sooner.
+    /// That of downloads: continues at least as long as dockerd with so many attempts, which pauses 5, 10, 15 seconds and
+    /// so on, but begins much sooner.
     #[must_use]
     pub fn of_downloads(attempts: u32) -> Self {
         let pauses = u64::from(attempts).saturating_sub(1);

@@ -137,7 +137,7 @@ impl HostCertificates {
         }
         let mut roots = self.authorities;
         roots.extend(system.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()));
-        // A machine without any authorities of its own still knows the public ones.
+        // A machine without any authorities of its own still has the public ones.
         let roots = if roots.is_empty() { RootCerts::WebPki } else { RootCerts::new_with_certs(&roots) };
         builder.root_certs(roots).build()
     }

@@ -46,7 +46,7 @@ pub enum TransportError {
         /// What went wrong.
         source: Box<ureq::Error>,
     },
-    /// A redirect leads nowhere, in circles, or from https to http.
+    /// A redirect has no valid location, forms a circle, or leads from https to http.
     #[error("{method} {url}: the redirect to {target:?} is refused")]
     Redirect {
         /// The request's method.

@@ -15,7 +15,8 @@ pub struct AdoptedLayer {
     below: Stack,
 }
 
-/// A place for a layer to come, with all that it needs beside its files. It is removed unless the layer comes.
+/// A place for a future layer, with all that it needs except its files. It is removed unless the layer is
+/// made.
 pub struct LayerPlace(Place);
 
 impl Store {
@@ -69,7 +70,7 @@ fn move_in(upper: &Path, place: &Place) -> Result<(), Error> {
 }
 
 impl AdoptedLayer {
-    /// The directory for overlay's `lowerdir`, valid while this value lives.
+    /// The directory for overlay's `lowerdir`, valid while this value exists.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
         self.place.path.join(DIFF)

@@ -24,7 +24,7 @@ pub(crate) struct Departure {
     pub(crate) variants: Vec<(Digest, Digest)>,
     /// Images that go, in order.
     pub(crate) images: Vec<Arc<ImageRecord>>,
-    /// Images that go with the last container that uses them.
+    /// Images that are removed with the last container that uses them.
     pub(crate) leaving: Vec<Digest>,
     /// An image that stays as a step of the builds that were made on it.
     pub(crate) step: Option<Digest>,

@@ -12,7 +12,7 @@ use crate::Error;
 /// The log is moved when it is longer.
 const LONG: u64 = 1 << 20;
 
-/// The log of a database. How much of it was moved already SQLite knows: it keeps its room.
+/// The log of a database. SQLite records how much of it was moved already: it keeps its space.
 pub(super) struct Checkpoint {
     database: PathBuf,
     log: PathBuf,

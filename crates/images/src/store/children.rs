@@ -1,4 +1,4 @@
-//! The images that were built on another one: where a build's cache and the filter `ancestor` look.
+//! The images that were built on another one: for a build's cache and the filter `ancestor`.
 
 use std::collections::HashSet;
 

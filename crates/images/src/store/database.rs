@@ -50,7 +50,7 @@ const BLOBS_GO: &str = "
     DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
 ";
 
-/// Blobs that lie beside their layers, and their sizes; a row goes with its layer.
+/// Blobs that lie with their layers, and their sizes; a row is deleted with its layer.
 const KEPT_BLOBS: &str = "
     CREATE TABLE kept_blobs (
         layer TEXT NOT NULL REFERENCES layers(key) ON DELETE CASCADE, digest BLOB NOT NULL,
@@ -58,7 +58,7 @@ const KEPT_BLOBS: &str = "
     ) WITHOUT ROWID;
 ";
 
-/// Images whose configuration came from elsewhere; a mark goes with its image.
+/// Images whose configuration came from elsewhere; a mark is deleted with its image.
 const FOREIGN: &str = "
     CREATE TABLE IF NOT EXISTS foreign_images (image BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TRIGGER IF NOT EXISTS foreign_images_go AFTER DELETE ON images
@@ -76,11 +76,11 @@ const LAST_TAGGED: &str = "
         BEGIN DELETE FROM last_tagged WHERE image = OLD.id; END;
 ";
 
-/// Images that go with the last container that uses them.
+/// Images that are removed with the last container that uses them.
 const LEAVING: &str =
     "CREATE TABLE IF NOT EXISTS leaving (image BLOB PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE);";
 
-/// Which image came under which manifest or index; a row goes with its image.
+/// The manifest or index of each image; a row is deleted with its image.
 const TARGETS: &str = "
     CREATE TABLE IF NOT EXISTS variants (
         image BLOB NOT NULL REFERENCES images(id) ON DELETE CASCADE, target BLOB NOT NULL,
@@ -94,7 +94,7 @@ const TARGETS: &str = "
     CREATE INDEX IF NOT EXISTS attachments_by_document ON attachments(document);
 ";
 
-/// Steps of builds and how they were used; a row goes with its image.
+/// Steps of builds and their uses; a row is deleted with its image.
 const STEPS: &str = "
     CREATE TABLE IF NOT EXISTS build_steps (
         image BLOB PRIMARY KEY, used_seconds INTEGER NOT NULL, uses INTEGER NOT NULL
@@ -112,9 +112,9 @@ const BASES: &str = "
     CREATE INDEX IF NOT EXISTS layer_bases_by_base ON layer_bases(base);
 ";
 
-/// Version 1 did not know which of an image's targets each tag came under. It showed and pushed by every tag what its
-/// repository calls the image by, or else what the image came under last: that the tag keeps, or the index with the most
-/// platforms, for no image may be left without a name by this.
+/// Version 1 did not record the target of each tag. It showed and pushed for every tag its repository's digest of the
+/// image, or else the image's last target: the tag keeps that, or the index with the most platforms, for no image may
+/// lose its name by this.
 const FROM_VERSION_1: &str = "
     ALTER TABLE tags ADD COLUMN target BLOB;
     UPDATE tags SET target = coalesce(
@@ -171,7 +171,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Keeps the marks of an earlier release, which knew only those of images that a registry sent.
+/// Keeps the marks of an earlier release, which only had those of images from a registry.
 fn take_former_marks(connection: &Connection) -> rusqlite::Result<()> {
     if connection.table_exists(None, "pulled")? && !connection.table_exists(None, "foreign_images")? {
         connection.execute_batch(
@@ -181,7 +181,7 @@ fn take_former_marks(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Makes the table of kept blobs. A store of an earlier release has such blobs already: they are looked for, this once.
+/// Makes the table of kept blobs. A store of an earlier release has such blobs already: they are searched this once.
 fn find_kept_blobs(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
     if connection.table_exists(None, "kept_blobs")? {
         return Ok(());

@@ -8,7 +8,7 @@ use super::handle::Shared;
 use super::{Image, NewImage, Store};
 use crate::Error;
 
-/// An image that no removal takes as long as this lives.
+/// An image that no removal takes as long as this exists.
 pub struct HeldImage {
     shared: Arc<Shared>,
     id: Digest,
@@ -21,7 +21,7 @@ impl std::fmt::Debug for HeldImage {
 }
 
 impl Store {
-    /// Holds an image for a build that goes on from it: no removal takes it meanwhile, not by force either.
+    /// Holds an image for a build that continues from it: no removal takes it meanwhile, not by force either.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`], also when it is just being removed.

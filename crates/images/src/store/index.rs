@@ -1,4 +1,4 @@
-//! What readers look things up in: all images, names and layers, without their configs.
+//! The index for look-ups by readers: all images, names and layers, without their configs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(crate) struct LayerRecord {
     pub(crate) tar_size: u64,
     /// The layer that lends it files.
     pub(crate) base: Option<Base>,
-    /// The bytes of the blobs that are kept beside it.
+    /// The bytes of its kept blobs.
     pub(crate) kept: u64,
     /// How often images refer to it, and layers that it lends files.
     pub(crate) references: u32,
@@ -83,7 +83,7 @@ pub(crate) struct Index {
     pub(crate) next_sequence: u64,
     /// Bytes of all images' labels, which readers find here.
     pub(crate) label_bytes: u64,
-    /// Images that were removed while stopped containers used them: they go with the last of these.
+    /// Images that were removed while stopped containers used them: they are deleted with the last of these.
     pub(crate) leaving: BTreeSet<Digest>,
     /// Images that are steps of builds and nothing else.
     pub(crate) steps: HashMap<Digest, StepUse>,
@@ -97,7 +97,7 @@ impl LayerRecord {
         self.size.saturating_sub(self.base.as_ref().map_or(0, |base| base.shared))
     }
 
-    /// The bytes that go with the layer: those of its own files and of what is kept beside it.
+    /// The bytes that are deleted with the layer: those of its own files and of its kept blobs.
     pub(crate) fn on_disk(&self) -> u64 {
         self.own_size() + self.kept
     }
@@ -182,7 +182,7 @@ impl Index {
         }
     }
 
-    /// Adds an image whose layers are all known.
+    /// Adds an image whose layers are all in the index.
     pub(crate) fn insert_image(&mut self, image: ImageRecord) -> Arc<ImageRecord> {
         for key in &image.layers {
             if let Some(layer) = self.layers.get_mut(key) {

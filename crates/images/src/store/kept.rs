@@ -35,7 +35,7 @@ impl Layer {
         self.shared.record_kept_blob(&self.shared.database(), self.key(), digest, Some(size))
     }
 
-    /// Lets layers go, and drops the blobs beside them that no image came as.
+    /// Releases layers, and drops their blobs that belong to no image.
     pub(crate) fn release_unnamed(layers: Vec<Self>) {
         let Some(shared) = layers.first().map(|layer| Arc::clone(&layer.shared)) else { return };
         let keys = layers.iter().map(|layer| Arc::clone(layer.key())).collect();
@@ -58,7 +58,7 @@ impl Layer {
 }
 
 impl Shared {
-    /// Forgets the blobs beside a layer that a loss of power took, and removes those that it cut off.
+    /// Drops the records of blobs that a loss of power took, and removes those that it cut off.
     pub(super) fn check_kept_blobs(&self, layer: &LayerKey) -> Result<(), Error> {
         let database = self.database();
         for (digest, size) in kept_blobs_of(&database, layer)? {
@@ -71,7 +71,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Records the size of a blob beside a layer, or that it is gone.
+    /// Records the size of a layer's blob, or that it is gone.
     pub(super) fn record_kept_blob(
         &self,
         database: &Connection,
@@ -101,7 +101,7 @@ impl Shared {
     }
 }
 
-/// The blobs beside a layer that are on record, with their sizes in bytes.
+/// The recorded blobs of a layer, with their sizes in bytes.
 pub(super) fn kept_blobs_of(database: &Connection, layer: &LayerKey) -> Result<Vec<(Digest, u64)>, Error> {
     let read = || {
         let mut statement = database.prepare("SELECT digest, size FROM kept_blobs WHERE layer = ?")?;

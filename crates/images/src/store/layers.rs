@@ -18,7 +18,7 @@ use crate::tree::{self, Stack};
 /// The bytes of a tar without an entry: two empty blocks (GNU tar manual, "Basic Tar Format").
 const END_OF_TAR: u64 = 1024;
 
-/// A layer that is held: while this value lives, neither deletion nor sweep takes the layer away.
+/// A layer that is held: while this value exists, neither deletion nor sweep removes the layer.
 pub struct Layer {
     pub(super) shared: Arc<Shared>,
     key: LayerKey,
@@ -203,7 +203,7 @@ impl Store {
         let key: LayerKey = own_name.map_or_else(random_name, |name| Ok(name.to_owned()))?.into();
         let target = self.shared.layer_path(&key);
         let mut database = self.shared.database();
-        // Someone else may have stored the same layer since the first look.
+        // The same layer may have been stored since the first look-up.
         if let Some(layer) = self.shared.hold(&diff_id) {
             drop(database);
             return same(place, layer);
@@ -258,7 +258,7 @@ impl Shared {
             index.remove_layer(key)
         };
         if let Err(error) = database.execute("DELETE FROM layers WHERE key = ?", [&**key]) {
-            // It stays usable: the same layer could not be recorded beside it. The next start sweeps it.
+            // It stays usable: the same layer could not be recorded a second time. The next start deletes it.
             tracing::warn!(layer = %key, %error, "cannot drop a layer's record");
             if let Some(layer) = removed {
                 self.index_mut().insert_layer(Arc::clone(key), layer);

@@ -176,7 +176,7 @@ impl Loading<'_> {
         })
     }
 
-    /// The layers of images that are left out are not taken away with the last other image that needs them.
+    /// The layers of images that are left out are not removed with the last other image that needs them.
     fn count_hidden_references(&mut self) -> rusqlite::Result<()> {
         self.rows("image_layers", "SELECT layer, image FROM image_layers", |index, row| {
             let key: String = row.get(0)?;

@@ -69,8 +69,8 @@ fn tag_name(reference: &ImageReference) -> Name {
 }
 
 impl Store {
-    /// Gives an image a tag (`latest` where the reference has none); returns the image that had it. The tag leads to what the
-    /// image came under by its other names.
+    /// Gives an image a tag (`latest` where the reference has none); returns the image that had it. The tag gets the target
+    /// of the image's other names.
     ///
     /// # Errors
     /// `Invalid` for a name that could be an id, `Conflict` when another image has the tag and the policy is to keep; `NotFound` when the image is gone.

@@ -54,7 +54,7 @@ impl Store {
         settler.wait(settler.request());
     }
 
-    /// Has writing out give way to work that it would slow down, as long as the value lives.
+    /// Has writing out pause for work that it would slow down, as long as the value exists.
     #[must_use]
     pub fn defer_settling(&self) -> SettlingDeferred {
         self.shared.settler.defer()
@@ -110,8 +110,8 @@ impl Store {
         keys.map(|key| key.map(Into::into).map_err(failed())).collect()
     }
 
-    /// Makes a layer again from its tar, whose every byte was hashed; whether it is what it should be. Its files lie in
-    /// another directory first, which then takes the place of the old one.
+    /// Makes a layer again from its tar, whose every byte is hashed; returns whether the hash matches. Its files are
+    /// made in another directory first, which then replaces the old one.
     fn remake(&self, key: &LayerKey, expected: Digest) -> Result<bool, Error> {
         let old = self.shared.layer_path(key);
         let place = Place::new(&self.shared.root)?;

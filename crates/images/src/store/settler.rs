@@ -19,7 +19,7 @@ struct Rounds {
     awaited: u64,
     /// When the first unfinished round was requested.
     since: Option<Instant>,
-    /// How much of the work goes on that writing out would slow down.
+    /// How much work is in progress that writing out would slow down.
     deferring: usize,
     /// When the last of it ended.
     quiet: Option<Instant>,
@@ -102,7 +102,7 @@ impl Settler {
         self.changed.notify_all();
     }
 
-    /// Delays writing out as long as the value lives, and a moment longer.
+    /// Delays writing out as long as the value exists, and a moment longer.
     pub(super) fn defer(self: &Arc<Self>) -> SettlingDeferred {
         self.rounds().deferring += 1;
         SettlingDeferred(Arc::clone(self))
@@ -121,7 +121,7 @@ impl Settler {
     }
 }
 
-/// Work that writing out would slow down: while this value lives what is recorded waits in memory, for ten seconds at most.
+/// Work that writing out would slow down: while this value exists records wait in memory, for ten seconds at most.
 #[derive(Debug)]
 pub struct SettlingDeferred(Arc<Settler>);
 

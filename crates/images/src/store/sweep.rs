@@ -1,4 +1,4 @@
-//! Takes away what an earlier process left half done: nothing that is not recorded stays.
+//! Deletes what an earlier process left half done: nothing unrecorded stays.
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +7,8 @@ use super::{LayerKey, Store};
 use crate::{Error, tree};
 
 impl Store {
-    /// Empties `temporary/`, and takes away layers that are not recorded or that no image needs,
-    /// and records of layers that have no files; where rows cannot be read, nothing but the first.
+    /// Empties `temporary/`, and removes layers that are not recorded or that no image needs, and records of
+    /// layers without files; where rows cannot be read, does only the first.
     pub(super) fn sweep(&self) -> Result<(), Error> {
         let temporary = self.shared.root.join("temporary");
         for name in names(&temporary)? {

@@ -1,4 +1,4 @@
-//! What images are called by where they came from: the manifest of an image, or the index that lists it.
+//! The documents that refer to images: the manifest of an image, or the index that lists it.
 //!
 //! ```text
 //! target (an index)  ── variant (a manifest) ── image (a config), unpacked here
@@ -87,7 +87,7 @@ impl Targets {
         targets.push(target.digest);
     }
 
-    /// Forgets an image, and the targets that have no other.
+    /// Removes an image, and the targets that have no other.
     pub(crate) fn remove_image(&mut self, image: &Digest) {
         for digest in self.of_image.remove(image).unwrap_or_default() {
             let Some(target) = self.all.get_mut(&digest) else { continue };
@@ -98,7 +98,7 @@ impl Targets {
         }
     }
 
-    /// Forgets a target.
+    /// Removes a target.
     pub(crate) fn remove(&mut self, digest: &Digest) {
         let Some(target) = self.all.remove(digest) else { return };
         for variant in target.variants {
@@ -115,7 +115,7 @@ impl Targets {
         self.of_image.get(image).into_iter().flatten().filter_map(|digest| self.all.get(digest))
     }
 
-    /// Forgets that an image is a variant of a target.
+    /// Removes an image from the variants of a target.
     pub(crate) fn remove_variant(&mut self, image: &Digest, digest: &Digest) {
         if let Some(target) = self.all.get_mut(digest) {
             target.variants.retain(|variant| variant.image != *image);

@@ -48,7 +48,7 @@ impl Store {
         self.index().foreign.contains(image)
     }
 
-    /// Forgets what images came under; they stay, and so do their tags.
+    /// Drops the targets of images; the images stay, and so do their tags.
     ///
     /// # Errors
     /// `Internal` when the database fails.

@@ -1,4 +1,4 @@
-//! Blobs beside layers that no image came as any more: the layer stays, for others that are made on it, and its blob would
+//! Blobs of layers that belong to no image any more: the layer stays, for others that are made on it, and its blob would
 //! take the disk for nothing.
 
 use std::collections::BTreeSet;

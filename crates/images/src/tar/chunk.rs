@@ -9,7 +9,7 @@ use crate::archive_memory::Share;
 /// A part of a stream that several threads may read.
 pub type Chunk = Arc<Vec<u8>>;
 
-/// The size of a chunk: large enough that a hand-over costs nothing beside hashing it.
+/// The size of a chunk: large enough that passing it on costs nothing compared with hashing it.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// How many chunks are kept for use again.
@@ -65,7 +65,7 @@ impl<R: Read> Chunks for ReaderChunks<R> {
         let mut buffer = self.buffer().map_err(io::Error::other)?;
         buffer.resize(CHUNK, 0);
         let mut filled = 0;
-        // Small reads (a socket's, a decoder's) are gathered: a chunk costs a hand-over.
+        // Small reads (a socket's, a decoder's) are gathered: passing on a chunk has a cost.
         while filled < CHUNK {
             match self.reader.read(&mut buffer[filled..]) {
                 Ok(0) => break,

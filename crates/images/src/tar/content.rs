@@ -17,7 +17,7 @@ impl<'a> Reader<'a> {
         self.shared_content(|chunk, range| sink(&chunk[range]))
     }
 
-    /// Hands the entry's content to `sink` in parts of chunks that it may keep.
+    /// Passes the entry's content to `sink` in parts of chunks that it may keep.
     ///
     /// # Errors
     /// [`ArchiveError::Truncated`] when the stream ends within it; whatever `sink` fails with.

@@ -1,7 +1,7 @@
-//! Reading and writing of tar streams: ustar, PAX and GNU, with the raw bytes at hand.
+//! Reading and writing of tar streams: ustar, PAX and GNU, with access to the raw bytes.
 //!
-//! Layers must be given back byte for byte, so the reader hands out what it skipped between two
-//! contents verbatim; it borrows its input in chunks, so that contents are written without a copy.
+//! Layers must be restored byte for byte, so the reader returns what it skipped between two contents
+//! verbatim; it borrows its input in chunks, so that contents are written without a copy.
 
 mod block;
 mod chunk;

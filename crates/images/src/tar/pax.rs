@@ -75,7 +75,7 @@ impl Extensions {
         Ok(())
     }
 
-    /// libarchive writes attributes in base64 beside the other form; the plain form wins.
+    /// libarchive writes attributes in base64 too; the plain form wins.
     fn libarchive_attribute(&mut self, attribute: &[u8], value: &[u8]) -> Result<(), &'static str> {
         use base64::Engine;
         if self.attributes.iter().any(|(known, _)| known == attribute) {

@@ -11,7 +11,7 @@ use crate::tar::Extent;
 /// A file is written as sparse when its holes are at least this long together.
 const HOLES_WORTHWHILE: u64 = 64 * 1024;
 
-/// Whether a file of this size may have holes worth looking for.
+/// Whether a file of this size may have holes worth a search.
 pub(super) fn has_holes(stat: &Stat, size: u64) -> bool {
     let allocated = u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(512);
     allocated.saturating_add(HOLES_WORTHWHILE) <= size
@@ -27,7 +27,7 @@ pub(super) fn extents(file: &OwnedFd, size: u64) -> io::Result<Option<Vec<Extent
             Ok(start) => start.min(size),
             // No data after this place.
             Err(Errno::NXIO) => break,
-            // The file system knows no holes.
+            // The file system has no holes.
             Err(Errno::INVAL) => return Ok(None),
             Err(error) => return Err(error.into()),
         };

@@ -15,7 +15,7 @@ use super::stack;
 /// Where the content of a file is found.
 #[derive(Debug)]
 pub enum KnownContent {
-    /// It was put into the buffer, in the place of what was there.
+    /// It replaced the buffer's content.
     Buffered,
     /// A file that holds the same.
     File(PathBuf),
@@ -49,7 +49,7 @@ pub(super) struct KnownFile {
 }
 
 impl KnownFile {
-    /// Whether the content is taken from where it is at hand: that of a large file of the directory's own may have holes.
+    /// Whether the cached content is used: a large file of the directory's own may have holes.
     pub(super) fn serves(&self, stat: &Stat) -> bool {
         let is_plain = stack::kind(stat) == FileType::RegularFile && stat.st_nlink == 1;
         is_plain && (self.lent.is_some() || u64::try_from(stat.st_size).is_ok_and(|size| size <= SMALL))

@@ -13,7 +13,7 @@ pub(crate) trait Output {
     /// When it cannot.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Hands on what waits.
+    /// Flushes buffered data.
     ///
     /// # Errors
     /// When it cannot.

@@ -38,7 +38,7 @@ pub(crate) struct Packer<'a> {
     pub(super) assembly: Option<&'a mut AssemblyWriter>,
     form: Form,
     accounts: Accounts,
-    /// The user namespace as whose owners those of files are shown; `None` for the host's.
+    /// The user namespace in which the owners of files are shown; `None` for the host's.
     user_namespace: Option<&'a IdMapping>,
     /// The first name of each file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
@@ -49,11 +49,11 @@ pub(crate) struct Packer<'a> {
     mount_points: &'a [PathBuf],
     /// Reads small files before their turn.
     read_ahead: Option<ReadAhead>,
-    /// Files whose contents are at hand.
+    /// Files whose contents are cached.
     pub(super) known: Option<KnownFiles<'a>>,
 }
 
-/// A file whose name would take another one away where the layer is used.
+/// A file whose name would remove another one where the layer is used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot store {0:?} in a layer: names that begin with .wh. mark what a layer deletes")]
 pub struct ReservedName(String);
@@ -66,7 +66,7 @@ struct Level {
     names: Vec<(Vec<u8>, Option<Found>)>,
     /// The next of them, as far as they were read already.
     ready: Ready,
-    /// Those whose contents are at hand.
+    /// Those whose contents are cached.
     known: KnownNames,
     /// How long the name in the tar and the real path are without this directory's children.
     lengths: (usize, usize),
@@ -169,7 +169,7 @@ impl<'a> Packer<'a> {
         while let Some(level) = levels.last_mut() {
             name.truncate(level.lengths.0);
             real.truncate(level.lengths.1);
-            // A directory that a running container took away meanwhile has nothing more.
+            // A directory that a running container removed meanwhile has nothing more.
             let (Some(place), Some((child, found))) = (descent.place(), level.names.pop()) else {
                 levels.pop();
                 descent.leave()?;

@@ -67,7 +67,7 @@ impl Packer<'_> {
         self.raw(&[0; crate::tar::BLOCK][..padding(stored)])
     }
 
-    /// Packs a file whose content is at hand.
+    /// Packs a file whose content is cached.
     pub(super) fn known_file(
         &mut self,
         (name, real): (&[u8], &[u8]),

@@ -24,7 +24,7 @@ const RUN: usize = 128;
 const RUN_BYTES: u64 = 2 << 20;
 /// Fewer files are not worth the threads.
 const RUN_LEAST: usize = 8;
-/// Threads beside that which packs.
+/// Threads in addition to the one that packs.
 const THREAD_LIMIT: usize = 3;
 
 /// A small file with all that an archive holds of it.

@@ -44,7 +44,7 @@ impl<'a> Destination<'a> {
         Ok(Self { root, root_path, cached: None })
     }
 
-    /// Forgets the parent: a directory or symlink on its path may have been replaced.
+    /// Drops the open parent: a directory or symlink on its path may have been replaced.
     pub(super) fn forget(&mut self) {
         self.cached = None;
     }

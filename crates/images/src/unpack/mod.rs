@@ -62,7 +62,7 @@ impl Ownership {
 
 /// Notified of each entry, so that the archive can be given back later.
 pub(crate) trait Recorder {
-    /// Bytes of the archive that are kept nowhere else.
+    /// Bytes of the archive that are stored nowhere else.
     ///
     /// # Errors
     /// Whatever keeping them fails with.
@@ -116,7 +116,7 @@ pub(crate) struct Options<'o> {
     /// The user namespace in which the owners are meant; `None` for the host's.
     pub(crate) user_namespace: Option<&'o IdMapping>,
     pub(crate) writing: Writing,
-    /// The device of the file system on which the engine itself lives: a part of it stays free.
+    /// The device of the engine's own file system: a part of it stays free.
     pub(crate) engine_device: u64,
 }
 
@@ -202,7 +202,7 @@ pub(crate) fn unpack_entries(
 /// Tapes and old tools pad archives with zeros: this much is more than any does.
 const TRAILER_LIMIT: u64 = 64 << 20;
 
-/// What a name that is kept to the end takes beside itself.
+/// The memory of a deferred name in addition to the name.
 const NAME: usize = size_of::<(Vec<u8>, i64, u32)>();
 
 struct Unpacking<'a> {

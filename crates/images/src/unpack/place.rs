@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 16;
 enum Place {
     /// Nothing any more.
     Free,
-    /// A whiteout of this archive was taken away.
+    /// A whiteout of this archive was removed.
     WasHidden,
     /// A directory that the new one may take over.
     Directory,
@@ -224,7 +224,7 @@ impl Unpacking<'_> {
         self.destination.parent(path)
     }
 
-    /// Takes away what stands in the place of a new entry, unless both are directories.
+    /// Removes what is at the path of a new entry, unless both are directories.
     fn clear(
         &mut self,
         path: &[u8],

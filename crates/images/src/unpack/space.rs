@@ -19,7 +19,7 @@ const ENTRIES_BETWEEN: u64 = 4096;
 /// Whether a part of a file system is left to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reserve {
-    /// The engine itself lives on the file system: a part stays free.
+    /// The file system is the engine's own: a part stays free.
     Kept,
     /// A mount of a container: it may be filled as the container itself could.
     None,
@@ -35,7 +35,7 @@ pub struct Space {
     since: Since,
 }
 
-/// What was taken since the last look.
+/// What was taken since the last check.
 #[derive(Debug, Default)]
 struct Since {
     entries: u64,
@@ -71,7 +71,7 @@ impl Free {
 }
 
 impl Space {
-    /// The file system of a directory on which the engine itself lives.
+    /// The file system of a directory that is the engine's own.
     ///
     /// # Errors
     /// What fstatvfs(3) fails with.
@@ -89,7 +89,7 @@ impl Space {
         Ok(Self { directory, reserve, entries: 0, free, since: Since::default() })
     }
 
-    /// Goes on with another directory's file system; the entries stay counted.
+    /// Continues with another directory's file system; the entries stay counted.
     pub(super) fn move_to(
         &mut self,
         directory: BorrowedFd<'_>,

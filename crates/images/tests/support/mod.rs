@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A directory that goes with the value.
+/// A directory that is removed with the value.
 pub struct Scratch(PathBuf);
 
 impl Scratch {

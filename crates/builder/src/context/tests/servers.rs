@@ -10,7 +10,7 @@ use super::remote;
 use crate::BuildError;
 use crate::fixture::{Fixture, context};
 
-/// An HTTP server of a few pages that lives as long as its test.
+/// An HTTP server of a few pages that runs as long as its test.
 struct Server {
     address: String,
     stop: std::sync::Arc<AtomicBool>,

@@ -16,7 +16,7 @@ pub struct CheckInputs<'a> {
     pub ignored: Option<&'a IgnorePatterns>,
     /// The environment of an image by its name, if known.
     pub environment: Option<&'a Environment<'a>>,
-    /// `BUILDKIT_DOCKERFILE_CHECK`: stands in the place of the file's directive.
+    /// `BUILDKIT_DOCKERFILE_CHECK`: overrides the file's directive.
     pub directive: Option<String>,
 }
 

@@ -10,10 +10,10 @@ use super::inputs::CheckInputs;
 use super::rule::Rule;
 use crate::dockerfile::{Command, DockerfileError, Variables, expand};
 
-/// Arguments that FROM knows without a declaration.
+/// Arguments that FROM has without a declaration.
 const PLATFORMS: [&str; 2] = ["TARGET", "BUILD"];
 
-/// Variables whose uses are noted.
+/// Variables whose uses are recorded.
 struct Watched<'a> {
     known: &'a BTreeMap<String, Option<String>>,
     unknown: RefCell<BTreeSet<String>>,

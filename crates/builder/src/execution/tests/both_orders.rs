@@ -9,7 +9,7 @@ use model::ImageReference;
 use crate::fixture::{Archive, Built, Fixture, context};
 use crate::{Order, Wording};
 
-/// Builds as a client of today does in one way or the other.
+/// Builds as a current client does in one way or the other.
 fn build(fixture: &Fixture, order: Order, archive: Archive) -> Built {
     fixture.build_with(archive, |request| {
         request.order = order;

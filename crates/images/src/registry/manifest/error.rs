@@ -29,7 +29,7 @@ pub enum ManifestError {
     /// A list has no entry for the platform.
     #[error("no matching manifest for {wanted} in the manifest list entries; there are: {offered}")]
     NoPlatform {
-        /// The platform that was looked for.
+        /// The requested platform.
         wanted: Platform,
         /// Those that are there.
         offered: String,

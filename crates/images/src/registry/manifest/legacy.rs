@@ -123,7 +123,7 @@ impl LegacyManifest {
         Ok(Self { name: wire.name, tag: wire.tag, layers, payload, top })
     }
 
-    /// Makes the config of today: the old one of the topmost layer, with layers and history.
+    /// Makes the current form of a config: the old one of the topmost layer, with layers and history.
     pub(in crate::registry) fn config(&self, diff_ids: &[Digest]) -> Result<Vec<u8>, ManifestError> {
         const GONE: [&str; 6] = ["id", "parent", "Size", "parent_id", "layer_id", "throwaway"];
         let mut config = self.top.clone();

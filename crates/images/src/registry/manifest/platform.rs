@@ -94,7 +94,7 @@ pub(super) enum Fitness {
     Compatible,
     /// The architecture is the same, the variant another one that runs.
     OtherVariant,
-    /// Just what was looked for.
+    /// Exactly the wanted one.
     Exact,
 }
 

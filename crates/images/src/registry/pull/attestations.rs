@@ -1,7 +1,7 @@
 //! Fetches the attestations of an image in an index: their manifests and all that they consist of.
 //!
-//! They are documents that a build wrote beside the image. They are kept as they came, so that a push or a saved layout
-//! carries them on; what is too large, or missing in the registry, is left out.
+//! They are documents that a build wrote with the image. They are stored byte for byte, so that a push or a saved
+//! layout has them too; documents that are too large, or missing in the registry, are left out.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ const BYTES_LIMIT: u64 = 16 << 20;
 /// Manifests and their parts.
 const COUNT_LIMIT: usize = 64;
 
-/// Fetches the documents that are kept beside an image's manifest: the inner indexes that led to it and its attestations.
+/// Fetches the documents that are kept with an image's manifest: the inner indexes that led to it and its attestations.
 pub(super) fn fetch(session: &Session<'_>, resolved: &Resolved) -> Result<Vec<Vec<u8>>, RegistryError> {
     let mut kept: Vec<Vec<u8>> = resolved.indexes.iter().skip(1).map(|read| read.document.clone()).collect();
     let manifest = digest_of(&resolved.manifest_document);

@@ -21,7 +21,7 @@ use crate::store::digest_of;
 /// How many tags are tried.
 const TAG_LIMIT: usize = 100;
 
-/// Looks for a tag whose conversion has the digest; `None` when the registry has none or does not
+/// Searches a tag whose conversion has the digest; `None` when the registry has none or does not convert.
 /// convert.
 pub(super) fn find(
     session: &Session<'_>,

@@ -1,8 +1,8 @@
 //! Pushes images: layers in parallel, config, manifest.
 //!
-//! What the registry has is not sent: a blob is looked for in the repository, then mounted from a
-//! repository where it was seen, and only then uploaded. Layers made here are compressed with a
-//! digest that is always the same. What came from a registry or in a layout goes as it came, see `exact`.
+//! Existing blobs are not sent: a blob is first looked up in the repository, then mounted from a repository
+//! where it was seen, and only then uploaded. Layers made here are compressed with a digest that is always
+//! the same. What came from a registry or in a layout is sent unchanged, see `exact`.
 
 mod built;
 mod compress;
@@ -153,7 +153,7 @@ struct ManifestTypes {
     layer: &'static str,
 }
 
-/// Docker's names, which every registry knows.
+/// Docker's names, which every registry supports.
 const DOCKER: ManifestTypes =
     ManifestTypes { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, layer: DOCKER_LAYER };
 

@@ -40,7 +40,7 @@ pub(super) fn mount(session: &Session<'_>, digest: Digest, from: &str) -> Result
     if answer.status == StatusCode::CREATED {
         return Ok(true);
     }
-    // An upload was begun instead; it is not used, and ends so that the registry can forget it.
+    // An upload was begun instead; it is not used, and ended so that the registry can drop it.
     if let Some(location) = location(session, &answer) {
         let _ = session.send(&scope, Request::new(Method::DELETE, location));
     }
@@ -210,8 +210,8 @@ fn may_pass(error: &RegistryError) -> bool {
     match error {
         RegistryError::Transport(error) => error.is_transient(),
         RegistryError::Status { status, .. } => {
-            // 401: the token ended meanwhile. 404 and 416: the registry has forgotten the upload, or
-            // counts otherwise.
+            // 401: the token ended meanwhile. 404 and 416: the registry has dropped the upload, or counts
+            // otherwise.
             matches!(*status, 401 | 404 | 416) || StatusCode::from_u16(*status).is_ok_and(is_transient)
         }
         _ => false,

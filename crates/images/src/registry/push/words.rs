@@ -4,7 +4,7 @@ use model::{ImageReference, RepositoryName};
 
 use super::super::error::RegistryError;
 
-/// Whose words a push has.
+/// The texts of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushWords {
     /// Those of the reference, Docker 1.8.3.

@@ -139,7 +139,7 @@ fn a_wrong_password_is_reported_as_such() {
     }
 }
 
-/// Puts the registry's authority, and perhaps the client's certificate, where the settings look.
+/// Puts the registry's authority, and perhaps the client's certificate, where the settings read them.
 fn certificates(registry: &Registry, with_client: bool) -> (Scratch, RegistrySettings) {
     let directory = Scratch::new();
     let place = directory.path().join(&registry.host);
