@@ -96,9 +96,9 @@ pub enum BuildError {
     Platform {
         /// Its name.
         image: String,
-        /// What was requested.
+        /// The requested platform.
         wanted: Box<Platform>,
-        /// What it is for.
+        /// Its platform.
         actual: Box<Platform>,
     },
     /// An instruction that changes of an image cannot be.
@@ -142,7 +142,7 @@ pub enum BuildError {
     /// A file of the builder's own cannot be used.
     #[error("cannot {act} {path}: {source}", path = path.display())]
     File {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// On what.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! What a build reports while it runs: the messages of the stream of `POST /build`, or the steps of a graph.
+//! The messages of a running build: those of the stream of `POST /build`, or the steps of a graph.
 
 use images::registry::Message;
 use model::Digest;
@@ -18,32 +18,32 @@ pub enum BuildEvent {
     Stage(Digest),
     /// The advance of a pull or a download.
     Progress(Message),
-    /// What a build check found, in builds that run as a graph.
+    /// A finding of a build check, in builds that run as a graph.
     Warning(CheckWarning),
     /// The steps of a build that runs as a graph, before the first of them; again those of a stage that only a step
     /// under way turns out to need.
     Plan(Vec<Vertex>),
-    /// What happens to a step of a build that runs as a graph.
+    /// A change of a step in a build that runs as a graph.
     Vertex {
         /// Its number in the plan.
         number: usize,
-        /// What happens.
+        /// The change.
         change: VertexChange,
     },
-    /// What a build takes from elsewhere, in builds that run as a graph.
+    /// A source that a build takes from elsewhere, in builds that run as a graph.
     Material(Material),
 }
 
-/// What a build takes from elsewhere.
+/// A source that a build takes from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Material {
     /// Its address; for an image that of a package (package URL specification).
     pub address: String,
-    /// What it was.
+    /// Its content.
     pub content: MaterialContent,
 }
 
-/// What a material was.
+/// The content of a material.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MaterialContent {
     /// A manifest, or a file, of this digest.
@@ -57,13 +57,13 @@ pub enum MaterialContent {
 pub struct Vertex {
     /// Its number in the plan.
     pub number: usize,
-    /// What clients show: `[build 2/5] RUN make`.
+    /// The name for clients: `[build 2/5] RUN make`.
     pub name: String,
     /// The steps whose results it needs.
     pub inputs: Vec<usize>,
 }
 
-/// What happens to a step.
+/// The change of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VertexChange {
     /// It begins, under this name: that of the plan with the values of variables.
@@ -74,7 +74,7 @@ pub enum VertexChange {
     Output {
         /// Where to.
         stream: OutputStream,
-        /// What.
+        /// The output.
         bytes: Vec<u8>,
     },
     /// A pull or a download advances.

@@ -1,4 +1,4 @@
-//! What the tests build with: contexts in memory, a store in a temporary directory, a runner without containers.
+//! The tests' environment: contexts in memory, a store in a temporary directory, a runner without containers.
 
 use std::collections::HashMap;
 use std::fs;
@@ -233,7 +233,7 @@ pub(crate) struct Fixture {
     pub(crate) temporary: Temporary,
 }
 
-/// What a build gave: its stream in the short form of [`shorten`], and its result.
+/// The result of a build: its stream in the short form of [`shorten`], and its image.
 pub(crate) struct Built {
     pub(crate) text: String,
     pub(crate) events: Vec<BuildEvent>,
@@ -340,7 +340,7 @@ impl Fixture {
         lines
     }
 
-    /// What an image's topmost layer holds, whiteouts and all.
+    /// The content of an image's topmost layer, whiteouts and all.
     pub(crate) fn top_layer(&self, image: &images::Image) -> Vec<String> {
         let view = crate::tree::View::new(self.store.lower_directories(image)[..1].to_vec());
         let mut lines = Vec::new();

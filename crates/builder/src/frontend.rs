@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::BuildError;
 
-/// What images of the built-in frontend are called.
+/// The images of the built-in frontend.
 const DOCKERFILE_IMAGES: [&str; 2] = ["docker/dockerfile", "docker/dockerfile-upstream"];
 /// The argument that overrides the file's directive.
 const ARGUMENT: &str = "BUILDKIT_SYNTAX";

@@ -5,7 +5,7 @@ use crate::dockerfile::{DockerfileError, NAMES};
 use crate::error::BuildError;
 use crate::transfer::TransferError;
 
-/// What a failure calls an agent.
+/// The name of an agent in errors.
 const SSH_AGENT: &str = "ssh agent";
 /// The id of the agent that is meant without one.
 const DEFAULT_AGENT: &str = "default";

@@ -26,7 +26,7 @@ impl ImageFiles {
         Ok(Self(ImageTree::new(store.lower_directories(&image), layers)))
     }
 
-    /// What is at a path, symbolic links followed within the image.
+    /// The node at a path, symbolic links followed within the image.
     ///
     /// # Errors
     /// `NotFound` when nothing is there.
@@ -47,7 +47,7 @@ impl ImageFiles {
         Ok(bytes.map_err(TreeError::file("read", Path::new(path)))?)
     }
 
-    /// What is at a path, no symbolic link followed, and where the content of a file lies that has any.
+    /// The node at a path, no symbolic link followed, and where the content of a file lies that has any.
     ///
     /// # Errors
     /// [`TreeError`] when a layer cannot be read.

@@ -15,7 +15,7 @@ pub enum PatternError {
     TooMany(usize),
 }
 
-/// What `**` means.
+/// The meaning of `**`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DoubleStar {
     /// The same as `*`.

@@ -84,7 +84,7 @@ pub struct CheckRequest {
 pub struct DockerfileText {
     /// Its name, for messages.
     pub name: String,
-    /// What it holds.
+    /// Its content.
     pub bytes: Vec<u8>,
 }
 
@@ -98,7 +98,7 @@ impl fmt::Debug for ContextSource {
     }
 }
 
-/// What happens to the containers of RUN steps.
+/// The fate of the containers of RUN steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Intermediate {
     /// `rm=1`, the default: removed after their step; that of a failing step is kept.

@@ -1,4 +1,4 @@
-//! What the builder needs of the engine: containers of RUN steps, and images that are not here.
+//! The builder's needs of the engine: containers of RUN steps, and images that are not here.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use model::{ContainerId, Digest, ErrorKind, HostSettings, ImageReference};
 #[derive(Debug, thiserror::Error)]
 #[error("{source}")]
 pub struct StepError {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: ErrorKind,
     /// The failure itself; its text is what the client sees.
     pub source: Box<dyn std::error::Error + Send + Sync>,
@@ -36,14 +36,14 @@ pub struct RunStep {
     pub config: Config,
     /// The limits and the network of the build.
     pub host: HostSettings,
-    /// What the command finds around it.
+    /// The environment of the command.
     pub kind: StepKind,
 }
 
-/// What the command of a step finds around it.
+/// The environment of a step's command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepKind {
-    /// What any container of the image has: volumes, whose files are not the step's, and checks of its health.
+    /// That of any container of the image: volumes, whose files are not the step's, and checks of its health.
     Container,
     /// Neither: what it writes into the place of a volume stays.
     Sandbox,
@@ -52,7 +52,7 @@ pub enum StepKind {
 /// The container that was made for a RUN step.
 #[derive(Debug)]
 pub struct MadeContainer {
-    /// What the host cannot do of the build's limits.
+    /// The build's limits that the host does not support.
     pub warnings: Vec<String>,
 }
 

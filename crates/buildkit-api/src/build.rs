@@ -14,10 +14,10 @@ use buildkit_messages::control::{Exporter, SolveRequest};
 use buildkit_messages::gateway::BuildResult;
 use buildkit_messages::google::Timestamp;
 
-/// What a client may allow a build: RUN steps in the network of the host.
+/// An entitlement that a client may grant a build: RUN steps in the network of the host.
 pub(crate) const HOST_NETWORK: &str = "network.host";
 
-/// What one build may have as results.
+/// The most results of one build.
 const RESULT_LIMIT: usize = 256;
 
 /// A build.
@@ -43,7 +43,7 @@ pub(crate) struct Build {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The images that frontends have made, with the ids that clients know them by.
+    /// The images that frontends have made, with their ids for clients.
     results: Vec<(String, MadeImage)>,
     /// Takes what the client returns as the build's result, where the client drives the build.
     returned: Option<oneshot::Sender<Result<BuildResult, Status>>>,
@@ -91,7 +91,7 @@ impl Build {
 
     /// Waits until the build is stopped.
     pub(crate) async fn cancelled(&self) {
-        // The sender lives as long as the build.
+        // The sender exists as long as the build.
         let _ = self.cancelled.subscribe().wait_for(|cancelled| *cancelled).await;
     }
 
@@ -114,7 +114,7 @@ impl Build {
         sender.ok_or_else(over)?.send(result).map_err(|_| over())
     }
 
-    /// Notes an image that a frontend has made, and returns the id that the client knows it by.
+    /// Records an image that a frontend has made, and returns its id for the client.
     ///
     /// # Errors
     /// `ResourceExhausted` when the client makes too many.

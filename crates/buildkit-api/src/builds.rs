@@ -1,4 +1,4 @@
-//! The builds that run, by reference, and what is remembered of those that are over.
+//! The running builds, by reference, and the records of those that are over.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ const BUILD_LIMIT: usize = 256;
 const HISTORY_LIMIT: usize = 50;
 /// Builds that are over and whose progress can still be read, however large it is.
 const ENDED_LEAST: usize = 1;
-/// What the progress of all builds that are over may weigh, in bytes; beyond that the oldest is forgotten.
+/// The limit of the progress of all builds that are over, in bytes; beyond that the oldest is dropped.
 const ENDED_WEIGHT: usize = 32 << 20;
 
 /// The builds.
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl State {
-    /// Forgets the oldest progress where there is too much of it.
+    /// Drops the oldest progress where there is too much of it.
     fn forget_progress(&mut self) {
         let mut weight: usize = self.ended.iter().map(|(_, progress)| progress.weight()).sum();
         while self.ended.len() > ENDED_LEAST && (self.ended.len() > HISTORY_LIMIT || weight > ENDED_WEIGHT) {
@@ -138,7 +138,7 @@ impl Builds {
             loop {
                 let changed = self.changed.notified();
                 tokio::pin!(changed);
-                // Registered before the look, so that no change between the two is lost.
+                // Registered before the check, so that no change between the two is lost.
                 changed.as_mut().enable();
                 if let Some(found) = look(&self.lock()) {
                     return found;
@@ -166,7 +166,7 @@ impl Builds {
         running.chain(over.map(|record| event(BuildHistoryEventKind::Complete, record))).collect()
     }
 
-    /// What is notified whenever a build has ended.
+    /// Notified whenever a build has ended.
     pub(crate) fn ended(&self) -> Arc<Notify> {
         Arc::clone(&self.ended)
     }
@@ -204,7 +204,7 @@ impl Builds {
     }
 }
 
-/// What a client changes of a record.
+/// A client's change of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordUpdate {
     Delete,

@@ -1,8 +1,8 @@
-//! What clients that drive a build may rely on, by the names that BuildKit's clients know.
+//! The capabilities that clients which drive a build may use, by BuildKit's names.
 
 use buildkit_messages::capabilities::Capability;
 
-/// What the gateway does.
+/// The gateway's capabilities.
 const FRONTEND: &[&str] = &[
     "solve.base",
     "solve.inlinereturn",

@@ -1,4 +1,4 @@
-//! What fuzz targets do with bytes of strangers; tests do the same with mutated ones.
+//! The entry points of fuzz targets for untrusted bytes; tests use them with mutated ones.
 
 use std::path::{Component, PathBuf};
 use std::sync::LazyLock;

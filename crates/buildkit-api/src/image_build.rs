@@ -46,7 +46,7 @@ pub struct ImageBuild {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ImageBuildFailure {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: ErrorKind,
     message: String,
 }

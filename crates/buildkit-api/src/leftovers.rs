@@ -1,4 +1,4 @@
-//! What an earlier process left in a directory.
+//! Removes the files of an earlier process in a directory.
 
 use std::fs;
 use std::io;

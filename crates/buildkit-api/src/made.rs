@@ -11,7 +11,7 @@ use crate::held::HeldImage;
 pub(crate) struct MadeImage {
     pub(crate) held: HeldImage,
     pub(crate) platform: Platform,
-    /// What it was made of.
+    /// The sources that it was made of.
     pub(crate) materials: Vec<Material>,
     /// The images of the stages that it took.
     pub(crate) stages: Vec<Digest>,

@@ -1,4 +1,4 @@
-//! What all calls of the protocol work with.
+//! The shared parts for all calls of the protocol.
 
 use std::path::PathBuf;
 use std::sync::Arc;

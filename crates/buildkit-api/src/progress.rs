@@ -27,7 +27,7 @@ const STATUS_LIMIT: usize = 100_000;
 /// The last output of a step whose output is clipped.
 const CLIPPED: &str = "\n[output clipped, log limit 2MiB reached]\n";
 
-/// What a message holds of the memory beside its output, about: names and digests.
+/// The memory of a message without its output, about: names and digests.
 const MESSAGE_WEIGHT: usize = 512;
 
 /// One build's progress.
@@ -138,7 +138,7 @@ impl Progress {
 
     /// Waits until nothing more comes.
     pub(crate) async fn over(&self) {
-        // The sender lives as long as the progress.
+        // The sender exists as long as the progress.
         let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
@@ -177,7 +177,7 @@ impl Progress {
         }
     }
 
-    /// What it holds of the memory, about.
+    /// Its memory, about.
     pub(crate) fn weight(&self) -> usize {
         let state = self.lock();
         state.logged_in_all + state.messages.len() * MESSAGE_WEIGHT

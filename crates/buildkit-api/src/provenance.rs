@@ -19,7 +19,7 @@ const OPTION: &str = "attest:provenance";
 const SLSA_0_2: &str = "https://slsa.dev/provenance/v0.2";
 /// The predicate of SLSA 1.
 const SLSA_1: &str = "https://slsa.dev/provenance/v1";
-/// What kind of build it is, in the words of SLSA 0.2.
+/// The type of the build, in the words of SLSA 0.2.
 const BUILD_TYPE: &str = "https://mobyproject.org/buildkit@v1";
 /// The same in those of SLSA 1.
 const BUILD_TYPE_1: &str =
@@ -180,7 +180,7 @@ fn started(build: &Build) -> String {
     Timestamp::from_unix(build.created.seconds, nanoseconds).unwrap_or(Timestamp::NEVER).to_string()
 }
 
-/// What the client knows of the repository that its files are in.
+/// The client's information about the repository that its files are in.
 fn repository(options: &HashMap<String, String>) -> Value {
     let known = options.iter().filter_map(|(name, value)| Some((name.strip_prefix("vcs:")?, value)));
     let known: Map<String, Value> = known.map(|(name, value)| (name.to_owned(), json!(value))).collect();

@@ -28,7 +28,7 @@ pub(crate) struct Received {
 
 #[derive(Debug)]
 struct Kept {
-    /// What the client calls it.
+    /// The client's key.
     key: String,
     tree: Arc<Tree>,
     created: Timestamp,
@@ -115,7 +115,7 @@ impl Received {
         self.lock().iter().map(Kept::record).collect()
     }
 
-    /// Forgets the directories that are meant and that no build reads, and returns their records.
+    /// Removes the selected directories that no build reads, and returns their records.
     pub(crate) fn forget(&self, is_meant: &dyn Fn(&CacheRecord) -> bool) -> Vec<CacheRecord> {
         let mut gone = Vec::new();
         self.lock().retain(|kept| {

@@ -1,4 +1,4 @@
-//! What is remembered of a build: its record, and the documents that the record names.
+//! The record of a build, and the documents that it names.
 
 use std::collections::HashMap;
 

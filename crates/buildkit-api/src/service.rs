@@ -31,7 +31,7 @@ pub struct BuildKit(Arc<Parts>);
 #[error("the session has no id: X-Docker-Expose-Session-Uuid is missing or longer than 256 bytes")]
 pub struct SessionRefusal;
 
-/// A session that a client wants to open.
+/// A session that a client requests.
 #[derive(Debug)]
 pub struct NewSession(Fields);
 
@@ -101,7 +101,7 @@ impl BuildKit {
         self.0.builds.cancel(build);
     }
 
-    /// What is kept of builds, the longest unused first.
+    /// The build cache's records, the longest unused first.
     ///
     /// # Errors
     /// `Internal` when it cannot be read.

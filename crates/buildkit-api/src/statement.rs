@@ -6,7 +6,7 @@ use engine::images::{Predicate, digest_of};
 
 use buildkit_messages::history::Descriptor;
 
-/// What clients know predicates by.
+/// The predicate type for clients.
 const STATEMENT: &str = "application/vnd.in-toto+json";
 const PREDICATE: &str = "in-toto.io/predicate-type";
 

@@ -56,7 +56,7 @@ impl Read for Watched {
     }
 }
 
-/// A context's place; it goes with its request.
+/// A context's place; it is removed with its request.
 struct Place<'a> {
     uploads: &'a Uploads,
     id: &'a str,
@@ -121,7 +121,7 @@ impl Uploads {
             loop {
                 let changed = self.changed.notified();
                 tokio::pin!(changed);
-                // Registered before the look, so that no change between the two is lost.
+                // Registered before the check, so that no change between the two is lost.
                 changed.as_mut().enable();
                 if let Some(context) = self.lock().contexts.remove(id) {
                     return context.reader;

@@ -22,7 +22,7 @@ pub(crate) fn record(parts: &Parts) -> WorkerRecord {
     }
 }
 
-/// What builds, and its version.
+/// The builder's name and version.
 pub(crate) fn version(parts: &Parts) -> BuildkitVersion {
     BuildkitVersion { package: "berth".to_owned(), version: parts.version.clone(), revision: String::new() }
 }

@@ -52,7 +52,7 @@ pub struct ReadContentResponse {
 pub enum WriteAction {
     /// Requests how much of the blob is there.
     Stat = 0,
-    /// Goes on with it.
+    /// Continues with it.
     Write = 1,
     /// Ends it.
     Commit = 2,

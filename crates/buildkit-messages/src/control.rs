@@ -12,7 +12,7 @@ pub struct SolveRequest {
     pub reference: String,
     #[prost(message, optional, tag = "2")]
     pub definition: Option<Definition>,
-    /// The exporter of clients that know one only; ignored where `exporters` are given.
+    /// The exporter of clients that support only one; ignored where `exporters` are given.
     #[prost(string, tag = "3")]
     pub exporter: String,
     #[prost(map = "string, string", tag = "4")]

@@ -21,7 +21,7 @@ pub struct OperationMetadata {
     pub ignores_cache: bool,
 }
 
-/// One operation. What it does is one of these; what is bytes is only known by name.
+/// One operation, which is one of these; those with bytes are only distinguished by name.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Operation {
     #[prost(message, repeated, tag = "1")]

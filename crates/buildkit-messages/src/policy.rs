@@ -27,7 +27,7 @@ pub struct ImageDescription {
     pub config: Vec<u8>,
 }
 
-/// Either a decision, or what has to be known for one.
+/// Either a decision, or the properties that are needed for one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct CheckPolicyResponse {
     #[prost(message, optional, tag = "1")]
@@ -61,7 +61,7 @@ pub struct DenyMessage {
     pub message: String,
 }
 
-/// What has to be known of a source; what is bytes is only known by name.
+/// The needed properties of a source; those with bytes are only distinguished by name.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SourceQuestion {
     #[prost(message, optional, tag = "1")]

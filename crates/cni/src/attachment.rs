@@ -91,7 +91,7 @@ impl Attachment {
         written.map_err(file_error("write", &path))
     }
 
-    /// Forgets it.
+    /// Deletes its file.
     pub(crate) fn forget(&self, directory: &Path) -> Result<(), Error> {
         let Some(path) = path(directory, &self.container) else { return Ok(()) };
         match fs::remove_file(&path) {

@@ -1,6 +1,6 @@
-//! What a plugin is given and what it writes, until it has ended.
+//! A plugin's input and output, until it has ended.
 //!
-//! A plugin may start processes that live on, with its output still open: what the plugin itself wrote is in the pipes when
+//! A plugin may start processes that keep running, with its output still open: the plugin's own output is in the pipes when
 //! it has ended, and nothing is waited for after that.
 
 use std::io::{self, Read, Write};
@@ -29,7 +29,7 @@ pub(crate) enum End {
     Cancelled,
 }
 
-/// What a plugin wrote.
+/// The output of a plugin.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) stdout: Vec<u8>,
@@ -113,7 +113,7 @@ impl<'b> Input<'b> {
     }
 }
 
-/// What comes from one of a plugin's outputs, closed at its end and when there is too much.
+/// One of a plugin's outputs, closed at its end and when there is too much.
 struct Output<R> {
     pipe: Option<R>,
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What can go wrong with plugins.
+//! Errors of plugins.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ pub enum Error {
     /// A file or directory cannot be read or written.
     #[error("cannot {act} {path}")]
     File {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// On what.
         path: PathBuf,
@@ -22,7 +22,7 @@ pub enum Error {
     Malformed {
         /// Which.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// No directory of plugins has this one.
@@ -30,7 +30,7 @@ pub enum Error {
     NoPlugin {
         /// Its name.
         plugin: String,
-        /// Where it was looked for.
+        /// The searched directories.
         directories: Vec<PathBuf>,
     },
     /// A plugin cannot be run.
@@ -46,7 +46,7 @@ pub enum Error {
     TooLong {
         /// Its name.
         plugin: String,
-        /// What it was to do.
+        /// The command.
         command: &'static str,
         /// How long it had.
         limit: Duration,
@@ -56,7 +56,7 @@ pub enum Error {
     Cancelled {
         /// Its name.
         plugin: String,
-        /// What it was to do.
+        /// The command.
         command: &'static str,
     },
     /// A plugin reported a failure.
@@ -64,7 +64,7 @@ pub enum Error {
     Refused {
         /// Its name.
         plugin: String,
-        /// What it was to do.
+        /// The command.
         command: &'static str,
         /// Its message.
         reason: String,
@@ -74,9 +74,9 @@ pub enum Error {
     NoResult {
         /// Its name.
         plugin: String,
-        /// What it was to do.
+        /// The command.
         command: &'static str,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }

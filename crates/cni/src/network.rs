@@ -143,7 +143,7 @@ pub(crate) fn files(directory: &Path, extensions: &[&str]) -> Result<Vec<PathBuf
 mod tests {
     use super::*;
 
-    /// A directory that goes with the test.
+    /// A directory that is removed with the test.
     struct Directory(PathBuf);
 
     impl Drop for Directory {

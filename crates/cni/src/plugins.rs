@@ -94,8 +94,8 @@ impl Plugins {
         }
     }
 
-    /// Deletes a pod's attachment, if it has one: its namespace may be gone. It is forgotten when all plugins have
-    /// succeeded.
+    /// Deletes a pod's attachment, if it has one: its namespace may be gone. Its file is deleted when all plugins
+    /// have succeeded.
     ///
     /// # Errors
     /// A plugin's failure.
@@ -130,7 +130,7 @@ impl Plugins {
         attachment.forget(&self.directories.attachments)
     }
 
-    /// Checks that a pod is connected as it was added; nothing to check where the network does not want it.
+    /// Checks that a pod is connected as it was added; does nothing where the network disables checks.
     ///
     /// # Errors
     /// A plugin's failure.
@@ -248,7 +248,7 @@ fn question<'p>(
     Question { plugin, command, request, variables, cancellation: None }
 }
 
-/// What a plugin returned is no result of `ADD`.
+/// The error for a result that is not one of `ADD`.
 fn no_result(plugin: &serde_json::Map<String, Value>, reason: String) -> Error {
     let plugin = plugin_name(plugin).unwrap_or_default().to_owned();
     Error::NoResult { plugin, command: Command::Add.name(), reason }

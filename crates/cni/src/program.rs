@@ -25,7 +25,7 @@ pub(crate) struct Question<'a> {
     pub(crate) command: Command,
     pub(crate) request: Map<String, Value>,
     pub(crate) variables: Vec<(&'static str, String)>,
-    /// Whether it is still wanted; one without goes on to its end.
+    /// Whether it was cancelled; without this it runs to its end.
     pub(crate) cancellation: Option<&'a Cancellation>,
 }
 

@@ -1,4 +1,4 @@
-//! What a plugin gets: its configuration with what the runtime adds (section 3, "deriving request configuration").
+//! A plugin's input: its configuration with the runtime's additions (section 3, "deriving request configuration").
 
 use std::path::Path;
 use std::time::Duration;

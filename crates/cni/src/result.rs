@@ -1,4 +1,4 @@
-//! Results of plugins (section 5 of the specification), as far as they are looked into.
+//! Results of plugins (section 5 of the specification), as far as they are parsed.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(crate) fn addresses(result: &Value) -> Vec<IpAddr> {
     own.filter_map(|ip| ip["address"].as_str()?.split('/').next()?.parse().ok()).collect()
 }
 
-/// What a plugin that has failed reports: its message and its details, or what it wrote.
+/// A failed plugin's report: its message and its details, or its output.
 pub(crate) fn failure(stdout: &[u8], stderr: &[u8]) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if let Ok(report) = serde_json::from_slice::<Value>(stdout)

@@ -1,4 +1,5 @@
-//! What the interface keeps of a pod or a container beside the engine's record: its configuration as it came.
+//! The interface's own data of a pod or a container, stored with the engine's record: its configuration as it
+//! came.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -64,7 +64,7 @@ impl<H> Once<H> {
     }
 }
 
-/// What a handler answers with, in time.
+/// The future response of a handler.
 type Answer<A> = Pin<Box<dyn Future<Output = Result<Response<A>, Status>> + Send>>;
 
 impl<H, Q, A, F> UnaryService<Q> for Once<H>

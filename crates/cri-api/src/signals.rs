@@ -9,7 +9,7 @@ pub(crate) fn asked(name: Name) -> Option<Signal> {
     (name != Name::RuntimeDefault).then(|| Signal::parse(&spelled(name)).ok()).flatten()
 }
 
-/// The name of a signal; SIGTERM where it has none in the interface.
+/// The name of a signal; SIGTERM for one that the interface does not have.
 pub(crate) fn name(signal: Signal) -> Name {
     let all = (1..).map_while(|number| Name::try_from(number).ok());
     all.into_iter().find(|known| asked(*known) == Some(signal)).unwrap_or(Name::Sigterm)

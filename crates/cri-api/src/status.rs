@@ -1,4 +1,4 @@
-//! What failures of the engine are in gRPC.
+//! Converts the engine's failures to statuses of gRPC.
 
 use engine::images::registry::RegistryError;
 use model::ErrorKind;

@@ -117,7 +117,7 @@ async fn serve(
     drop(connections);
     tracing::info!("API listening, version {}", env!("CARGO_PKG_VERSION"));
     if let Err(error) = engine::sys::memory::give_back_stack() {
-        tracing::debug!("the memory of the start is kept: {error}");
+        tracing::debug!("cannot free the memory of the start: {error}");
     }
     while let Event::Reload = signals.next().await {
         match Reloadable::reload(arguments) {

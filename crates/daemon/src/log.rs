@@ -50,7 +50,7 @@ pub(crate) fn start() -> LogLevel {
         .with_writer(|| EscapingWriter(std::io::stderr()))
         .with_ansi(false)
         .with_target(false);
-    // Fails only when a log was started before, which goes on then.
+    // Fails only when a log was started before, which continues then.
     let _ = tracing_subscriber::registry().with(filter).with(filter_fn(is_shown)).with(lines).try_init();
     LogLevel(handle)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PidFileError {
     /// The daemon that wrote it still runs.
-    #[error("pid file {} says that a daemon runs as process {pid}; remove the file if it is wrong", path.display())]
+    #[error("pid file {}: a daemon runs as process {pid}; remove the file if this is wrong", path.display())]
     Running { path: PathBuf, pid: u32 },
     /// It cannot be written.
     #[error("cannot write the pid file {}", path.display())]
@@ -36,7 +36,7 @@ impl PidFile {
     }
 }
 
-/// What this process writes.
+/// The content that this process writes.
 fn content() -> String {
     format!("{}\n", std::process::id())
 }
@@ -49,7 +49,7 @@ fn overwrite(path: &Path, text: &str) -> io::Result<()> {
     file.set_len(text.len() as u64)
 }
 
-/// Whether a process lives, is not this one, and runs the same program as this one.
+/// Whether a process runs, is not this one, and runs the same program as this one.
 fn is_daemon(pid: u32) -> bool {
     let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
     let is_other = pid != std::process::id() && !is_dead(pid);

@@ -15,7 +15,7 @@ use super::{ApiError, Call, Handled, Reply};
 #[serde(rename_all = "PascalCase")]
 struct AuthAnswer {
     status: String,
-    /// What clients keep in the password's place.
+    /// Sent by clients instead of the password.
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_token: Option<String>,
 }

@@ -32,7 +32,7 @@ pub(crate) struct Call<'a> {
     pub(crate) maximum: ApiVersion,
 }
 
-/// What a handler leaves to be done.
+/// The result of a handler.
 pub(crate) enum Reply {
     /// This answer is to be sent.
     Whole(Response),

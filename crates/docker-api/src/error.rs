@@ -19,7 +19,7 @@ pub(crate) enum ApiError {
     Engine(engine::Error),
     /// A failure of this kind; the version decides its status.
     Kind {
-        /// What kind of failure it is.
+        /// The kind of failure.
         kind: ErrorKind,
         /// Words for the client.
         message: String,

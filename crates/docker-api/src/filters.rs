@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::json_words;
 use serde_json::Value;
 
-/// What each filter's name is to be, one of the values.
+/// The accepted values of each filter, by its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filters(BTreeMap<String, Vec<String>>);
 
@@ -99,7 +99,7 @@ fn values(name: &str, value: Value) -> Result<Vec<String>, FiltersError> {
     }
 }
 
-/// What a JSON value is, in words.
+/// The kind of a JSON value, in words.
 pub(super) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

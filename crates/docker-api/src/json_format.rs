@@ -7,7 +7,7 @@ use crate::version::ApiVersion;
 /// The format of a stream of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// What every version before the choice has.
+    /// The only one in versions without a choice.
     Json,
     /// One object a line.
     JsonLines,
@@ -70,7 +70,7 @@ impl Format {
         HeaderValue::from_static(self.name())
     }
 
-    /// What stands before each object.
+    /// The bytes before each object.
     pub(crate) const fn prefix(self) -> &'static [u8] {
         match self {
             Self::Sequence => b"\x1e",

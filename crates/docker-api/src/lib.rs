@@ -57,7 +57,7 @@ use berth_http::{Exchange, Response, Service};
 pub(crate) use call::{Call, Handled, MAXIMUM_JSON, Reply, apply_changes};
 use query::Query;
 
-/// What all requests share.
+/// The state that all requests share.
 pub struct Api {
     engine: Arc<Engine>,
     build_kit: BuildKit,

@@ -1,4 +1,4 @@
-//! What holds for every query, filter and message, whatever a client or a registry puts in it.
+//! Properties of every query, filter and message, for any input of a client or a registry.
 
 use std::collections::BTreeMap;
 

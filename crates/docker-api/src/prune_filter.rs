@@ -1,4 +1,4 @@
-//! What a prune of containers or networks leaves: what is younger than a moment, and labels, wanted or not.
+//! The filters of a prune of containers or networks: the age, and labels, required or excluded.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What answers show of the daemon's settings; a reload replaces them while requests are served.
+//! The daemon's settings in responses; a reload replaces them while requests are served.
 
 use std::sync::{PoisonError, RwLock};
 

@@ -95,7 +95,7 @@ impl Builds {
         Ok(image)
     }
 
-    /// What is kept of builds, the longest unused first; blocks the calling thread.
+    /// The build cache's records, the longest unused first; blocks the calling thread.
     ///
     /// # Errors
     /// `Internal` when it cannot be read.

@@ -1,4 +1,4 @@
-//! What the daemon does with a container's cgroups by itself: it takes down those that the shim could not, and reads
+//! The daemon's own operations on a container's cgroups: taking down those that the shim could not, and reading
 //! whether they are frozen.
 
 use std::convert::Infallible;

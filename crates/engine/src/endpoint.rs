@@ -25,7 +25,7 @@ pub struct Endpoint {
     pub internal: bool,
     /// The id of the place while the container is in the network.
     pub id: Option<EndpointId>,
-    /// What it has of the network while the container is in it; `None` in `host` and `none` too.
+    /// Its lease in the network while the container is connected; `None` in `host` and `none` too.
     pub lease: Option<network::Endpoint>,
 }
 

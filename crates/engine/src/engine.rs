@@ -41,9 +41,9 @@ pub struct Engine {
     pub networks: Arc<Networks>,
     /// Volumes.
     pub volumes: Arc<Volumes>,
-    /// What things take of the disk.
+    /// Disk usage.
     pub usage: Arc<Usage>,
-    /// What happened.
+    /// The events.
     pub events: Arc<Events>,
     /// Pods of Kubernetes, with containers of their own.
     pub pods: Arc<Pods>,
@@ -84,7 +84,7 @@ impl Engine {
     pub fn release_pages(&self) {
         self.database.release_pages();
         if let Err(error) = self.images.store().release_pages() {
-            tracing::debug!("the image store's database keeps its pages in memory: {error}");
+            tracing::debug!("cannot release the page cache of the image store's database: {error}");
         }
     }
 

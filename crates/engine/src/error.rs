@@ -141,7 +141,7 @@ impl Error {
         Self::Refused { kind: ErrorKind::Forbidden, message: message.into() }
     }
 
-    /// What the host refused, in these words.
+    /// A refusal by the host, with this text.
     pub(crate) fn of_host(message: impl Into<String>) -> Self {
         Self::Refused { kind: ErrorKind::Internal, message: message.into() }
     }
@@ -151,7 +151,7 @@ impl Error {
         Self::Container { act, container: container.into(), source: Box::new(self) }
     }
 
-    /// What a client reads on its stream: the cause, without what answers put in front of it.
+    /// The cause for a client's stream, without the prefix of responses.
     #[must_use]
     pub fn cause(&self) -> String {
         match self {
@@ -169,7 +169,7 @@ impl Error {
         }
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

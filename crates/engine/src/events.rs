@@ -217,7 +217,7 @@ impl Events {
     }
 }
 
-/// What events have of a container.
+/// The actor of a container's events.
 fn container_actor(record: &Record, more: &[(&str, String)]) -> Actor {
     let mut attributes = record.settings.labels.clone().unwrap_or_default();
     attributes.insert("image".to_owned(), record.settings.image.clone());

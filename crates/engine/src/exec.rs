@@ -70,7 +70,7 @@ pub struct ExecStartOptions {
 pub struct ExecClient {
     /// The connection.
     pub socket: OwnedFd,
-    /// What came already.
+    /// Input that arrived already.
     pub early_input: Vec<u8>,
 }
 

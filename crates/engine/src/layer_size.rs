@@ -1,4 +1,4 @@
-//! What a container's own layer takes.
+//! The size of a container's own layer.
 
 use images::TreeSize;
 use model::ContainerId;

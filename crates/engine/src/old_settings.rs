@@ -224,7 +224,7 @@ fn port_bindings(old: &Value) -> Value {
     Value::Object(ports.iter().map(entry).collect())
 }
 
-/// What is mounted into a container, out of the old documents.
+/// The mounts of a container, from the old documents.
 pub(crate) fn mounts(old: &Value) -> Value {
     each(old, |mount| {
         let text = |name: &str| mount[name].as_str().unwrap_or_default();

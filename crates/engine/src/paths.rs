@@ -80,7 +80,7 @@ impl Paths {
         self.data_root.join("base-layer")
     }
 
-    /// What builds have under way, and what they keep for the next.
+    /// The files of builds in progress, and those kept for later builds.
     pub(crate) fn builds(&self) -> PathBuf {
         self.data_root.join("builds")
     }

@@ -1,11 +1,11 @@
-//! What a container is in a pod of Kubernetes. Clients of Docker's API do not see such containers.
+//! The role of a container in a pod of Kubernetes. Clients of Docker's API do not see such containers.
 
 use std::path::PathBuf;
 
 use model::{ContainerId, IdMapping};
 use serde::{Deserialize, Serialize};
 
-/// What a container is in a pod.
+/// The role of a container in a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodRole {
     /// Which part of the pod it is.
@@ -14,7 +14,7 @@ pub struct PodRole {
     /// same mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_namespace: Option<IdMapping>,
-    /// What the front end wrote of it, to show it again; nothing here reads it.
+    /// The front end's description, to be shown again; it is not read here.
     pub description: String,
 }
 
@@ -22,7 +22,7 @@ pub struct PodRole {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PodPart {
-    /// What holds the pod's namespaces. It has no image and no program.
+    /// Holds the pod's namespaces. It has no image and no program.
     Sandbox,
     /// A container in the pod.
     Container {

@@ -75,7 +75,7 @@ pub struct Record {
     pub arguments: Vec<String>,
     /// Its requested settings, merged with the image's configuration.
     pub settings: ContainerSettings,
-    /// What it is in a pod; `None` for containers of Docker's clients.
+    /// Its role in a pod; `None` for containers of Docker's clients.
     pub pod: Option<Arc<PodRole>>,
     /// Where it is in its life.
     pub phase: Phase,
@@ -97,7 +97,7 @@ pub struct Record {
     pub failed_starts: u64,
     /// Whether a client ended it, so that `unless-stopped` leaves it alone.
     pub stopped_by_client: bool,
-    /// What is mounted into it.
+    /// Its mounts.
     pub mounts: Vec<MountPoint>,
     /// The images that are mounted into it, by their places as they were given.
     pub image_mounts: BTreeMap<String, Digest>,
@@ -113,7 +113,7 @@ pub struct Record {
     pub volumes_go: bool,
     /// Lines that a remote log server did not take.
     pub log_lines_dropped: u64,
-    /// What the checks of its health found; `None` while it was never started with any.
+    /// The results of its health checks; `None` while it was never started with any.
     pub health: Option<Arc<Health>>,
     /// Whether its settings could not be read when the daemon started: it can be removed, not started.
     pub damaged: bool,
@@ -218,7 +218,7 @@ impl Record {
         }
     }
 
-    /// What it has of the default network while it runs there.
+    /// Its lease in the default network while it runs there.
     #[must_use]
     pub fn bridge_lease(&self) -> Option<&network::Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.is_bridge())?.lease.as_ref()
@@ -237,7 +237,7 @@ impl Record {
         leases.flat_map(|lease| &lease.ports).next().is_some()
     }
 
-    /// What it has of that network.
+    /// Its lease in that network.
     #[must_use]
     pub fn main_lease(&self) -> Option<&network::Endpoint> {
         self.main_endpoint()?.lease.as_ref()

@@ -45,7 +45,7 @@ fn close_data_root(root: &Path, sockets: &[PathBuf]) -> Result<(), Error> {
     for part in UNRELATED {
         // It is quicker, that is all.
         if let Err(error) = unrelated::spread_directories(&root.join(part)) {
-            tracing::debug!(%error, part, "cannot have a directory's directories kept apart on disk");
+            tracing::debug!(%error, part, "cannot have a directory's subdirectories placed apart on disk");
         }
     }
     let containers = root.join("containers");
@@ -126,7 +126,7 @@ fn close_database(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// What lies in a directory, which need not be there yet.
+/// The entries of a directory, which need not exist yet.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let listed = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -21,9 +21,9 @@ use crate::container::{Container, Phase, Purpose};
 use crate::disposal::delete_tree;
 use crate::paths::Paths;
 
-/// What overlay works in.
+/// Overlay's work directory.
 const WORK: &str = "work";
-/// What a step has of its resolver.
+/// The resolver files of a step.
 const RESOLVER_FILES: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
 /// The type and mode of those files.
 const RESOLVER_MODE: u32 = 0o100_644;

@@ -1,4 +1,4 @@
-//! What a step of a build has changed.
+//! The changes of a build's step.
 
 use std::path::PathBuf;
 

@@ -33,14 +33,14 @@ pub struct VolumeUsage {
     pub size: u64,
 }
 
-/// What was measured, and when that was true.
+/// The measured sizes, with the time of their validity.
 #[derive(Debug, Default)]
 pub(crate) struct MeasuredSizes {
     containers: HashMap<ContainerId, (Stamp, u64)>,
     volumes: HashMap<String, (Vec<Stamp>, u64)>,
 }
 
-/// What changes whenever a container's files may have changed.
+/// Changes whenever a container's files may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     container: ContainerId,

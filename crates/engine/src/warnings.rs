@@ -35,7 +35,7 @@ pub struct Limits {
 static HOST: LazyLock<Limits> = LazyLock::new(|| Limits::of(Path::new("/sys/fs/cgroup")));
 
 impl Limits {
-    /// What this host offers.
+    /// Reads this host's limits.
     #[must_use]
     pub fn of_host() -> Self {
         *HOST

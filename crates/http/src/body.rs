@@ -179,7 +179,7 @@ impl Body {
         std::mem::take(&mut self.buffer).freeze()
     }
 
-    /// What was read beyond the body.
+    /// The bytes that were read beyond the body.
     pub(super) fn into_rest(self) -> BytesMut {
         self.buffer
     }

@@ -22,24 +22,24 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Bytes of each request that are not counted, so that small requests are served however full the budget is.
 const UNCOUNTED: usize = 4 * 1024;
 
-/// What all connections together may hold of heads and of bodies that are gathered in memory.
+/// The memory limit of all connections for heads and for bodies that are collected in memory.
 #[must_use]
 pub fn request_budget(bytes: usize) -> Arc<Budget> {
     Arc::new(Budget::new(bytes, UNCOUNTED))
 }
 
-/// What answers requests.
+/// The handler of requests.
 pub trait Service: Send + Sync + 'static {
     /// Answers one request through the exchange.
     fn call<'a>(&'a self, exchange: &'a mut Exchange) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
 
-/// What all connections share.
+/// The shared settings of all connections.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Fields of every answer, each line ended by CR LF.
     pub common_headers: Arc<str>,
-    /// What unfinished requests may hold of the memory; beyond it the answer is 503.
+    /// The memory limit of unfinished requests; beyond it the response is 503.
     pub budget: Arc<Budget>,
     /// True once the daemon is about to stop: idle connections close, others after their answer.
     pub stopping: watch::Receiver<bool>,

@@ -15,7 +15,7 @@ use super::{Hijacked, RequestHead, Response, Transport};
 /// Bytes of an unread body that are skipped for the sake of the connection.
 const SKIPPED_BODY: usize = 256 * 1024;
 
-/// What the stream that follows HTTP on a connection calls itself.
+/// The content type of the stream that follows HTTP on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
     /// Bytes as they are; before the kinds had names, frames too.
@@ -51,7 +51,7 @@ pub struct Exchange {
     hijacked: bool,
 }
 
-/// What becomes of the connection.
+/// The connection's state after the exchange.
 pub(super) enum After {
     /// It serves the next request, which may have begun already.
     Reuse(BytesMut),

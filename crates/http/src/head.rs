@@ -71,13 +71,13 @@ pub struct RequestHead {
     pub path: String,
     /// The path as it was sent.
     pub raw_path: String,
-    /// What stands behind `?`, as it was sent.
+    /// The query behind `?`, as it was sent.
     pub query: String,
     /// 1.0 or 1.1.
     pub version: Version,
     /// All fields.
     pub headers: HeaderMap,
-    /// What follows.
+    /// The framing of the body.
     pub(crate) framing: Framing,
     /// Whether the client would send another request on this connection.
     pub(super) keep_alive: bool,

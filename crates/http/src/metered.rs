@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 use sys::memory_budget::{Budget, Reservation};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What all messages that have not come whole may hold together.
+/// The memory limit of all incomplete messages together.
 const ALL_LIMIT: usize = 64 << 20;
 /// Bytes of each stream that are not counted: what is read ahead, and short messages however many long ones are unfinished.
 const UNCOUNTED: usize = 256 << 10;
 
-/// What a client's control frame has before its payload: its kind, its length, its mask, RFC 6455, section 5.2.
+/// The length of a client's control frame without its payload: its kind, its length, its mask, RFC 6455,
+/// section 5.2.
 const CONTROL_HEAD: usize = 6;
 
 static UNFINISHED: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, UNCOUNTED)));

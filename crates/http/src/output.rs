@@ -17,7 +17,7 @@ pub(super) struct Form {
     pub(super) keep_alive: bool,
 }
 
-/// What frames a chunk: its size in hexadecimal digits, and two line ends.
+/// The bytes around a chunk: its size in hexadecimal digits, and two line ends.
 const CHUNK_FRAME: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 /// Bytes that one read of a TLS stream takes at most: a record's size.
 const TLS_PIECE: usize = 16 * 1024;
-/// What is read at once of a head. What lies behind the head in it belongs to the body or the next request.
+/// The size of one read for a head. Bytes behind the head belong to the body or the next request.
 const LITTLE: usize = 8 * 1024;
 /// How often a half-closed unix connection is checked for its full end.
 const HALF_CLOSED_CHECK: Duration = Duration::from_millis(250);

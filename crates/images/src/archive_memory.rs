@@ -1,4 +1,4 @@
-//! What the archives that are being read hold in memory, all of them together.
+//! The memory of all archives that are being read, limited together.
 //!
 //! A client may begin an archive and never send its end, over as many connections as it can open: each then has
 //! buffers, the window of its decoder, and whatever is kept of it until its end.
@@ -15,7 +15,7 @@ const LIMIT: usize = 80 << 20;
 
 static ARCHIVES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(LIMIT, 0)));
 
-/// What one reader of archives holds; dropping it gives all back.
+/// One reader's share of the memory; dropping it returns all.
 #[derive(Debug)]
 pub(crate) struct Share(Reservation);
 

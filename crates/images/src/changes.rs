@@ -13,10 +13,10 @@ use crate::tree::{self, Descent, Form, Found, Place, Stack, is_directory, is_whi
 
 /// The memory of a change without its path, about.
 const CHANGE_WEIGHT: usize = 64;
-/// What all changes together may take: seven hundred thousand with paths of thirty bytes.
+/// The memory limit of all changes together: seven hundred thousand with paths of thirty bytes.
 const WEIGHT_LIMIT: usize = 64 << 20;
 
-/// What happened to a path.
+/// The change of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
     /// It is another than in the image.
@@ -32,7 +32,7 @@ pub enum ChangeKind {
 pub struct Change {
     /// The path inside the container; bytes that are no UTF-8 are replaced.
     pub path: String,
-    /// What happened.
+    /// The change.
     pub kind: ChangeKind,
 }
 
@@ -80,7 +80,7 @@ fn find(upper: &Path, lowers: &[PathBuf], mount_points: &[PathBuf]) -> io::Resul
 
 struct Changes<'a> {
     kinds: BTreeMap<Vec<u8>, ChangeKind>,
-    /// What they take in memory, about.
+    /// Their memory, about.
     weight: usize,
     mount_points: &'a [PathBuf],
 }

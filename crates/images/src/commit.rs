@@ -9,7 +9,7 @@ use crate::document::{Config, History, ImageConfig, RootFs};
 use crate::import::{architecture, serialise};
 use crate::store::{Image, Naming, NewImage, Origin, Store};
 
-/// What to commit, and how.
+/// The request for a commit.
 #[derive(Debug)]
 pub struct CommitRequest<'a> {
     /// The image the container was made of.
@@ -27,7 +27,7 @@ pub struct CommitRequest<'a> {
     pub container: String,
     /// The author.
     pub author: String,
-    /// What for.
+    /// The commit's message.
     pub comment: String,
     /// The program's version for `DockerVersion`.
     pub engine_version: String,

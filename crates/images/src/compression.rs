@@ -78,9 +78,9 @@ pub fn peek<R: Read>(mut reader: R) -> io::Result<(Compression, Peeked<R>)> {
 const XZ_WINDOW_LIMIT: u64 = 64 << 20;
 /// The memory of an xz decoder without its window, about.
 const XZ_DECODER: u64 = 1 << 20;
-/// What a bzip2 decoder takes (bzip2(1): "100 kB + 4 × block size").
+/// The memory of a bzip2 decoder (bzip2(1): "100 kB + 4 × block size").
 const BZIP2_DECODER: usize = 3700 << 10;
-/// What a gzip decoder and a reader's buffer take, about.
+/// The memory of a gzip decoder and a reader's buffer, about.
 const GZIP_DECODER: usize = 64 << 10;
 const BUFFER: usize = 64 << 10;
 
@@ -141,7 +141,7 @@ pub fn decompress<'a, R: Read + Send + 'a>(reader: R) -> Result<Box<dyn Read + S
 struct Named<R> {
     compression: Compression,
     decoder: R,
-    /// What the decoder takes.
+    /// The decoder's memory.
     _share: Share,
 }
 

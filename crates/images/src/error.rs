@@ -61,7 +61,7 @@ pub enum Error {
     Document {
         /// Its name or digest.
         name: String,
-        /// What is wrong with it.
+        /// Its fault.
         source: serde_json::Error,
     },
     /// A document or tarball contradicts itself or lacks a part.
@@ -81,7 +81,7 @@ pub enum Error {
     /// A file of the store cannot be read or written.
     #[error("cannot {act} {path}: {source}", path = path.display())]
     File {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// On what.
         path: PathBuf,
@@ -91,7 +91,7 @@ pub enum Error {
     /// The store's database fails.
     #[error("cannot {act} in the image database: {source}")]
     Database {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// SQLite's error.
         source: rusqlite::Error,
@@ -113,7 +113,7 @@ pub enum Inconsistency {
     /// Content does not have the digest it is named by.
     #[error("{name} has the digest {actual}, not {expected}")]
     WrongDigest {
-        /// What it is.
+        /// Its name.
         name: String,
         /// The digest it should have.
         expected: Digest,
@@ -123,7 +123,7 @@ pub enum Inconsistency {
     /// Content has another size than its descriptor states.
     #[error("{name} has {actual} bytes, not {expected}")]
     WrongSize {
-        /// What it is.
+        /// Its name.
         name: String,
         /// The size it is described with.
         expected: u64,
@@ -176,7 +176,7 @@ pub enum Inconsistency {
     /// A limit against bombs is passed.
     #[error("{what} has more than {limit} {unit}")]
     TooMuch {
-        /// What is too big.
+        /// The object that is too large.
         what: String,
         /// The limit.
         limit: u64,
@@ -247,7 +247,7 @@ pub enum RemovalConflict {
 }
 
 impl Error {
-    /// What kind of failure this is.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

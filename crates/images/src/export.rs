@@ -28,7 +28,7 @@ pub fn tree_size(directory: &Path) -> Result<u64, Error> {
     tree_size_with_inodes(directory).map(|size| size.bytes)
 }
 
-/// What a directory holds, with its inodes.
+/// The size of a directory, with its inodes.
 ///
 /// # Errors
 /// `Internal` when it cannot be read.

@@ -35,7 +35,7 @@ pub struct ImportOptions {
     pub config: Option<Config>,
     /// Replaces the comment `Imported from …`.
     pub message: Option<String>,
-    /// What it is for; `None` is this machine.
+    /// Its platform; `None` is this machine.
     pub platform: Option<Platform>,
     /// The program's version for `DockerVersion`.
     pub engine_version: String,

@@ -19,7 +19,7 @@ pub struct ImageDetails {
     pub digests: Vec<String>,
     /// When it got a tag the last time, if known.
     pub last_tagged: Option<Timestamp>,
-    /// What it came under, where it came from elsewhere.
+    /// Its target, where it came from elsewhere.
     pub target: Option<Target>,
     /// The directory of its topmost layer; `None` for an image without layers.
     pub top_layer: Option<PathBuf>,

@@ -29,12 +29,12 @@ struct LayoutVersion {
     image_layout_version: &'static str,
 }
 
-/// What a layout lists.
+/// The listing of a layout.
 #[derive(Debug, Default)]
 pub(crate) struct LayoutListing {
     index: Vec<Descriptor>,
     manifest: Vec<ManifestItem>,
-    /// What each manifest and index is listed with.
+    /// The annotations of each manifest and index in the list.
     annotations: Annotations,
 }
 

@@ -61,11 +61,11 @@ pub struct ImageSummary {
     pub virtual_size: u64,
     /// The labels of its config, if it has any.
     pub labels: Option<Arc<BTreeMap<String, String>>>,
-    /// What it came under, where it came from elsewhere.
+    /// Its target, where it came from elsewhere.
     pub target: Option<Target>,
 }
 
-/// What images take of the disk.
+/// The disk usage of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImagesSize {
     /// The bytes of all their layers' files, and of the received blobs that are kept with them.

@@ -11,7 +11,7 @@ use crate::store::{Store, Target, parse_document};
 pub struct ManifestSummary {
     /// Its descriptor in the index, or for an image without an index one made of its manifest.
     pub descriptor: Descriptor,
-    /// What it is.
+    /// Its kind.
     pub kind: ManifestKind,
     /// Whether all that it consists of is here.
     pub is_available: bool,
@@ -19,7 +19,7 @@ pub struct ManifestSummary {
     pub content: u64,
 }
 
-/// What a manifest is.
+/// The kind of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ManifestKind {
     /// An image.

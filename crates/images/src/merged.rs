@@ -13,7 +13,7 @@ use crate::tree::{Form, Stack, is_directory, kind};
 /// As many links as the kernel follows, path_resolution(7).
 const MOST_LINKS: usize = 40;
 
-/// What an image has at a place.
+/// The node of an image at a place.
 pub(crate) enum Place {
     Nothing,
     Directory(Stack),

@@ -42,13 +42,13 @@ impl Store {
         Ok(None)
     }
 
-    /// What a text leads to: what a tag came under or a digest is of, for an id what its image came under.
+    /// The target of a text: that of a tag or a digest, for an id that of its image.
     #[must_use]
     pub fn target_named(&self, text: &str) -> Option<Target> {
         resolve::target(&self.index(), text).cloned()
     }
 
-    /// What an image came under as a text calls it, or else by another name of it.
+    /// The target of an image by this text, or else by another name of it.
     #[must_use]
     pub fn target_called(&self, text: &str, image: &Digest) -> Option<Target> {
         let index = self.index();

@@ -8,7 +8,7 @@ use crate::remove::{Removal, RemoveOptions};
 use crate::store::{LayerKey, Store};
 use crate::{Error, ListFilter};
 
-/// What a prune has done.
+/// The result of a prune.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Each thing that was done, in order.

@@ -8,7 +8,7 @@ use model::{Digest, ImageReference};
 use crate::Error;
 use crate::store::{Image, ImageRecord, Index, Name, Store, Target};
 
-/// What a text was found to be.
+/// How a text matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FoundBy {
     /// A tag or digest.

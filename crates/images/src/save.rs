@@ -17,7 +17,7 @@ use crate::tar::{Member, Writer};
 use crate::v1::{EMPTY_TAR, LayerJson, spliced_json};
 use crate::{Error, resolve};
 
-/// What is to be saved: its layers are held, so that it can be written at any time later.
+/// The images to be saved: their layers are held, so that they can be written at any time later.
 #[derive(Debug, Default)]
 pub struct SavedImages {
     /// By directory name.
@@ -51,7 +51,7 @@ pub(crate) struct Asked {
     pub(crate) image: Arc<ImageRecord>,
     /// The repository and the tag, or the digest in its place.
     pub(crate) name: Option<(String, String)>,
-    /// What the name leads to.
+    /// The target of the name.
     pub(crate) target: Option<Target>,
 }
 

@@ -24,7 +24,7 @@ use crate::{Error, store::parse_document};
 /// How deep indexes may be nested.
 const DEPTH_LIMIT: u32 = 3;
 
-/// What is to be saved: its layers are held, so that it can be written at any time later.
+/// The images to be saved: their layers are held, so that they can be written at any time later.
 #[derive(Debug, Default)]
 pub struct SavedLayout {
     /// Configs and manifests.

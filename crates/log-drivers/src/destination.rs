@@ -1,4 +1,4 @@
-//! What a driver with a server makes of a container's options: where lines go, what they become, how hard it is tried.
+//! The result of a driver with a server and a container's options: the address of lines, their format, the retries.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub trait Format {
 
 /// Where lines are sent, and in which form.
 pub struct Destination {
-    /// What lines become.
+    /// The format of lines.
     pub format: Box<dyn Format>,
     /// The server.
     pub peer: Peer,
@@ -42,7 +42,7 @@ pub enum AtStart {
 /// How hard it is tried to deliver lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery {
-    /// What waits for a server that is slow or away, in bytes; lines beyond it are dropped and counted.
+    /// The buffer for a server that is slow or away, in bytes; lines beyond it are dropped and counted.
     pub bytes: usize,
     /// How many lines may wait.
     pub lines: usize,

@@ -31,7 +31,7 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// The longest time between two attempts to connect.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What every message of one container has.
+/// The common fields of one container's messages.
 pub(crate) struct Fluentd {
     tag: String,
     /// The pairs of each record that never change, encoded.

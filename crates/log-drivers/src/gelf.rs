@@ -59,7 +59,7 @@ impl Packing {
     }
 }
 
-/// What every message of one container has.
+/// The common fields of one container's messages.
 pub(crate) struct Gelf {
     fields: Map<String, Value>,
     packing: Packing,

@@ -23,7 +23,7 @@ const OWN: [&str; 8] = [
     "CONTAINER_PARTIAL_MESSAGE",
 ];
 
-/// What every entry of one container has.
+/// The common fields of one container's entries.
 pub(crate) struct Journald {
     fields: Vec<u8>,
 }

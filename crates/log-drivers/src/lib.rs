@@ -53,7 +53,8 @@ pub fn check(driver: &LogDriver, config: &LogConfig) -> Result<(), Refusal> {
     .map_err(Refusal::Option)
 }
 
-/// Where the lines of a container go whose driver has a server, and what they become; `None` for the other drivers.
+/// The destination of a container's lines whose driver has a server, and their format; `None` for the other
+/// drivers.
 ///
 /// # Errors
 /// When the server's address cannot be used, or a local server is not there.

@@ -9,14 +9,14 @@ pub struct Line<'a> {
     pub stream: Stream,
     /// Without its newline.
     pub text: &'a [u8],
-    /// Whether the line is over with it.
+    /// Whether this is the last part of the line.
     pub ends: bool,
     /// When it came.
     pub at: Timestamp,
 }
 
 impl Line<'_> {
-    /// The text as log servers want it: a terminal ends its lines with a return as well.
+    /// The text as log servers expect it: a terminal ends its lines with a carriage return as well.
     pub(crate) fn without_return(&self) -> &[u8] {
         self.text.strip_suffix(b"\r").filter(|_| self.ends).unwrap_or(self.text)
     }

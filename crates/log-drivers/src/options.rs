@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{LogConfig, LogDriver};
 
-/// Options that every driver knows.
+/// Options of every driver.
 const OF_EVERY_DRIVER: [&str; 3] = ["mode", "max-buffer-size", "cache-disabled"];
 
 /// The options of one container's log.
@@ -20,7 +20,7 @@ impl<'c> Options<'c> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Refuses an option that the driver does not know.
+    /// Refuses an option that the driver does not have.
     pub(crate) fn refuse_unknown(&self, driver: &LogDriver) -> Result<(), String> {
         let Some(known) = driver.row().and_then(|row| row.options) else { return Ok(()) };
         match self

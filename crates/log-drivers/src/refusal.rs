@@ -8,7 +8,7 @@ pub enum Refusal {
     /// A name that no driver has.
     #[error("Failed to get logging factory: logger: no log driver named '{0}' is registered")]
     UnknownDriver(String),
-    /// What is wrong with an option.
+    /// The fault of an option.
     #[error("{0}")]
     Option(String),
 }

@@ -40,7 +40,7 @@ pub(crate) struct Syslog {
     form: Form,
     facility: u8,
     host: String,
-    /// What stands between the time and host, and the text.
+    /// The part between the time and host, and the text.
     tag: String,
 }
 
@@ -134,7 +134,7 @@ fn fraction(line: &Line<'_>, digits: usize) -> String {
     format!("{}Z", nanoseconds.get(..length).unwrap_or(&nanoseconds))
 }
 
-/// Printable ASCII without spaces, as RFC 5424 wants names.
+/// Printable ASCII without spaces, as RFC 5424 requires of names.
 fn printable(text: &str, longest: usize) -> String {
     let valid = |letter: char| if letter.is_ascii_graphic() { letter } else { '_' };
     text.chars().map(valid).take(longest).collect()

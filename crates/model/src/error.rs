@@ -1,6 +1,6 @@
 //! The kinds of failure that callers distinguish. What answer stands for a kind is each front end's business.
 
-/// What kind of failure an error is, as far as a caller can act on it.
+/// The kind of a failure, as far as a caller can act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The named thing does not exist.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Timestamp;
 
-/// What an event is about.
+/// The kind of an event's object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceKind {
     /// A container; the event's id is its full id.
@@ -33,9 +33,9 @@ pub struct Actor {
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What it is about.
+    /// The kind of its object.
     pub kind: ResourceKind,
-    /// What happened: `create`, `start`, `die`, `exec_start: ls`, `pull`…
+    /// The action: `create`, `start`, `die`, `exec_start: ls`, `pull`…
     pub action: String,
     /// To what.
     pub actor: Actor,

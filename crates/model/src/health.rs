@@ -1,4 +1,4 @@
-//! What the probes of a container's health found.
+//! The results of a container's health probes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -38,7 +38,7 @@ impl fmt::Display for HealthStatus {
     }
 }
 
-/// What one probe found.
+/// The result of one probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeResult {
     /// When it began.

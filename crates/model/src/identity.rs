@@ -37,7 +37,7 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
-    /// What kind of failure this is.
+    /// The kind of the failure.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         ErrorKind::Invalid

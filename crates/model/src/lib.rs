@@ -1,7 +1,7 @@
-//! The words of berth's domain: ids, references, settings, events. No I/O.
+//! The types of berth's domain: ids, references, settings, events. No I/O.
 //!
-//! Every other crate speaks in these types. Past the edge everything is a parsed type: the forms
-//! of the API are in crate `docker-api`, those of image documents in crate `images`.
+//! Every other crate uses these types. Past the edge everything is a parsed type: the forms of the API are in
+//! crate `docker-api`, those of image documents in crate `images`.
 
 mod causes;
 mod digest;

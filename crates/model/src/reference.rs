@@ -1,8 +1,8 @@
 //! Names of images: repository, tag and digest, by Docker's rules.
 //!
-//! A first component with a `.` or a `:`, or `localhost`, is a registry's host; every other name
-//! belongs to Docker Hub, whose prefixes `docker.io/`, `index.docker.io/` and `library/` are left
-//! off in the familiar form that clients show. The error texts are the ones that clients know.
+//! A first component with a `.` or a `:`, or `localhost`, is a registry's host; every other name belongs to
+//! Docker Hub, whose prefixes `docker.io/`, `index.docker.io/` and `library/` are left off in the familiar
+//! form that clients show. The error texts are the ones that clients expect.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -48,7 +48,7 @@ pub enum ReferenceError {
         "Illegal tag name ({0}): only [A-Za-z0-9_.-] are allowed ('.' and '-' are NOT allowed in the initial), minimum 1, maximum 128 in length"
     )]
     Tag(String),
-    /// What follows `@` is no digest.
+    /// The part after `@` is not a digest.
     #[error("invalid digest {0:?}: want sha256: and 64 lowercase hexadecimal digits")]
     Digest(String),
 }
@@ -74,7 +74,7 @@ impl RepositoryName {
     /// Parses a repository without tag and digest.
     ///
     /// # Errors
-    /// [`ReferenceError`] with the text that clients know.
+    /// [`ReferenceError`] with the text that clients expect.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         if text.is_empty() {
             return Err(ReferenceError::Empty);
@@ -201,7 +201,7 @@ impl ImageReference {
     /// Parses `repository[:tag][@digest]`; an empty tag counts as none.
     ///
     /// # Errors
-    /// [`ReferenceError`] with the text that clients know.
+    /// [`ReferenceError`] with the text that clients expect.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => {
@@ -221,7 +221,8 @@ impl ImageReference {
     /// Parses a repository and a tag to name an image by; an empty tag is `latest`.
     ///
     /// # Errors
-    /// [`ReferenceError`] with the text that clients know; a digest is one: it is not given by hand.
+    /// [`ReferenceError`] with the text that clients expect; also for a digest, which cannot be assigned by
+    /// hand.
     pub fn tagged(repository: &str, tag: &str) -> Result<Self, ReferenceError> {
         let repository = RepositoryName::parse(repository)?;
         repository.check_new()?;
@@ -232,7 +233,7 @@ impl ImageReference {
     /// Parses a repository and, apart from it, a tag or a digest as the API's queries have them.
     ///
     /// # Errors
-    /// [`ReferenceError`] with the text that clients know; a tag inside `repository` is one.
+    /// [`ReferenceError`] with the text that clients expect; also for a tag inside `repository`.
     pub fn from_parts(repository: &str, target: &str) -> Result<Self, ReferenceError> {
         let repository = RepositoryName::parse(repository)?;
         if target.contains(':') && target.starts_with("sha256:") {

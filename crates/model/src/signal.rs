@@ -118,7 +118,7 @@ impl FromStr for Signal {
     }
 }
 
-/// Writes the usual name, `SIGTERM`, `SIGRTMIN+3`; the number of a signal that has none.
+/// Writes the usual name, `SIGTERM`, `SIGRTMIN+3`; the number of a signal without one.
 impl fmt::Display for Signal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match NAMES.iter().find(|(_, number)| *number == self.0) {

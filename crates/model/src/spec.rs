@@ -1,4 +1,4 @@
-//! What the runtime runs: a container's complete, checked specification.
+//! The runtime's input: a container's complete, checked specification.
 //!
 //! The engine resolves everything that needs its state (images, volumes, other containers,
 //! addresses) and writes this as JSON for the shim; the runtime needs nothing else.
@@ -43,7 +43,7 @@ pub struct ContainerSpec {
     pub user_namespace: Option<IdMapping>,
     /// Binds, volumes, tmpfs and resolver files, in the order in which they are mounted.
     pub mounts: Vec<Mount>,
-    /// Host devices shown beside the default ones.
+    /// Host devices in addition to the default ones.
     pub devices: Vec<Device>,
     /// Rules of access for devices beyond those shown, as `HostConfig.DeviceCgroupRules`.
     pub device_rules: Vec<DeviceRule>,
@@ -292,7 +292,7 @@ impl LogForm {
 pub struct InterfaceConfig {
     /// The link's name inside, `eth0`.
     pub name: String,
-    /// What it has of IPv4.
+    /// Its configuration of IPv4.
     #[serde(flatten)]
     pub ipv4: Option<InterfaceAddressConfig>,
     /// Whether it has addresses of IPv6, which it has before init configures it; else IPv6 is disabled on it.

@@ -24,9 +24,9 @@ pub struct Request {
     pub mac: Option<MacAddress>,
     /// The name of its interface inside, [`INTERFACE_NAME`] for its first.
     pub interface_name: String,
-    /// What the container may send.
+    /// The check of the container's source addresses.
     pub source_check: SourceCheck,
-    /// What to publish, as [`crate::port::plan`] gives it.
+    /// The ports to publish, by [`crate::port::plan`].
     pub ports: Vec<PortRequest>,
 }
 
@@ -49,10 +49,10 @@ pub enum SourceCheck {
 pub struct Endpoint {
     /// The container.
     pub container: ContainerId,
-    /// What it has of IPv4; `None` on a network of IPv6 alone.
+    /// Its lease of IPv4; `None` on a network of IPv6 alone.
     #[serde(flatten)]
     pub ipv4: Option<AddressLease<Ipv4Addr>>,
-    /// What it has of IPv6.
+    /// Its lease of IPv6.
     #[serde(default)]
     pub ipv6: Option<AddressLease<Ipv6Addr>>,
     /// Whether nothing but its own network is reached.
@@ -63,7 +63,7 @@ pub struct Endpoint {
     /// The name of its interface inside.
     #[serde(default = "first_interface")]
     pub interface_name: String,
-    /// What the container may send.
+    /// The check of the container's source addresses.
     #[serde(default)]
     pub source_check: SourceCheck,
     /// The name of its interface's end on the host; empty without one.
@@ -79,7 +79,7 @@ pub struct Endpoint {
     /// network.
     #[serde(skip)]
     pub trusted_interfaces: Vec<String>,
-    /// What others may reach of it or it of others while `--icc=false`.
+    /// The exceptions of its links while `--icc=false`.
     #[serde(default)]
     pub exceptions: Vec<LinkException>,
 }

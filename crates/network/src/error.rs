@@ -1,4 +1,4 @@
-//! What can go wrong in the network.
+//! Errors of the network.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,8 +11,7 @@ use crate::fault::Injected;
 use crate::options::OptionsError;
 use crate::port::Protocol;
 
-/// What went wrong in the network. Its texts are those that clients show behind
-/// `Cannot start container <id>: `.
+/// An error of the network. Its texts are those that clients show behind `Cannot start container <id>: `.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say it")]
 pub enum Error {
@@ -107,7 +106,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What kind of failure it is.
+    /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

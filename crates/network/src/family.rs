@@ -1,4 +1,4 @@
-//! What IPv4 and IPv6 have in common, and where they differ.
+//! The common interface of IPv4 and IPv6, and their differences.
 
 use std::fmt::{Debug, Display};
 use std::hash::Hash;

@@ -26,7 +26,7 @@ pub(crate) struct Held {
     holder: Holder,
 }
 
-/// What keeps other programs from a port.
+/// Keeps other programs from a port.
 #[derive(Debug)]
 enum Holder {
     /// A socket that receives nothing.

@@ -60,9 +60,9 @@ use watcher::Watcher;
 #[derive(Debug)]
 pub struct Network {
     active: Option<Arc<Active>>,
-    /// What it is where it is on an interface of the host and has no bridge.
+    /// Its parts where it is on an interface of the host and has no bridge.
     on_parent: Option<OnParent>,
-    /// What it is with `--bridge none`.
+    /// Its parts with `--bridge none`.
     none: Option<NoBridge>,
     warnings: Vec<String>,
     /// Keeps the firewall as it must be while others change the host's rules; the default network's.
@@ -101,8 +101,8 @@ impl Network {
         self.active.as_ref().map(|active| active.publishing)
     }
 
-    /// What the host reaches already, so that no network may be chosen there: its routes, its addresses, and
-    /// its name servers.
+    /// The subnets that the host reaches already, so that no network may be chosen there: its routes, its
+    /// addresses, and its name servers.
     ///
     /// # Errors
     /// The kernel's refusal.
@@ -209,7 +209,7 @@ impl Network {
         self.none.as_ref().map_or(Ok(()), NoBridge::remove_unused)
     }
 
-    /// What the host has once, which further networks share.
+    /// The shared parts of the host, for further networks.
     fn host(&self) -> Result<Arc<Host>, Error> {
         match (&self.active, &self.none) {
             (Some(active), _) => Ok(Arc::clone(&active.host)),
@@ -323,7 +323,7 @@ impl Active {
 }
 
 impl Book {
-    /// What the firewall holds for all endpoints that have an interface.
+    /// The firewall's elements for all endpoints that have an interface.
     fn content(&self) -> Content {
         let mut content = Content::default();
         for entry in self.endpoints.values() {
@@ -334,7 +334,7 @@ impl Book {
         content
     }
 
-    /// What links of a container to these ports open, by the addresses that both have now.
+    /// The exceptions for links of a container to these ports, by the addresses that both have now.
     fn exceptions(
         &self,
         container: &ContainerId,

@@ -49,7 +49,7 @@ pub struct Options {
     pub mtu: Option<u32>,
     /// Whether containers have addresses of IPv4.
     pub ipv4: bool,
-    /// What they have of IPv6; `None` for nothing.
+    /// Their options of IPv6; `None` without it.
     pub ipv6: Option<Ipv6Options>,
     /// `--ip`: the host's address at which ports are published that name none; that of all of IPv4 stands for all of
     /// IPv6 too.
@@ -72,7 +72,7 @@ pub struct Options {
     pub internal: bool,
     /// Whether the bridge gets the host's address of IPv4.
     pub has_host_ipv4: bool,
-    /// What hosts outside reach by IPv4.
+    /// How hosts outside reach containers by IPv4.
     pub gateway_mode: GatewayMode,
     /// Interfaces of the host from which published ports are reached at the containers' own addresses too.
     pub trusted_interfaces: Vec<String>,
@@ -86,7 +86,7 @@ pub struct Options {
     pub order: AddressOrder,
 }
 
-/// What a network has of IPv6.
+/// The options of a network for IPv6.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ipv6Options {
     /// The host's address on it.
@@ -97,7 +97,7 @@ pub struct Ipv6Options {
     pub reserved: Vec<Ipv6Addr>,
     /// The host's address that outbound connections take; `None` for that of the interface by which they leave.
     pub source: Option<Ipv6Addr>,
-    /// What hosts outside reach.
+    /// How hosts outside reach containers.
     pub gateway_mode: GatewayMode,
 }
 

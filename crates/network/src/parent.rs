@@ -12,9 +12,9 @@ pub struct ParentOptions {
     pub parent: ParentChoice,
     /// How they share it.
     pub sharing: Sharing,
-    /// What it has of IPv4.
+    /// Its addresses of IPv4.
     pub ipv4: Option<ParentAddresses<Ipv4Addr>>,
-    /// What it has of IPv6.
+    /// Its addresses of IPv6.
     pub ipv6: Option<ParentAddresses<Ipv6Addr>>,
     /// The MTU of interfaces inside; `None` takes the parent's.
     pub mtu: Option<u32>,
@@ -61,18 +61,18 @@ pub enum Sharing {
     Ipvlan {
         /// The layer at which packets are forwarded.
         mode: IpvlanMode,
-        /// What passes between them.
+        /// The isolation between them.
         flag: IpvlanFlag,
     },
 }
 
-/// What passes between interfaces of the kind macvlan on one parent, numbered as in linux/if_link.h.
+/// The isolation between interfaces of the kind macvlan on one parent, numbered as in linux/if_link.h.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u32)]
 pub enum MacvlanMode {
     /// Nothing.
     Private = 1,
-    /// What a switch sends back.
+    /// Packets by way of a switch that sends them back.
     Vepa = 2,
     /// Everything, at once.
     #[default]
@@ -81,7 +81,7 @@ pub enum MacvlanMode {
     Passthru = 8,
 }
 
-/// What an ipvlan does with packets, numbered as in linux/if_link.h.
+/// The forwarding of an ipvlan, numbered as in linux/if_link.h.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u16)]
 pub enum IpvlanMode {
@@ -94,7 +94,7 @@ pub enum IpvlanMode {
     L3s = 2,
 }
 
-/// What passes between interfaces of the kind ipvlan on one parent, numbered as in linux/if_link.h.
+/// The isolation between interfaces of the kind ipvlan on one parent, numbered as in linux/if_link.h.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u16)]
 pub enum IpvlanFlag {
@@ -103,7 +103,7 @@ pub enum IpvlanFlag {
     Bridge = 0,
     /// Nothing.
     Private = 1,
-    /// What a switch sends back.
+    /// Packets by way of a switch that sends them back.
     Vepa = 2,
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::port::PublishedPort;
 
-/// What is reached of a network from outside, and how.
+/// How a network is reachable from outside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GatewayMode {
     /// Published ports at the host's addresses.
@@ -24,7 +24,7 @@ pub struct Publishing {
     /// The host's address at which ports are published that name none; that of all of IPv4 stands for all of IPv6
     /// too.
     pub(crate) default_ip: IpAddr,
-    /// What is reached from outside by IPv4; `None` where containers have no address of it.
+    /// How it is reachable from outside by IPv4; `None` where containers have no address of it.
     pub(crate) ipv4: Option<GatewayMode>,
     /// The same by IPv6.
     pub(crate) ipv6: Option<GatewayMode>,

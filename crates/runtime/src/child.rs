@@ -30,10 +30,10 @@ use crate::root::place::{Kind, Root};
 use crate::root::{base, hiding, host_devices, is_overridden, mapped_layers};
 use crate::{FailureKind, StartError, interface, seccomp, sysctl, tiny_init};
 
-/// What the parent prepared before the clone.
+/// The parent's preparations before the clone.
 #[derive(Debug)]
 pub(crate) struct Birth<'a> {
-    /// What is made.
+    /// The container.
     pub(crate) spec: &'a ContainerSpec,
     /// Namespaces to enter.
     pub(crate) joined: &'a Joined,
@@ -49,7 +49,7 @@ pub(crate) struct Birth<'a> {
     pub(crate) channel: &'a Channel,
 }
 
-/// What is made with the rights of the host's root, before the host's tree is left.
+/// Made with the rights of the host's root, before the host's tree is left.
 struct Prepared {
     sources: Sources,
     host_null: Option<OwnedFd>,

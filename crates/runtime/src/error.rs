@@ -5,7 +5,7 @@ use std::io;
 use model::kernel_words;
 use serde::{Deserialize, Serialize};
 
-/// What a client can do about a failed start.
+/// The kind of a failed start, for clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
     /// The program does not exist in the container.
@@ -74,7 +74,7 @@ impl StartError {
         self.message == LOST
     }
 
-    /// What a client can do about it.
+    /// The kind for clients.
     #[must_use]
     pub const fn failure(&self) -> FailureKind {
         self.failure
@@ -108,7 +108,7 @@ impl From<CgroupError> for StartError {
     }
 }
 
-/// What kind of failure an error of the kernel is.
+/// The kind of an error of the kernel.
 pub(crate) fn failure_of(error: &io::Error) -> FailureKind {
     if error.kind() == io::ErrorKind::NotFound { FailureKind::NotFound } else { FailureKind::System }
 }

@@ -21,7 +21,7 @@ pub(crate) fn check(spec: &ContainerSpec) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What is written.
+/// The label to be written.
 pub(crate) fn choose(spec: &ContainerSpec) -> Label {
     if let Some(label) = &spec.selinux_label {
         return Some(("exec", label.clone()));

@@ -54,7 +54,7 @@ pub(crate) fn run(
 /// The name of Docker's init, before a program.
 const INIT: &str = "/sbin/docker-init";
 
-/// What a pod's processes see as the first of them, where they share it (Kubernetes, `shareProcessNamespace`).
+/// The name of the first process in a pod's shared pid namespace (Kubernetes, `shareProcessNamespace`).
 const PAUSE: &str = "/pause";
 
 /// Shows the container these arguments, not those of the process that this one was cloned from. Only people and their

@@ -136,7 +136,7 @@ impl Request {
 pub struct Attach {
     /// Chosen by the daemon, unique for this shim's life; names the client in notices.
     pub client: u64,
-    /// What the client sends becomes the process's input.
+    /// The client's data becomes the process's input.
     pub stdin: bool,
     /// The client gets the process's output…
     pub stdout: bool,
@@ -162,7 +162,7 @@ pub struct Attach {
 pub struct Exec {
     /// Its id.
     pub id: ExecId,
-    /// What runs.
+    /// The process.
     pub process: ProcessSpec,
     /// Run with all capabilities and without seccomp (`Privileged`).
     pub privileged: bool,
@@ -175,7 +175,8 @@ pub struct Exec {
 pub struct Step {
     /// Its id among the container's execs.
     pub id: ExecId,
-    /// What it sees and runs. Its limits are the container's; its network is the host's, or that of a process.
+    /// Its root, namespaces and process. Its limits are the container's; its network is the host's, or that of
+    /// a process.
     pub spec: ContainerSpec,
     /// Its client; `None` is detached, output is thrown away.
     pub attach: Option<Attach>,
@@ -213,8 +214,8 @@ pub enum Notice {
     },
     /// The container could not be made or its program not be run. Everything made is undone.
     StartFailed {
-        /// What clients read after `[8] System error: `, for example
-        /// `exec: "x": executable file not found in $PATH`.
+        /// The text for clients after `[8] System error: `, for example `exec: "x": executable file not found
+        /// in $PATH`.
         failure: Failure,
         /// 127: program not found; 126: cannot be executed; 128: any other cause.
         exit_code: i32,
@@ -269,7 +270,7 @@ pub struct Probed {
     pub exec: ExecId,
     /// The exit code of its process, as in a shell's `$?`, if there was one.
     pub exit_code: i32,
-    /// What is shown of it.
+    /// The shown result.
     pub result: ProbeResult,
     /// The container's health now.
     pub status: HealthStatus,
@@ -333,13 +334,13 @@ pub enum Answer {
 /// Why a request failed, in words for the client, with the kind of failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What kind.
+    /// The kind.
     pub kind: FailureKind,
     /// Words for the client, without the reference's prefix.
     pub message: String,
 }
 
-/// What kind of failure.
+/// The kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {

@@ -1,4 +1,4 @@
-//! What a shim leaves in its run directory for daemons that come later.
+//! A shim's files in its run directory for later daemons.
 
 use std::path::PathBuf;
 

@@ -26,7 +26,7 @@ pub(crate) struct Prepared {
     protection: Protection,
     poller: Poller,
     children: ChildSignal,
-    /// What only a parked shim has.
+    /// The additional state of a parked shim.
     ahead: Ahead,
 }
 

@@ -21,7 +21,7 @@ const MAXIMUM_WAITING: usize = 4096;
 /// A notice on its way, with its descriptor.
 type Packet = (Vec<u8>, Option<OwnedFd>);
 
-/// What came from the daemon.
+/// A message from the daemon.
 pub(crate) enum Incoming {
     /// A request, with its descriptor.
     Request(Envelope, Option<OwnedFd>),
@@ -33,7 +33,7 @@ pub(crate) enum Incoming {
 struct Listener {
     socket: OwnedFd,
     path: PathBuf,
-    /// What the path names, as long as it is this socket.
+    /// The file at the path, as long as it is this socket.
     file: Option<(u64, u64)>,
 }
 
@@ -124,9 +124,9 @@ impl Daemon {
         self.protocol = protocol;
     }
 
-    /// What the daemon has sent; `None` when there is nothing now. Ends the connection when the daemon is
-    /// gone or sends what cannot be read. A daemon without a protocol number expects that of an unknown
-    /// request too.
+    /// The daemon's next message; `None` when there is none now. Ends the connection when the daemon is gone
+    /// or sends what cannot be read. A daemon without a protocol number expects that of an unknown request
+    /// too.
     pub(crate) fn receive(&mut self, poller: &Poller) -> Option<Incoming> {
         loop {
             let received = seqpacket::receive(self.connection.as_ref()?, MAXIMUM_MESSAGE);

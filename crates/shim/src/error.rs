@@ -15,7 +15,7 @@ pub(crate) enum ShimError {
     /// A file of the run directory failed.
     #[error("cannot {act} {path}")]
     File {
-        /// What was done.
+        /// The attempted operation.
         act: &'static str,
         /// To which file.
         path: PathBuf,

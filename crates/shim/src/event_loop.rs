@@ -1,4 +1,4 @@
-//! What every part of the shim works with: the poller, the clock, the daemon, one buffer.
+//! The shared parts of the shim: the poller, the clock, the daemon, one buffer.
 
 use std::time::{Duration, Instant};
 

@@ -32,7 +32,7 @@ use crate::token::{Owner, Part, Token};
 /// Init's session.
 pub(crate) const INIT: Owner = 0;
 
-/// What the container is doing.
+/// The phase of the container.
 pub(crate) enum Phase {
     /// Init waits at its gate.
     Waiting(Created),
@@ -42,7 +42,7 @@ pub(crate) enum Phase {
     Over(Notice),
 }
 
-/// What a shim is born with.
+/// The parts with which a shim begins.
 pub(crate) struct Birth {
     pub(crate) directory: RunDirectory,
     pub(crate) spec: ContainerSpec,

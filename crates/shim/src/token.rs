@@ -1,6 +1,6 @@
 //! Names for the descriptors that the loop waits for, packed into epoll's number.
 
-/// What an event belongs to.
+/// The owner of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token {
     /// The connection to the daemon.
@@ -65,7 +65,7 @@ impl RelayPart {
 pub(crate) enum ProbePart {
     /// Where its end is reported.
     End,
-    /// What it writes.
+    /// Its output.
     Output,
 }
 

@@ -1,4 +1,4 @@
-//! What a process that outlives its parent does at birth.
+//! The first steps of a process that outlives its parent.
 
 use std::ffi::c_int;
 use std::io;

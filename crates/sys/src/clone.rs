@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// What the child gets new; the values are those of clone(2).
+/// The new namespaces of the child; the values are those of clone(2).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NewNamespaces {
     /// CLONE_NEWNS.

@@ -11,7 +11,7 @@ pub enum DeviceKind {
     Character,
 }
 
-/// What is allowed of a device, or of many.
+/// The allowed access to a device, or to many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// Block or character.

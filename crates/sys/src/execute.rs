@@ -118,7 +118,7 @@ pub struct FilterFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct FilterInstruction {
-    /// What it does.
+    /// Its operation.
     pub code: u16,
     /// Instructions to skip when a comparison is true…
     pub jump_true: u8,

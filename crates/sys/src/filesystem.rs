@@ -12,7 +12,7 @@ use rustix::mount::{
 
 use crate::mount::{AttributeChange, MountAttributes};
 
-/// What the kernel reports about one option or mount that it refuses, fsopen(2), is at most this long.
+/// The kernel's report about one refused option or mount, fsopen(2), is at most this long.
 const LONGEST_MESSAGE: usize = 4096;
 
 /// Options of a mount: those that the kernel keeps with the mount, and those that the file system itself reads.

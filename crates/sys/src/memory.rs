@@ -31,7 +31,7 @@ pub fn give_back() -> io::Result<()> {
 /// # Errors
 /// When the list of mappings cannot be read, or the stack not be changed.
 pub fn give_back_stack() -> io::Result<()> {
-    /// What the calls beneath this one may use, in bytes, far beyond the 128 of the red zone.
+    /// The stack that calls beneath this one may use, in bytes, far beyond the 128 of the red zone.
     const KEPT: usize = 16 * 1024;
     let here = 0_u8;
     let here = (&raw const here).addr();

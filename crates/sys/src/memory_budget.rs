@@ -25,7 +25,7 @@ impl Budget {
 #[error("what strangers make the process hold is all it may")]
 pub struct Exhausted;
 
-/// What one holder has of a budget; dropping it gives all back.
+/// One holder's share of a budget; dropping it returns all.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<Budget>,

@@ -31,7 +31,7 @@ pub enum PropagationType {
     Shared,
 }
 
-/// What [`set_attributes`] changes.
+/// The changes of [`set_attributes`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AttributeChange {
     /// Attributes switched on.

@@ -11,7 +11,7 @@ pub struct MountedAt<'t> {
     pub id: u64,
     /// The file system's device, `major:minor`.
     pub device: &'t str,
-    /// What of the file system is mounted.
+    /// The mounted part of the file system.
     pub root: PathBuf,
     /// Where.
     pub point: PathBuf,

@@ -13,7 +13,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, OpenT
 /// The length of mount(2)'s options: one page.
 const PAGE: usize = 4096;
 
-/// What fsync(2) in an overlay, and its last unmount, wait for.
+/// Whether fsync(2) in an overlay, and its last unmount, wait for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syncing {
     /// The disk: the last unmount waits until all of the file system below is on it.

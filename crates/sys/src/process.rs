@@ -35,7 +35,7 @@ pub fn start_time_in(proc: &Path, pid: u32) -> io::Result<u64> {
     started.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// What stands in /proc/pid/stat behind the name, which may hold anything, brackets too: field 3 and those after it.
+/// The fields of /proc/pid/stat behind the name, which may hold anything, brackets too: field 3 and those after it.
 ///
 /// # Errors
 /// As [`start_time_in`].

@@ -101,7 +101,7 @@ impl SealedProgram {
     }
 }
 
-/// What posix_spawn(3) does with descriptors before it executes.
+/// The actions of posix_spawn(3) on descriptors before it executes.
 struct FileActions(libc::posix_spawn_file_actions_t);
 
 impl FileActions {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// What `FS_IOC_FSGETXATTR` gives, `struct fsxattr` of linux/fs.h.
+/// The result of `FS_IOC_FSGETXATTR`, `struct fsxattr` of linux/fs.h.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct FileAttributes {

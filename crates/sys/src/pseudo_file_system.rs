@@ -8,7 +8,8 @@ use std::os::fd::AsFd;
 
 use rustix::fs::fstatfs;
 
-/// What statfs(2) calls pseudo-file systems (linux/magic.h, and the sources of those that it does not name).
+/// The types of pseudo-file systems in statfs(2) (linux/magic.h, and the sources of those that it does not
+/// name).
 const MAGIC: [u64; 26] = [
     0x9fa0,      // proc
     0x6265_6572, // sysfs

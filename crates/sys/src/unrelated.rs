@@ -33,7 +33,7 @@ pub fn spread_directories(directory: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What statfs(2) reports of ext2, ext3 and ext4 alike.
+    /// The type of ext2, ext3 and ext4 alike in statfs(2).
     const EXT: i64 = 0xef53;
 
     #[test]

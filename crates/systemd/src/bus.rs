@@ -53,7 +53,7 @@ impl Systemd {
         Self { address: address.to_owned(), timeout }
     }
 
-    /// Gives an operation up when its time is over.
+    /// Gives up an operation when its time is over.
     pub(crate) async fn within_time(
         &self,
         operation: Operation<'_>,
@@ -76,7 +76,7 @@ impl Systemd {
     }
 }
 
-/// What is done to which unit.
+/// An operation on a unit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Operation<'a> {
     pub(crate) verb: &'static str,

@@ -1,4 +1,4 @@
-//! What can fail between berth and systemd.
+//! Errors between berth and systemd.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub enum Error {
         act: &'static str,
         /// The unit's name.
         unit: String,
-        /// What it answers.
+        /// Its error.
         source: Box<zbus::Error>,
     },
     /// A job that did not come to its end.

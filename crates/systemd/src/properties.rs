@@ -60,7 +60,7 @@ fn quota_of(quota: Option<u64>, period: Option<u64>) -> [Property; 2] {
     [("CPUQuotaPerSecUSec", Value::from(per_second)), ("CPUQuotaPeriodUSec", Value::from(period))]
 }
 
-/// A file of cgroup version 2 as the properties that it is; systemd knows none for some others, which stay files alone.
+/// A file of cgroup version 2 as the equivalent properties; systemd has none for some others, which stay files alone.
 fn of_file(file: &str, value: &str) -> Vec<Property> {
     let number = |text: &str| if text == "max" { Some(INFINITY) } else { text.parse().ok() };
     let set = |property| Some(vec![(property, Value::from(bits(&value.parse().ok()?)))]);
@@ -74,7 +74,7 @@ fn of_file(file: &str, value: &str) -> Vec<Property> {
         "cpuset.mems" => set("AllowedMemoryNodes"),
         _ => {
             let property = FILES.iter().find(|(name, _)| *name == file);
-            // The weight of all devices that have none of their own.
+            // The default weight of all devices.
             let text = if file == "io.weight" { value.trim_start_matches("default ") } else { value };
             property.and_then(|(_, property)| Some(vec![(*property, Value::from(number(text)?))]))
         }

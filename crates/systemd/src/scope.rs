@@ -14,7 +14,7 @@ use crate::{Error, Slice};
 pub struct Scope<'a> {
     /// The unit's name, which ends with `.scope`.
     pub name: &'a str,
-    /// What people read of it.
+    /// The description for people.
     pub description: &'a str,
     /// The slice that holds it.
     pub slice: &'a Slice,
@@ -83,7 +83,7 @@ impl Systemd {
         self.within_time(operation, limit).await
     }
 
-    /// Ends a scope, whose processes have ended already, and forgets how; one that is gone is no error.
+    /// Ends a scope, whose processes have ended already, and resets its state; a missing one is not an error.
     ///
     /// # Errors
     /// A scope that does not end.

@@ -34,7 +34,8 @@ impl Slice {
 impl FromStr for Slice {
     type Err = Error;
 
-    /// Takes a name, or a path whose last part is one: a kubelet sends either. The rest of a path follows from the name.
+    /// Accepts a name, or a path whose last part is one: a kubelet sends either. The rest of a path follows from the
+    /// name.
     fn from_str(text: &str) -> Result<Self, Error> {
         let name = text.rsplit('/').next().unwrap_or(text);
         let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ":_.\\".contains(letter);

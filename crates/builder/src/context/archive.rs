@@ -127,7 +127,7 @@ fn check_length(path: &Path) -> Result<(), ArchiveError> {
     Ok(())
 }
 
-/// What an entry other than a hard link is.
+/// The node of an entry other than a hard link.
 pub(crate) fn node(entry: Entry) -> Node {
     let device = rustix::fs::makedev(entry.device.0, entry.device.1);
     let kind = match entry.kind {

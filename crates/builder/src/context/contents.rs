@@ -88,9 +88,9 @@ impl Contents {
 pub(super) struct Intake {
     directory: PathBuf,
     shared: File,
-    /// What the shared file already has.
+    /// The bytes that the shared file already has.
     written: u64,
-    /// What it gets next, and the small contents in it.
+    /// Its next block, and the small contents in it.
     block: Vec<u8>,
     pending: Vec<(u32, Range<usize>)>,
     places: Vec<Place>,

@@ -41,7 +41,7 @@ fn names(root: &Path, directory: &Path) -> Result<Vec<OsString>, ContextError> {
     entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect()
 }
 
-/// What is at a path; `None` for kinds that git does not store.
+/// The record of a path; `None` for kinds that git does not store.
 fn record(root: &Path, path: &Path, intake: &mut Intake) -> Result<Option<Record>, ContextError> {
     let mut node = Node::read(&root.join(path)).map_err(ContextError::file("read", path))?;
     node.metadata.user = 0;

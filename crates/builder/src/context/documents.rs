@@ -15,7 +15,8 @@ pub(super) const IGNORE: &str = ".dockerignore";
 /// The longest `.dockerignore`.
 pub(super) const IGNORE_LIMIT: u64 = 1 << 20;
 
-/// What is refused as soon as an archive announces it: unpacking all else first would be in vain.
+/// Documents that are refused as soon as an archive announces them: unpacking all else first would be in
+/// vain.
 #[derive(Debug)]
 pub(super) struct Documents {
     dockerfile: PathBuf,

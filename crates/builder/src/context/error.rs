@@ -1,4 +1,4 @@
-//! What can go wrong with a build context.
+//! Errors of a build context.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub enum ContextError {
     Through {
         /// The entry.
         path: PathBuf,
-        /// What is in its way.
+        /// The path in its way.
         through: PathBuf,
     },
     /// A hard link's target is not in the archive before it.
@@ -54,7 +54,7 @@ pub enum ContextError {
     /// The context cannot be written to disk.
     #[error("cannot {act} {path} of the build context: {source}", path = shown(path).display())]
     File {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// On what, relative to the context.
         path: PathBuf,
@@ -92,7 +92,7 @@ pub enum ContextError {
     ContentType {
         /// From where.
         address: String,
-        /// What came.
+        /// The received value.
         found: String,
     },
     /// A secret for a repository has bytes that no header has.

@@ -297,7 +297,7 @@ impl Drop for Download<'_> {
 pub(crate) struct Advance<'a, R> {
     pub(crate) stream: R,
     pub(crate) events: &'a dyn EventSink,
-    /// What is shown; its amount is filled in here.
+    /// The shown message; its amount is filled in here.
     pub(crate) message: Message,
     pub(crate) total: u64,
     current: u64,

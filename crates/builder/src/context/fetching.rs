@@ -1,4 +1,4 @@
-//! What contexts are fetched with.
+//! The parameters of fetching contexts.
 
 use images::registry::Cancellation;
 
@@ -6,7 +6,7 @@ use crate::event::EventSink;
 use crate::request::Provisions;
 use crate::scratch::Scratch;
 
-/// What contexts are fetched with.
+/// The parameters of fetching contexts.
 #[derive(Clone, Copy)]
 pub(crate) struct Fetching<'a> {
     pub(crate) scratch: &'a Scratch,

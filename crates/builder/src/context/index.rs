@@ -21,9 +21,9 @@ use crate::tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind};
 const ROOT: u32 = 0;
 /// The memory of an entry without its name, about: the slot, its key, and its content's place and digest.
 const ENTRY_WEIGHT: usize = 144;
-/// What a context's entries may weigh together: a million files with names of thirty bytes.
+/// The memory limit of a context's entries together: a million files with names of thirty bytes.
 const WEIGHT_LIMIT: usize = 176 << 20;
-/// What all contexts of builds under way may weigh together: the largest one, and as many small ones.
+/// The memory limit of all contexts of running builds together: the largest one, and as many small ones.
 const ALL_LIMIT: usize = WEIGHT_LIMIT + (16 << 20);
 /// As many directories a context's paths may lead through that no entry makes: those that pack contexts write an entry
 /// for each, and one path of 4,095 bytes makes two thousand.
@@ -31,7 +31,7 @@ const IMPLIED_LIMIT: u64 = 100_000;
 
 static CONTEXTS: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, 0)));
 
-/// What a context weighs.
+/// The memory of a context.
 #[derive(Debug)]
 struct Weight(Reservation);
 

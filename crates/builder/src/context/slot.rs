@@ -2,7 +2,7 @@
 
 use crate::tree::Metadata;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Directory,
@@ -75,7 +75,7 @@ impl Slot {
         self.is_shared = true;
     }
 
-    /// What all names of a node with several names have in common: a file's content's number, or the one of
+    /// The common number of all names of a node with several names: a file's content's number, or the one of
     /// [`Self::share`].
     pub(super) fn shared(&self) -> Option<u32> {
         Some(self.content).filter(|_| self.is_shared && self.kind != Kind::Directory)

@@ -129,7 +129,7 @@ fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
     }
 }
 
-/// What must be set may be so when the step is reached.
+/// A required variable may be set when the step is reached.
 fn unless_required(expanded: Result<String, DockerfileError>) -> Result<(), DockerfileError> {
     match expanded {
         Err(DockerfileError::Required { .. }) => Ok(()),

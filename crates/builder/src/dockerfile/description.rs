@@ -9,11 +9,11 @@ use super::expand::{Keeps, Variables, expand_keeping};
 use super::quotes::unclosed;
 use super::{Command, DockerfileError, Instruction};
 
-/// What is longer, in bytes, is shown as it is written.
+/// Longer ones, in bytes, are shown as they are written.
 const LONGEST: usize = 4096;
 
 impl Instruction {
-    /// What clients see of it. Of variables that are not set the name stays, and of what is malformed all.
+    /// The description for clients. The names of unset variables stay, and all of a malformed text.
     pub(crate) fn description(&self, escape: char, variables: &dyn Variables) -> String {
         if let Command::ChangeTree(_) = self.command {
             return self.shown.clone();

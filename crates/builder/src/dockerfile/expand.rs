@@ -16,7 +16,7 @@ const DEPTH_LIMIT: usize = 64;
 /// The cost of a substitution in addition to its bytes.
 const SUBSTITUTION: usize = 64;
 
-/// What variables put into words costs memory that no file has: `ENV a=$a$a` doubles.
+/// The bytes that variables substitute, which take memory that no file has: `ENV a=$a$a` doubles.
 #[derive(Debug, Default)]
 pub(crate) struct Substituted(AtomicUsize);
 
@@ -81,12 +81,12 @@ pub(crate) fn expand(word: &str, escape: char, variables: &dyn Variables) -> Res
     expand_keeping(word, escape, variables, Keeps::default())
 }
 
-/// What of a text stays as it is written.
+/// The parts of a text that stay as they are written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Keeps {
     /// Its quotes.
     pub(super) quotes: bool,
-    /// What is to be put in for variables that are not set.
+    /// Whether unset variables are replaced.
     pub(super) unset: bool,
 }
 

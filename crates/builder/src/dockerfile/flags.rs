@@ -2,7 +2,7 @@
 
 use super::DockerfileError;
 
-/// What a flag takes.
+/// The value of a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
     /// One value.

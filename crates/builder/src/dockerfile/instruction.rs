@@ -68,13 +68,13 @@ pub(crate) struct Instruction {
     pub(crate) shown: String,
     /// How it is written, its lines joined.
     pub(crate) written: String,
-    /// What it does.
+    /// Its command.
     pub(crate) command: Command,
     /// Its first and last physical line, from one; `None` for an instruction of no file.
     pub(crate) lines: Option<(usize, usize)>,
 }
 
-/// What an instruction does, with its arguments before variables are put in.
+/// The command of an instruction, with its arguments before variables are substituted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     From {

@@ -11,7 +11,7 @@ pub(crate) struct RunMount {
     pub(crate) kind: RunMountKind,
 }
 
-/// What is mounted.
+/// The kind of a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RunMountKind {
     /// Files of the context, a stage or an image; what is written is lost.

@@ -2,7 +2,7 @@
 
 use super::DockerfileError;
 
-/// What becomes of the permissions of what is copied.
+/// The permissions of copied files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Permissions {
     /// These bits.

@@ -35,7 +35,7 @@ pub(super) fn check_quotes(command: &Command, escape: char) -> Result<(), Docker
     }
 }
 
-/// What a quote that is open at the end of a word is called.
+/// The name of a quote that is open at the end of a word.
 pub(super) fn unclosed(word: &str, escape: char) -> Option<&'static str> {
     let mut characters = word.chars();
     while let Some(character) = characters.next() {

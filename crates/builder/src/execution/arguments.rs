@@ -30,7 +30,7 @@ const TARGET_STAGE: &str = "TARGETSTAGE";
 const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 /// The argument that keeps the cache mounts of builds apart.
 const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
-/// What they are called without it.
+/// The default host name.
 const STANDARD_HOSTNAME: &str = "buildkitsandbox";
 
 /// The argument that decides whether repositories that are contexts keep their `.git`.
@@ -121,7 +121,7 @@ impl BuildArguments {
         given.unwrap_or_else(|| STANDARD_HOSTNAME.to_owned())
     }
 
-    /// What the ids of cache mounts begin with, in a graph.
+    /// The prefix of the ids of cache mounts, in a graph.
     pub(super) fn cache_namespace(&self) -> Option<&str> {
         self.given.get(CACHE_NAMESPACE).and_then(Option::as_deref).filter(|name| !name.is_empty())
     }

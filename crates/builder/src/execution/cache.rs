@@ -20,7 +20,7 @@ use super::in_flight::InFlight;
 /// The number of cached fingerprints.
 const REMEMBERED: usize = 4096;
 
-/// What all builds share: images' fingerprints, and which steps are being made.
+/// The shared state of all builds: images' fingerprints, and which steps are being made.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     /// The fingerprint of the container's configuration that an image was made with. A configuration itself may have

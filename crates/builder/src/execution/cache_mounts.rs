@@ -75,7 +75,7 @@ pub(super) struct CacheMount {
 pub(super) struct CacheKey<'a> {
     /// The id that Dockerfiles give it.
     pub(super) id: &'a str,
-    /// What it is when it is made, in words; empty for an empty directory of root's.
+    /// Its initial content, in words; empty for an empty directory of root's.
     pub(super) beginning: &'a str,
 }
 

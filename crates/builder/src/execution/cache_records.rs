@@ -1,4 +1,4 @@
-//! What is kept of builds, as clients list and prune it: the directories of cache mounts, and steps.
+//! The build cache, as clients list and prune it: the directories of cache mounts, and steps.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::error::BuildError;
 /// The hexadecimal digits of an image's id that its record shows.
 const ID_DIGITS: usize = 25;
 
-/// What a record is of.
+/// The kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheKind {
     /// A step of builds.
@@ -24,7 +24,7 @@ pub enum CacheKind {
 }
 
 impl CacheKind {
-    /// What clients call it.
+    /// The name for clients.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -40,11 +40,11 @@ impl CacheKind {
 pub struct CacheRecord {
     /// Its id.
     pub id: String,
-    /// What it is.
+    /// Its kind.
     pub kind: CacheKind,
     /// The ids of the records that it is built on.
     pub parents: Vec<String>,
-    /// What it is, in words.
+    /// A description.
     pub description: String,
     /// The bytes that it takes.
     pub size: u64,
@@ -81,7 +81,7 @@ impl CacheRoom {
     }
 }
 
-/// What a prune is to remove.
+/// The selection of a prune.
 pub struct CachePrune<'a> {
     /// How much room it makes.
     pub room: CacheRoom,
@@ -110,7 +110,7 @@ enum Thing {
 }
 
 impl Builder {
-    /// What is kept of builds, the longest unused first.
+    /// The build cache's records, the longest unused first.
     ///
     /// # Errors
     /// `Internal` when it cannot be read.

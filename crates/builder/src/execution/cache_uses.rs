@@ -89,11 +89,11 @@ impl Build<'_> {
     }
 }
 
-/// What the directory of a cache is when it is made.
+/// The initial content of a cache's directory.
 struct CacheBeginning<'a> {
     /// The files that it begins with.
     first: Option<(&'a StepTree, &'a str)>,
-    /// What stands for their tree.
+    /// Identifies their tree.
     worth: &'a str,
     access: Option<Access>,
 }

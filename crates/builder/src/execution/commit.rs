@@ -15,7 +15,7 @@ use crate::wording::Wording;
 /// Most bytes of the configurations that one build makes: each step's repeats those before it.
 const CONFIGURATIONS_LIMIT: usize = 64 << 20;
 
-/// What the history shows before the comment of a step that runs no command.
+/// The history's command before the comment of a step that runs none.
 const NO_OPERATION: [&str; 2] = ["/bin/sh", "-c"];
 
 /// The author's comment in histories and images of graphs.
@@ -28,14 +28,14 @@ pub(super) struct Name {
     pub(super) command: Vec<String>,
     /// The history's entry; none for steps that leave no trace there.
     pub(super) history: Option<String>,
-    /// What its layer depends on; none for a step that makes none.
+    /// The dependencies of its layer; `None` for a step that makes none.
     pub(super) inputs: Option<LayerInputs>,
 }
 
 /// The dependencies of a step's layer, except the platform, in whichever order it is built.
 #[derive(Debug, Clone)]
 pub(super) struct LayerInputs {
-    /// What the step does and reads, in a form of which two are equal where their layers are.
+    /// The step's operation and inputs, in a form that is equal where the layers are.
     pub(super) step: String,
     /// Whether the layers below matter.
     pub(super) is_placed: bool,
@@ -49,7 +49,7 @@ impl Name {
     }
 }
 
-/// What a step adds to the image.
+/// The addition of a step to the image.
 pub(super) struct Change<'a> {
     pub(super) name: Name,
     /// The container that the step ran in, or that the stream named.

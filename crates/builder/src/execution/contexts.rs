@@ -13,7 +13,7 @@ use crate::transfer::Source;
 /// A tree of files that several stages read at the same time.
 pub(super) type SharedTree = Arc<dyn Source + Send + Sync>;
 
-/// What steps read of the main context.
+/// The paths of the main context that steps read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ContextPaths {
     All,
@@ -57,7 +57,7 @@ pub(super) struct Contexts {
 }
 
 struct Named {
-    /// What the request calls it.
+    /// Its name in the request.
     name: String,
     /// None for all platforms.
     platform: Option<Platform>,

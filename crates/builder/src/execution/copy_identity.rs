@@ -38,7 +38,7 @@ pub(super) struct Place {
     pub(super) keeps_owners: bool,
     /// Whether the layers below do not matter.
     pub(super) is_linked: bool,
-    /// What the present order does otherwise than the other one.
+    /// The differences of the present order from the other one.
     pub(super) own: Vec<&'static str>,
 }
 

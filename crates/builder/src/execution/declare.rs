@@ -60,6 +60,6 @@ pub(super) struct RunArguments {
     pub(super) visible: Vec<String>,
     /// Those that need no ARG, which it has not.
     pub(super) predefined: Vec<String>,
-    /// What the history shows.
+    /// The history's words.
     pub(super) shown: Vec<String>,
 }

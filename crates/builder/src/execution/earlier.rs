@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::stage::Stage;
 use crate::error::BuildError;
 
-/// What later stages begin with or copy from.
+/// A stage that later ones begin with or copy from.
 pub(super) struct FinishedStage {
     pub(super) name: Option<String>,
     pub(super) stage: Stage,

@@ -29,7 +29,7 @@ pub(super) struct Graph<'a> {
     plan: &'a Plan,
     /// The request's arguments, and what ARG declares before the first FROM.
     arguments: &'a BuildArguments,
-    /// What the stages that are certainly needed read of the main context.
+    /// The paths of the main context that the certainly needed stages read.
     context_paths: ContextPaths,
     state: Mutex<State>,
     changed: Condvar,

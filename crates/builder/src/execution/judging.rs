@@ -13,7 +13,7 @@ use crate::error::BuildError;
 use crate::runner::StepError;
 use crate::source_policy::{JudgedImage, JudgedSource, SourcePolicy, Verdict};
 
-/// What the identifiers of images begin with.
+/// The prefix of the identifiers of images.
 const IMAGE: &str = "docker-image://";
 /// The attribute that has the address of a repository.
 const FULL_ADDRESS: &str = "git.fullurl";
@@ -119,7 +119,7 @@ impl Build<'_> {
         store.tags_leading_to(&image.id).iter().find_map(|name| ImageReference::parse(name).ok())
     }
 
-    /// What a policy judges an image by.
+    /// The properties of an image for a policy.
     fn describe(&self, image: &Image, reference: &ImageReference) -> Result<JudgedImage, BuildError> {
         let store = &self.work.builder.store;
         let target = store.target_called(&reference.to_string(), &image.id);

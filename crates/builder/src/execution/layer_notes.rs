@@ -24,7 +24,7 @@ const NOTES_KEPT: usize = 8192;
 /// So many notes are written before they are counted again.
 const NOTES_BETWEEN_SWEEPS: usize = 1024;
 
-/// What a layer depends on.
+/// The dependencies of a layer.
 pub(super) enum LayerKey {
     /// Its step alone: it is put on anything.
     Linked(String),

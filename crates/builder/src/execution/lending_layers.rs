@@ -18,7 +18,7 @@ pub(super) struct LendingLayers(Mutex<Vec<Lender>>);
 
 #[derive(Debug)]
 struct Lender {
-    /// What was copied where.
+    /// The copy.
     copy: String,
     earlier: Earlier,
 }
@@ -27,7 +27,7 @@ struct Lender {
 #[derive(Debug, Clone)]
 pub(super) struct Earlier {
     pub(super) layer: Digest,
-    /// What is in it.
+    /// Its content.
     pub(super) marks: Arc<Marks>,
     /// How the hash of its tar came about.
     pub(super) prefixes: Arc<HashedPrefixes>,

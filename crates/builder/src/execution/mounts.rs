@@ -29,7 +29,7 @@ const SCRIPTS: &str = "/dev/pipes";
 pub(super) struct PlannedMount {
     pub(super) mount: RunMount,
     pub(super) tree: Option<StepTree>,
-    /// What stands for the files that it shows, or begins with.
+    /// Identifies the files that it shows, or begins with.
     pub(super) worth: String,
     /// The mount for the cache.
     pub(super) key: String,
@@ -187,7 +187,7 @@ impl Build<'_> {
         Ok(host_mount(&self.copy_out(tree, source)?))
     }
 
-    /// What the client can give; a client without BuildKit's protocol can give nothing.
+    /// The client's secrets and agents; a client without BuildKit's protocol has none.
     fn provisions(&self, kind: &'static str) -> Result<&dyn Provisions, BuildError> {
         self.work.parameters.provisions.as_deref().ok_or(BuildError::NoProvisions(kind))
     }

@@ -1,4 +1,4 @@
-//! What a Dockerfile offers, without building it: its targets, and what one of them can be given.
+//! The outline of a Dockerfile, without building it: its targets, and the parameters of one of them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Target {
     pub name: Option<String>,
     /// The comment above it.
     pub description: String,
-    /// What FROM names, as it is written.
+    /// The base in FROM, as it is written.
     pub base: String,
     /// The platform that FROM names, as it is written.
     pub platform: Option<String>,
@@ -29,7 +29,7 @@ pub struct Target {
     pub lines: Option<(usize, usize)>,
 }
 
-/// What a target can be given.
+/// The parameters of a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
     /// The target's name, if it has one.

@@ -23,7 +23,7 @@ pub(super) struct PlannedStage {
     base: Base,
 }
 
-/// What a stage begins with.
+/// The base of a stage.
 #[derive(Debug)]
 enum Base {
     Nothing,
@@ -40,7 +40,7 @@ pub(super) struct Plan {
     pub(super) needed: BTreeSet<usize>,
     /// The steps that clients see; those of stages that the target may come to need are the last.
     vertices: Vec<Vertex>,
-    /// What stands before each one's instruction: `[build 2/5]`.
+    /// The label before each one's instruction: `[build 2/5]`.
     labels: Vec<String>,
     /// How many of them the target certainly needs.
     announced: usize,
@@ -184,21 +184,21 @@ impl Plan {
         stage_number(&self.stages[..before.min(self.stages.len())], name, true)
     }
 
-    /// What the needed stages read of the main context.
+    /// The paths of the main context that the needed stages read.
     pub(super) fn context_paths(&self, dockerfile: &Dockerfile) -> ContextPaths {
         let stages = self.needed.iter().map(|number| self.stages[*number].instructions.clone());
         let commands = stages.flatten().map(|number| &dockerfile.instructions[number].command);
         context_paths(commands, dockerfile.escape)
     }
 
-    /// What one stage reads of it.
+    /// The paths of it that one stage reads.
     pub(super) fn context_paths_of(&self, stage: usize, dockerfile: &Dockerfile) -> ContextPaths {
         let instructions = &dockerfile.instructions[self.stages[stage].instructions.clone()];
         context_paths(instructions.iter().map(|instruction| &instruction.command), dockerfile.escape)
     }
 }
 
-/// What commands read of the main context.
+/// The paths of the main context that commands read.
 pub(super) fn context_paths<'a>(
     commands: impl IntoIterator<Item = &'a Command>,
     escape: char,
@@ -226,7 +226,7 @@ fn context_path(source: &str) -> Option<String> {
     (!path.is_empty()).then(|| path.join("/"))
 }
 
-/// What becomes of a word; `None` where a variable decides that.
+/// The substituted word; `None` where a variable decides that.
 fn known_word(word: &str, escape: char) -> Option<String> {
     if word.contains('$') {
         return None;

@@ -1,4 +1,4 @@
-//! What comes before the first step: the context and the Dockerfile, understood as a whole.
+//! The preparations before the first step: the context and the Dockerfile, parsed as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

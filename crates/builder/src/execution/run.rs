@@ -94,7 +94,7 @@ impl Build<'_> {
         Ok(Name { command, history, inputs })
     }
 
-    /// What the layer of a RUN depends on: all that its command can see.
+    /// The dependencies of a RUN's layer: all that its command can see.
     fn run_inputs(
         &self,
         is_program: bool,
@@ -129,7 +129,7 @@ impl Build<'_> {
         seen
     }
 
-    /// What a RUN runs, and how the history shows it.
+    /// The command of a RUN, and its form in the history.
     fn words(&self, run: &RunCommand) -> Result<Words, BuildError> {
         let shell =
             |text: &str| Ok::<_, BuildError>([self.stage_ref()?.shell(), vec![text.to_owned()]].concat());
@@ -231,7 +231,7 @@ struct Words {
     shown: Vec<String>,
     /// For the history of a graph.
     written: Vec<String>,
-    /// What the container runs.
+    /// The container's command.
     run: Vec<String>,
 }
 

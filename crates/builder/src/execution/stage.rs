@@ -1,4 +1,4 @@
-//! What the instructions since the last FROM have made so far.
+//! The state of a stage: the effects of the instructions since the last FROM.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub(super) struct Stage {
     pub(super) steps: Vec<Step>,
     pub(super) config: Config,
     pub(super) author: String,
-    /// What the image is for.
+    /// The platform of the image.
     pub(super) platform: Option<Platform>,
     /// Whether CMD came since FROM: ENTRYPOINT clears an inherited one.
     pub(super) cmd_set: bool,

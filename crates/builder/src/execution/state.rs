@@ -111,7 +111,7 @@ impl Parameters {
     }
 }
 
-/// What all stages of a build share.
+/// The shared state of all stages of a build.
 pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
     pub(super) session: Session<'a>,
@@ -138,7 +138,7 @@ pub(super) struct Build<'a> {
     pub(super) stage: Option<Stage>,
     /// The present step's containers, to be removed after it.
     pub(super) containers: Vec<StepContainer>,
-    /// What its instructions read of the main context.
+    /// The paths of the main context that its instructions read.
     pub(super) context_paths: ContextPaths,
     /// The step under way, where clients see a graph.
     pub(super) vertex: Option<usize>,

@@ -19,7 +19,7 @@ use crate::transfer::{
 };
 use crate::tree::Upper;
 
-/// What a step reads files from.
+/// The source of a step's files.
 pub(super) enum StepTree {
     Context(SharedTree),
     Image { tree: ImageTree, image: Option<Digest> },
@@ -42,7 +42,7 @@ impl StepTree {
         Cancellable { source: self.source(), cancellation: build.work.session.cancellation }
     }
 
-    /// What becomes of symbolic links that lead out of it.
+    /// The treatment of symbolic links that lead out of it.
     pub(super) const fn outside(&self) -> Outside {
         if self.is_image() { Outside::Confined } else { Outside::Forbidden }
     }
@@ -133,7 +133,7 @@ impl Build<'_> {
         Ok(Arc::new(tree))
     }
 
-    /// What contexts are fetched with.
+    /// The parameters of fetching contexts.
     fn fetching<'s>(&'s self, events: &'s dyn EventSink) -> Fetching<'s> {
         let Work { scratch, session, parameters, .. } = self.work;
         let provisions = parameters.provisions.as_deref();

@@ -38,9 +38,9 @@ pub enum TransferError {
     Checksum {
         /// Its address.
         address: String,
-        /// What was downloaded.
+        /// The checksum of the download.
         actual: String,
-        /// What was to be.
+        /// The requested checksum.
         wanted: String,
     },
     /// The patterns of `--exclude` compare too much.
@@ -57,7 +57,7 @@ pub enum TransferError {
     Unpack {
         /// The archive, as written.
         name: String,
-        /// What is wrong with it.
+        /// Its fault.
         source: ArchiveError,
     },
 }

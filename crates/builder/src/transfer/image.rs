@@ -29,7 +29,7 @@ impl ImageTree {
         Self { view: View::new(directories), chain: RefCell::default(), held }
     }
 
-    /// What stands for its files.
+    /// Identifies its files.
     pub(crate) fn worth(&self) -> Digest {
         let layers = self.held.iter().filter(|layer| !layer.is_empty());
         let mut state = Sha256::new();

@@ -125,7 +125,8 @@ fn make_parents(
     Ok(path)
 }
 
-/// What a directory is made with that nothing in the source stands for; in a graph of the permissions in digits too.
+/// The metadata of a directory that nothing in the source corresponds to; in a graph with numeric permissions of
+/// `--chmod` too.
 fn new_directory(placement: &Placement<'_>) -> Metadata {
     let Owner { user, group } = owner(placement);
     let mut metadata = Metadata::new_directory(user, group);

@@ -8,7 +8,7 @@ use crate::dockerfile::{Permissions, TransferVerb};
 use crate::ignore::IgnorePatterns;
 use crate::tree::Owner;
 
-/// What several sources, and what is at the destination, are to each other.
+/// How several sources, and the destination, relate to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sources {
     /// They are one copy: hard links among them stay, and what is in their place gives way.

@@ -15,7 +15,7 @@ use crate::tree::{Metadata, Modified, Node, NodeKind};
 /// As many symbolic links are followed in one path: path_resolution(7).
 const SYMLINK_LIMIT: usize = 40;
 
-/// What becomes of a symbolic link that leads out of the tree.
+/// The treatment of a symbolic link that leads out of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outside {
     /// It is read inside the tree, and refused when nothing is there: the tree is a part of the client's disk.

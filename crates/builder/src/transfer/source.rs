@@ -20,7 +20,7 @@ pub enum Given {
 
 /// A tree of files; paths are relative to its root, and no symbolic link in them is followed.
 pub trait Source {
-    /// What is at a path.
+    /// The node at a path.
     ///
     /// # Errors
     /// [`TreeError`] when the tree cannot be read.

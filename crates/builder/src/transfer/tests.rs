@@ -22,7 +22,7 @@ fn full(rest: &str) -> Archive {
         .symlink("loop", "loop")
 }
 
-/// What a Dockerfile's last step adds on top of the base.
+/// The paths that a Dockerfile's last step adds on top of the base.
 fn added(fixture: &Fixture, archive: Archive) -> Vec<String> {
     let image = fixture.image(archive);
     fixture.top_layer(&image)

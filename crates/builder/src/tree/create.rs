@@ -16,7 +16,7 @@ pub(crate) enum Content<'a> {
     Link(&'a Path),
     /// A file that stays as it is.
     Copy(&'a Path),
-    /// What this writes into the new file.
+    /// The content that this writes into the new file.
     Written(&'a mut dyn FnMut(&File) -> io::Result<()>),
     /// These bytes.
     Bytes(&'a [u8]),

@@ -1,4 +1,4 @@
-//! What can go wrong in a file tree.
+//! Errors of a file tree.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub enum TreeError {
     /// The kernel refused something.
     #[error("cannot {act} {path}: {source}", path = path.display())]
     File {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// On what, as the image or the context names it.
         path: PathBuf,

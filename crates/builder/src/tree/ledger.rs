@@ -21,7 +21,7 @@ const NAMES_LIMIT: usize = 50_000;
 /// The mark of a directory; the digest of no file.
 const DIRECTORY: [u8; 32] = [0; 32];
 
-/// What is at each path of a layer: the digest of all that makes up a file with one name; nothing of anything else.
+/// The marks of each path of a layer: the digest of all that makes up a file with one name; `None` for other nodes.
 pub(crate) type Marks = HashMap<Box<[u8]>, Option<[u8; 32]>>;
 
 /// The layer that may have files already.
@@ -44,7 +44,7 @@ pub(crate) struct Copied {
     pub(crate) content: Digest,
 }
 
-/// What one copy has put into a layer.
+/// The content that one copy has put into a layer.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     base: Option<Base>,

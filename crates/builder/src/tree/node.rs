@@ -1,4 +1,4 @@
-//! What a file tree holds under one name.
+//! A node of a file tree.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,7 +18,7 @@ pub struct Modified {
     pub nanoseconds: u32,
 }
 
-/// What identifies a node.
+/// The identity of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Inode {
     /// The file system, or what stands for it.
@@ -27,7 +27,7 @@ pub struct Inode {
     pub number: u64,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
     /// A directory.
@@ -71,7 +71,7 @@ pub struct Metadata {
 /// One node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// What it is.
+    /// Its kind.
     pub kind: NodeKind,
     /// Which node it is, where one that is no directory has several names.
     pub shared: Option<Inode>,
@@ -136,7 +136,7 @@ impl Node {
 }
 
 impl Metadata {
-    /// What a directory gets that a step needs and the image does not have.
+    /// The metadata of a directory that a step needs and the image does not have.
     pub(crate) const fn new_directory(user: u32, group: u32) -> Self {
         Self { mode: 0o755, user, group, modified: None, attributes: Vec::new() }
     }

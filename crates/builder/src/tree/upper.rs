@@ -64,7 +64,7 @@ impl Upper {
         })
     }
 
-    /// What the layers and the upper directory show together.
+    /// The merged view of the layers and the upper directory.
     pub(crate) const fn view(&self) -> &View {
         &self.view
     }

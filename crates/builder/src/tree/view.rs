@@ -22,7 +22,7 @@ pub(crate) struct Directory {
     parts: Rc<Vec<PathBuf>>,
 }
 
-/// What a directory has under a name.
+/// A directory's entry of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) node: Node,

@@ -21,7 +21,7 @@ pub(crate) struct Position {
     floor: usize,
 }
 
-/// What a walk does at a name that is not there.
+/// The action of a walk at a missing name.
 pub(crate) trait Missing {
     /// Makes a directory under `name`, which may be the path's last, or gives `None` to end the walk.
     ///

@@ -9,10 +9,10 @@ use tokio::sync::Notify;
 use super::records::{self, Pruning};
 use crate::parts::Parts;
 
-/// How long at least lies between two looks.
+/// The least time between two checks.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Looks after the size of the cache from now on; `limit` is in bytes, any number where it is 0.
+/// Keeps the cache within its limit from now on; `limit` is in bytes, unlimited where it is 0.
 pub(crate) fn keep_within(limit: u64, parts: &Arc<Parts>) {
     if limit > 0 {
         tokio::spawn(collect(limit, parts.builds.ended(), Arc::downgrade(parts)));

@@ -1,4 +1,4 @@
-//! What is kept of builds, for both ways that clients list and prune it: the builder's cache, and the directories that
+//! The cache of builds, for both ways that clients list and prune it: the builder's cache, and the directories that
 //! clients have sent.
 
 mod collect;

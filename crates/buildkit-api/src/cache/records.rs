@@ -8,11 +8,11 @@ use model::ErrorKind;
 
 use crate::parts::Parts;
 
-/// What a prune is to remove.
+/// The selection of a prune.
 pub struct Pruning {
     /// How much room it makes.
     pub room: CacheRoom,
-    /// Whether steps go too whose files images need.
+    /// Whether steps are removed too whose files images need.
     pub all: bool,
     /// The records that are meant.
     pub is_meant: Box<dyn Fn(&CacheRecord) -> bool + Send>,
@@ -24,7 +24,7 @@ impl std::fmt::Debug for Pruning {
     }
 }
 
-/// What is kept of builds, the longest unused first.
+/// The records, the longest unused first.
 ///
 /// # Errors
 /// `Internal` when it cannot be read.

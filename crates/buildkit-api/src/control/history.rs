@@ -47,7 +47,7 @@ fn selected(
     events.into_iter().filter(wanted).take(limit).collect()
 }
 
-/// What the client does not know yet: builds that began, ended, or were forgotten.
+/// The changes since the client's last list: builds that began, ended, or were removed.
 fn news(events: &[BuildHistoryEvent], sent: &HashMap<String, i32>) -> Vec<BuildHistoryEvent> {
     let reference = |event: &BuildHistoryEvent| event.record.as_ref().map(|record| record.reference.clone());
     let is_new = |event: &&BuildHistoryEvent| {

@@ -1,4 +1,4 @@
-//! What builds here, and whether it does.
+//! Information about the builder, and whether it works.
 
 use std::sync::Arc;
 

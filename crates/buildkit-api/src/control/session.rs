@@ -1,4 +1,5 @@
-//! `Control.Session`: a session whose connection travels in the messages of a call, for clients that have no other way.
+//! `Control.Session`: a session whose connection is carried in the messages of a call, for clients that have no other
+//! way.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::parts::Parts;
 use crate::session::Fields;
 use buildkit_messages::file_sync::BytesMessage;
 
-/// What waits of the inner connection, each way.
+/// The buffer of the inner connection, each way.
 const PIPE: usize = 64 * 1024;
 
 pub(crate) async fn session(parts: Arc<Parts>, call: Call) -> Result<(), Status> {

@@ -1,4 +1,4 @@
-//! What is kept of builds: `Control.DiskUsage` and `Control.Prune`.
+//! The use of the cache: `Control.DiskUsage` and `Control.Prune`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,21 +1,21 @@
-//! The annotations that a client wants manifests and indexes to have: `annotation[-PLACE][[PLATFORM]].KEY=VALUE`.
+//! A client's annotations of manifests and indexes: `annotation[-PLACE][[PLATFORM]].KEY=VALUE`.
 
 use engine::images::registry::Platform;
 use engine::images::{Annotations, BuiltImage};
 
 use crate::grpc::{Code, Status};
 
-/// What all such attributes begin with.
+/// The prefix of all such attributes.
 const PREFIX: &str = "annotation";
 
-/// What gets an annotation.
+/// The place of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Manifest,
-    /// What lists a manifest.
+    /// The descriptor of a manifest.
     ManifestDescriptor,
     Index,
-    /// What lists an index.
+    /// The descriptor of an index.
     IndexDescriptor,
 }
 
@@ -28,7 +28,7 @@ struct Annotation {
     value: String,
 }
 
-/// The annotations that a client wants.
+/// A client's annotations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct WantedAnnotations(Vec<Annotation>);
 
@@ -70,7 +70,7 @@ impl WantedAnnotations {
         Ok(true)
     }
 
-    /// Gives images of these platforms their annotations, and gives those of their index.
+    /// Adds the annotations of images of these platforms, and returns those of their index.
     ///
     /// # Errors
     /// For an unknown platform of several images, and for annotations of an index where there is none.

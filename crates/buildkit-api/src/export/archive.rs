@@ -80,7 +80,7 @@ fn write_files(
     images::export(&directories, out).map(drop)
 }
 
-/// A directory of documents, seen as the topmost layer; it goes with this.
+/// A directory of documents, used as the topmost layer; it is removed with this.
 struct Documents(PathBuf);
 
 impl Documents {

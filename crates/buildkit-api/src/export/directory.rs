@@ -23,9 +23,10 @@ use crate::parts::Parts;
 use crate::session::{Directory, send_directory};
 use buildkit_messages::file_sync::Stat;
 
-/// What the entries of all directories that are being sent may weigh: a million files with paths of eighty bytes.
+/// The memory limit of the entries of all directories that are being sent: a million files with paths of eighty
+/// bytes.
 const ALL_LIMIT: usize = 512 << 20;
-/// What an entry takes beside its path and its attributes, about.
+/// The memory of an entry without its path and its attributes, about.
 const ENTRY_WEIGHT: usize = 400;
 
 static ENTRIES: LazyLock<Arc<Budget>> = LazyLock::new(|| Arc::new(Budget::new(ALL_LIMIT, 0)));
@@ -68,12 +69,12 @@ struct Files {
     _weight: Reservation,
 }
 
-/// What an entry holds.
+/// The content of an entry.
 #[derive(Debug, Clone)]
 enum Content {
     /// Nothing: it is no file, or a further name of one.
     None,
-    /// What a file of a layer does.
+    /// That of a file of a layer.
     File(PathBuf),
     Document(Bytes),
 }
@@ -85,7 +86,7 @@ struct FoundEntry {
     image: usize,
 }
 
-/// Entries by their paths: in the order of a walk, which is the one that clients want.
+/// Entries by their paths: in the order of a walk, which clients require.
 type Found = BTreeMap<PathBuf, FoundEntry>;
 
 /// The walk over one image.
@@ -143,7 +144,7 @@ impl Files {
 }
 
 impl Walk<'_> {
-    /// Hands every entry to `add`, however deep it is, in the order in which they are sent: a link comes behind what it names.
+    /// Passes every entry to `add`, however deep it is, in the order in which they are sent: a link comes behind its target.
     fn run(&mut self, add: &mut dyn FnMut(PathBuf, FoundEntry) -> Result<(), Status>) -> Result<(), Status> {
         if !self.top.as_os_str().is_empty() {
             let stat = directory_stat(self.top);
@@ -187,7 +188,7 @@ impl Walk<'_> {
         FoundEntry { stat, content, image: self.image }
     }
 
-    /// What stands beside the files of the image.
+    /// The files in addition to those of the image.
     fn document(&self, path: &Path, text: &[u8]) -> FoundEntry {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let stat = Stat {

@@ -38,12 +38,12 @@ pub(super) struct ArchiveExport {
     pub(super) kind: ArchiveKind,
     /// The names in it.
     pub(super) names: Vec<ImageReference>,
-    /// What its layers become; they stay as they are without one.
+    /// The form of its layers; they stay as they are without one.
     pub(super) form: Option<Form>,
     pub(super) annotations: WantedAnnotations,
 }
 
-/// What an archive of an image calls itself. Both are an image layout with a `manifest.json` beside it.
+/// The kind of an archive of an image. Both are an image layout with a `manifest.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ArchiveKind {
     Docker,
@@ -211,7 +211,7 @@ impl Attributes {
     }
 }
 
-/// A prefix of names of files: attestations lie beside the files, in no other directory.
+/// A prefix of names of files: attestations lie in the same directory as the files.
 fn file_prefix(text: &str) -> Result<String, Status> {
     if text.contains('/') || text.contains('\0') || text.len() > PREFIX_LIMIT {
         return Err(Status::invalid(format!("{text:?} is no prefix of a file's name")));

@@ -1,4 +1,4 @@
-//! What a build has made, as exporters take it.
+//! The result of a build, for exporters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) struct PlatformFiles {
 #[derive(Debug)]
 pub(super) struct OutputFiles {
     pub(super) image: Digest,
-    /// What stands beside the files of the image, by name.
+    /// The files in addition to those of the image, by name.
     pub(super) documents: Vec<(String, Vec<u8>)>,
 }
 
@@ -171,12 +171,12 @@ impl BuildOutput {
     }
 }
 
-/// What an answer calls the digest of a result.
+/// The key of a result's digest in a response.
 const DIGEST: &str = "containerimage.digest";
-/// What it calls the digest of an image's configuration: its id.
+/// The key of the digest of an image's configuration: its id.
 const CONFIG_DIGEST: &str = "containerimage.config.digest";
 
-/// What clients read of a manifest or an index.
+/// The fields of a manifest or an index for clients.
 ///
 /// # Errors
 /// `Internal` when it cannot be written.

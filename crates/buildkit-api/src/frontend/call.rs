@@ -24,7 +24,7 @@ use buildkit_messages::operations::Definition;
 const DOCKERFILE: &str = "dockerfile.v0";
 /// The frontend that is an image: those of Docker's Dockerfile frontend are answered by the built-in one.
 const GATEWAY: &str = "gateway.v0";
-/// What a client may allow a build.
+/// The entitlements that a client may grant a build.
 const KNOWN_ENTITLEMENTS: [&str; 1] = [HOST_NETWORK];
 
 /// A frontend that is called, and what with.

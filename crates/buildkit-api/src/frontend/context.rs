@@ -27,11 +27,11 @@ pub(super) struct ClientContexts {
     pub(super) main: String,
     /// The names that it offers the others by.
     pub(super) named: BTreeMap<String, String>,
-    /// What of a directory a graph takes, by the name of its context.
+    /// The parts of directories that a graph uses, by the name of its context.
     pub(super) locals: BTreeMap<String, LocalSource>,
     /// The files that a graph has in itself.
     pub(super) inline: BTreeMap<String, InlineTree>,
-    /// What the main context leaves out.
+    /// The excludes of the main context.
     pub(super) excludes: Vec<String>,
     /// Which client's directories these are.
     pub(super) key: Option<String>,

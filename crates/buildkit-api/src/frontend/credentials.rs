@@ -12,7 +12,7 @@ use super::remote::Remote;
 #[derive(Debug)]
 pub(super) struct SessionCredentials {
     remote: Remote,
-    /// What came with the request.
+    /// The request's own credentials.
     given: CredentialMap,
     known: Mutex<HashMap<String, Option<Credentials>>>,
 }

@@ -65,7 +65,7 @@ pub(super) async fn load(
     Ok(Documents { name: name.to_owned(), text, excludes })
 }
 
-/// Receives the patterns of what a context beside the main one leaves out.
+/// Receives the excludes of a context other than the main one.
 ///
 /// # Errors
 /// [`Status`] when the client fails, or the patterns are too many.

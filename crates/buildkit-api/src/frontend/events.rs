@@ -40,7 +40,7 @@ impl Events {
         Self { progress: Arc::clone(progress), prefix, source, state: Mutex::default() }
     }
 
-    /// What the build took from elsewhere.
+    /// The sources that the build took from elsewhere.
     pub(super) fn materials(&self) -> Vec<Material> {
         self.lock().materials.iter().cloned().collect()
     }

@@ -199,7 +199,7 @@ fn header(name: &str, size: u64) -> Result<Bytes, Status> {
     Ok(Bytes::copy_from_slice(header.as_bytes()))
 }
 
-/// What fills the last block of a content.
+/// The padding of the last block of a content.
 fn padding(size: u64) -> Bytes {
     const ZEROS: [u8; BLOCK] = [0; BLOCK];
     let rest = usize::try_from(size % BLOCK as u64).unwrap_or_default();

@@ -51,7 +51,7 @@ pub(super) struct Options {
     pub(super) target: Option<String>,
     pub(super) build_arguments: BTreeMap<String, Option<String>>,
     pub(super) labels: BTreeMap<String, String>,
-    /// What images are made for; without any for this machine.
+    /// The platforms of the images; if empty, this machine's.
     pub(super) platforms: Vec<Platform>,
     /// Whether the result is one of several platforms, also where it has one.
     pub(super) is_multi_platform: bool,
@@ -171,7 +171,8 @@ impl Options {
             "local-sharedkeyhint" => self.shared_key = filled(value),
             // Identifies the client's directory of a named context: the client's name of it does that here.
             "sharedkey" if name.starts_with("localdir:") => {}
-            // What the client knows of the source's repository, for attestations; which session offers a directory.
+            // The client's information about the source's repository, for attestations; the session with a
+            // directory.
             "vcs" | "local-sessionid" | "input-metadata" => {}
             other => return Err(unsupported(&format!("{other}:{name}"))),
         }

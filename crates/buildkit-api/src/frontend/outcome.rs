@@ -1,4 +1,4 @@
-//! What a frontend made.
+//! The result of a frontend.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub(crate) enum Made {
     Platforms(Vec<MadeImage>),
 }
 
-/// What a frontend made.
+/// The result of a frontend.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) made: Made,

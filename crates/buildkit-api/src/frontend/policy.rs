@@ -92,7 +92,7 @@ fn verdict(identifier: &str, decision: Decision) -> Result<Verdict, Status> {
     }
 }
 
-/// What the client wants to know before it decides; of a source that was described already it knows all.
+/// What the client needs before it decides; after a full description of a source there is nothing more.
 fn need(source: &JudgedSource, question: &SourceQuestion) -> Result<Verdict, Status> {
     let image = question.image.clone().unwrap_or_default();
     let is_image = question.image.is_some() && question.git.is_none() && question.http.is_none();

@@ -7,7 +7,7 @@ use engine::builder::{Provisions, StepError};
 use super::remote::Remote;
 use crate::session::Agents;
 
-/// What a session provides.
+/// The secrets and agents of a session.
 pub(super) struct SessionProvisions {
     remote: Remote,
     agents: Agents,

@@ -31,7 +31,7 @@ use buildkit_messages::operations::SourceInfo;
 
 /// Where a result has the configuration of an image.
 const CONFIG: &str = "containerimage.config";
-/// What comes with a build beside its options.
+/// The parts of a build's request other than its options.
 #[derive(Debug, Default)]
 pub(super) struct Given {
     /// The context, where the request has it.
@@ -39,8 +39,7 @@ pub(super) struct Given {
     pub(super) credentials: CredentialMap,
     /// The caches that it begins with.
     pub(super) caches: CacheImports,
-    /// The Dockerfile that a graph of the client was written as, whose stages have files alone, and the changes in it that
-    /// no instruction is.
+    /// The Dockerfile of a client's graph, whose stages have files alone, and its changes that are not instructions.
     pub(super) graph: Option<(Documents, Vec<TreeChange>)>,
     /// The directories of the client that the graph takes, by the names of their contexts.
     pub(super) locals: BTreeMap<String, LocalSource>,

@@ -55,7 +55,7 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
     call.replies.send(&FrontendSolveResponse { result: Some(result) }).await
 }
 
-/// What the client calls a result by, and what it gives to builds that take it as a context.
+/// The client's reference of a result, and the parts for builds that use it as a context.
 fn reference(build: &Build, image: MadeImage) -> Result<Reference, Status> {
     let definition = Some(frontend::graph_of_image(&image.held.id));
     Ok(Reference { id: build.add_result(image)?, definition })

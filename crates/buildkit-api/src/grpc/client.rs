@@ -10,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::frame::{self, Messages};
 use super::status::{Code, Status};
 
-/// What one stream may send before it is read.
+/// The window of one stream: the bytes that may be sent before they are read.
 const STREAM_WINDOW: u32 = 1 << 20;
-/// What all streams of the connection may.
+/// The window of all streams of the connection.
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// What frames may hold beyond their data while they wait: a full window of messages of a few bytes, as the entries of
-/// a directory are.
+/// The memory limit of waiting frames beyond their data: a full window of messages of a few bytes, as the entries of a
+/// directory are.
 const FRAMING_LIMIT: usize = 64 << 20;
 /// The fields of one answer.
 const FIELDS_LIMIT: u32 = 64 << 10;
@@ -25,10 +25,11 @@ const FIELDS_LIMIT: u32 = 64 << 10;
 pub(crate) struct Channel(SendRequest<Bytes>);
 
 impl Channel {
-    /// Begins to speak; the future that comes with the channel is the connection, to be run until its end.
+    /// Starts a connection; the future that is returned with the channel is the connection, to be run until
+    /// its end.
     ///
     /// # Errors
-    /// What the peer violates of the protocol.
+    /// A violation of the protocol by the peer.
     pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         stream: S,
     ) -> Result<(Self, h2::client::Connection<S, Bytes>), h2::Error> {

@@ -12,7 +12,7 @@ use super::status::{Code, Status};
 
 /// The longest message that is taken: the limit that BuildKit's own peers agree on.
 pub(super) const MESSAGE_LIMIT: usize = 16 << 20;
-/// What all messages that have not come whole may hold together.
+/// The memory limit of all incomplete messages together.
 const ALL_LIMIT: usize = 64 << 20;
 /// Bytes of each that are not counted, so that small messages are taken however many large ones are unfinished.
 const UNCOUNTED: usize = 64 << 10;

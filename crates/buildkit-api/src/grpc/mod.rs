@@ -1,6 +1,6 @@
 //! gRPC over one HTTP/2 connection, as a server and as a client: frames of messages, metadata, statuses.
 //!
-//! What it speaks is <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, without compression and
+//! The protocol is <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, without compression and
 //! without deadlines of its own.
 
 mod client;

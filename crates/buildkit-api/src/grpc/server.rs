@@ -17,12 +17,12 @@ use tokio::task::JoinSet;
 use super::frame::{self, Messages};
 use super::status::{Code, Status};
 
-/// What one stream may send before it is read.
+/// The window of one stream: the bytes that may be sent before they are read.
 const STREAM_WINDOW: u32 = 1 << 20;
-/// What all streams of a connection may.
+/// The window of all streams of a connection.
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// What frames may hold beyond their data while they wait: a full window of messages of a few bytes, as the entries of
-/// a directory are.
+/// The memory limit of waiting frames beyond their data: a full window of messages of a few bytes, as the entries of a
+/// directory are.
 const FRAMING_LIMIT: usize = 64 << 20;
 /// Calls at once on a connection.
 const CALL_LIMIT: u32 = 256;

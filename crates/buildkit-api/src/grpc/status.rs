@@ -14,7 +14,7 @@ use buildkit_messages::google;
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-/// What a message must not hold as it is: "Responses" of the protocol's page.
+/// The characters that are escaped in messages: "Responses" of the protocol's page.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 /// The longest text that a status carries: header lists of peers are bounded.
 const TEXT_LIMIT: usize = 2048;

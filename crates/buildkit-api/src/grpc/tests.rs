@@ -1,4 +1,4 @@
-//! Calls over a pair of connected pipes: both sides of this module speak with each other.
+//! Calls over a pair of connected pipes, between both sides of this module.
 
 use std::sync::Arc;
 

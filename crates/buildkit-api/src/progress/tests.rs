@@ -1,4 +1,4 @@
-//! What is kept of a build's progress.
+//! The stored progress of builds.
 
 use super::*;
 

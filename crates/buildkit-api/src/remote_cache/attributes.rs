@@ -28,7 +28,7 @@ pub(super) struct Attributes {
     /// Whether existing blobs of layers are not used; the layers of a directory are always packed.
     pub(super) forces_compression: bool,
     pub(super) ignores_errors: bool,
-    /// What has no effect, in words.
+    /// Warnings about attributes without effect.
     pub(super) warnings: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ impl Attributes {
         self.warnings.push(format!("cache export attribute {name}={value} has no effect: {why}"));
     }
 
-    /// What layers are packed into.
+    /// The form of packed layers.
     ///
     /// # Errors
     /// `InvalidArgument` for a level that the compression does not have.

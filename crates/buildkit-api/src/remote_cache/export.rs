@@ -15,7 +15,7 @@ use crate::grpc::{Code, Status};
 use crate::made::MadeImage;
 use crate::parts::Parts;
 
-/// Sends the cache of a build where the client wants it; returns what the client reads of it.
+/// Sends the cache of a build to the client's destination; returns what the client reads of it.
 ///
 /// # Errors
 /// [`Status`] of the first that fails, unless the client ignores that.

@@ -75,7 +75,7 @@ pub(crate) async fn import_local(
     imported.iter().map(ToString::to_string).collect()
 }
 
-/// Calls of a client that blocking work waits for, as long as its build goes on.
+/// Calls of a client that blocking work waits for, as long as its build continues.
 #[derive(Debug, Clone)]
 struct Calls {
     build: Arc<Build>,

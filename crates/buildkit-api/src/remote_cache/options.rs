@@ -1,4 +1,4 @@
-//! Which caches a client wants a build to begin with, and where it wants its own.
+//! A client's caches to import, and to export.
 
 use std::collections::HashMap;
 
@@ -26,14 +26,14 @@ pub(crate) enum CacheExport {
     },
     /// Into a directory of the client, its layers in this form.
     Local { directory: String, mode: CacheMode, form: Form, ignores_errors: bool, warnings: Vec<String> },
-    /// Nowhere: each image that is built here is a cache.
+    /// Not sent: each image that is built here is a cache.
     Inline,
-    /// To a service that is not used; the build goes on.
+    /// To an unsupported service; the build continues.
     Unused(String),
 }
 
 impl CacheExport {
-    /// Reads what a request wants.
+    /// Parses a request's caches.
     ///
     /// # Errors
     /// `Unimplemented` for a kind or an attribute that is not supported, `InvalidArgument` for an invalid value.
@@ -43,7 +43,7 @@ impl CacheExport {
             return Err(Status::invalid(format!("a build has at most {CACHE_LIMIT} cache exports")));
         }
         let mut exports = options.exports.iter().map(Self::parse).collect::<Result<Vec<_>, _>>()?;
-        // Clients that know one only.
+        // Clients that support only one.
         if !options.export_reference.is_empty() {
             let attributes = HashMap::from([("ref".to_owned(), options.export_reference.clone())]);
             exports.push(Self::parse(&CacheEntry { kind: "registry".to_owned(), attributes })?);
@@ -77,7 +77,7 @@ impl CacheExport {
         }
     }
 
-    /// What of it has no effect, in words.
+    /// Warnings about parts without effect.
     pub(crate) fn warnings(&self) -> Vec<String> {
         match self {
             Self::Registry { warnings, .. } | Self::Local { warnings, .. } => warnings.clone(),

@@ -1,4 +1,4 @@
-//! A client's ssh agents: sockets on this host whose connections go on to the client.
+//! A client's ssh agents: sockets on this host whose connections are forwarded to the client.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl Agents {
         Self { directory, open: Mutex::default() }
     }
 
-    /// The socket of an agent; `None` where the client has none of this id.
+    /// The socket of an agent; `None` where the client does not have this id.
     ///
     /// # Errors
     /// [`Status`] of the client, or a socket that cannot be made.

@@ -1,4 +1,4 @@
-//! What a client has by digest: the blobs of its image layouts, and of its caches.
+//! A client's content by digest: the blobs of its image layouts, and of its caches.
 
 use bytes::Bytes;
 use engine::images::BlobSize;
@@ -13,14 +13,14 @@ const READ: &str = "/containerd.services.content.v1.Content/Read";
 /// The field with the name of the client's layout or cache.
 pub(super) const STORE: HeaderName = HeaderName::from_static("buildkit-attachable-store-id");
 
-/// What names of layouts begin with there: clients serve stores of caches too.
+/// The prefix of names of layouts there: clients serve stores of caches too.
 const LAYOUT: &str = "oci:";
 
 /// A blob on its way; dropping it cancels the call.
 #[derive(Debug)]
 pub(crate) struct Blob {
     digest: Digest,
-    /// What is still to come.
+    /// The remaining bytes.
     left: BlobSize,
     answers: Answers,
     _requests: Requests,

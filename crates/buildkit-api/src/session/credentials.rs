@@ -7,7 +7,7 @@ use crate::grpc::{Code, Status};
 use buildkit_messages::session::{CredentialsRequest, CredentialsResponse};
 
 const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
-/// What clients know Docker Hub by.
+/// The name of Docker Hub for clients.
 const HUB: &str = "registry-1.docker.io";
 
 impl Session {

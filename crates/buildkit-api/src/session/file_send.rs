@@ -107,7 +107,7 @@ pub(crate) async fn send_directory(
                 _ => return Err(Status::invalid("the client sent a packet that nothing asked for")),
             }
         }
-        // A client that ends without a word wants no more.
+        // A client that ends without an error needs no more.
         let _ = sender.send(None);
         Ok(())
     };

@@ -28,7 +28,7 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     pub(crate) fields: Fields,
     pub(crate) channel: Channel,
-    /// The sender goes with the connection.
+    /// The sender is dropped with the connection.
     open: watch::Receiver<()>,
 }
 
@@ -55,7 +55,7 @@ impl Sessions {
     /// Runs a session on a connection until the connection ends.
     ///
     /// # Errors
-    /// [`Status`] when its id is taken, there are too many, or the peer does not speak HTTP/2.
+    /// [`Status`] when its id is taken, there are too many, or the peer does not use HTTP/2.
     pub(crate) async fn run(
         &self,
         fields: Fields,
@@ -96,7 +96,7 @@ impl Sessions {
             loop {
                 let changed = self.changed.notified();
                 tokio::pin!(changed);
-                // Registered before the look, so that no change between the two is lost.
+                // Registered before the check, so that no change between the two is lost.
                 changed.as_mut().enable();
                 if let Some(session) = self.lock().get(id) {
                     return Arc::clone(session);

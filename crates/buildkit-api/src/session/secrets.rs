@@ -9,7 +9,7 @@ const GET_SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 const SECRET_LIMIT: usize = 500 << 10;
 
 impl Session {
-    /// The value of a secret; `None` where the client has none of this name.
+    /// The value of a secret; `None` where the client does not have this name.
     ///
     /// # Errors
     /// [`Status`] of the client, or a secret that is too long.

@@ -1,7 +1,7 @@
 //! The contents of received files on disk: small ones one after another in one file, each large one in its own.
 //!
-//! A content lives as long as something refers to it, so that a directory that is received again shares what has not
-//! changed with its earlier state.
+//! A content exists as long as something refers to it, so that a directory that is received again shares unchanged
+//! contents with its earlier state.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -103,7 +103,7 @@ impl Content {
         !matches!(self.place, Place::Own(_))
     }
 
-    /// Puts the content into a buffer, in the place of what was there, unless it has a file to itself, which this is then.
+    /// Puts the content into a buffer, replacing the buffer's, unless it has a file to itself, which this is then.
     ///
     /// # Errors
     /// What reading fails with.
@@ -170,10 +170,10 @@ impl<'a> Intake<'a> {
         Ok(Large { file, stored, space, hash: Sha256::new() })
     }
 
-    /// Writes what waits. Before it no content can be read.
+    /// Flushes buffered contents. Before it no content can be read.
     ///
     /// # Errors
-    /// What write(2) fails with, or that the disk has no room for it beside what the engine itself needs.
+    /// Errors of write(2), or that the disk lacks the space in addition to the engine's own reserve.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if let Some(pack) = &self.pack {
             if self.space.is_none() {
@@ -208,10 +208,10 @@ pub(crate) struct Large {
 }
 
 impl Large {
-    /// Goes on with it.
+    /// Continues with it.
     ///
     /// # Errors
-    /// What write(2) fails with, or that the disk has no room for it beside what the engine itself needs.
+    /// Errors of write(2), or that the disk lacks the space in addition to the engine's own reserve.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.space.write(bytes.len()).map_err(io::Error::other)?;
         self.hash.update(bytes);

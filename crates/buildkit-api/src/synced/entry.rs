@@ -14,7 +14,7 @@ const PATH_LIMIT: usize = 4096;
 /// So much of an invalid one is shown.
 const SHOWN_LIMIT: usize = 200;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     Directory,
@@ -79,7 +79,7 @@ impl Entry {
         Ok((path, entry))
     }
 
-    /// The bytes that it holds of the memory, beside those of its path.
+    /// Its memory in bytes, without that of its path.
     pub(super) fn weight(&self) -> usize {
         let attributes: usize =
             self.attributes.iter().map(|(name, value)| name.len() + value.len() + 48).sum();

@@ -45,9 +45,9 @@ pub(crate) enum SyncError {
     Size {
         /// The file.
         path: String,
-        /// What was announced.
+        /// The announced size.
         announced: i64,
-        /// What came.
+        /// The received size.
         sent: u64,
     },
     /// A file that is read as a whole is too long.

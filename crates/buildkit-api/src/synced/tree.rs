@@ -12,11 +12,11 @@ use super::contents::Content;
 use super::entry::{Entry, EntryKind};
 use super::error::SyncError;
 
-/// What the entries of one directory may weigh: half a million files with names of thirty bytes.
+/// The memory limit of the entries of one directory: half a million files with names of thirty bytes.
 const WEIGHT_LIMIT: usize = 256 << 20;
-/// What those of all directories may, received or being received.
+/// The memory limit of those of all directories, received or being received.
 const ALL_LIMIT: usize = WEIGHT_LIMIT + (64 << 20);
-/// What an entry takes beside itself, about: its keys and its name in its directory.
+/// The memory of an entry without itself, about: its keys and its name in its directory.
 const ENTRY_WEIGHT: usize = 160;
 
 /// As many symbolic links are followed in one path: path_resolution(7).

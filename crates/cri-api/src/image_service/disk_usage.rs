@@ -1,4 +1,4 @@
-//! What layers take of the disk. A layer never changes: each is measured once.
+//! The disk usage of layers. A layer never changes: each is measured once.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use crate::wire::value::UInt64Value;
 /// The unit of `st_blocks`, stat(2).
 const BLOCK: u64 = 512;
 
-/// What files take.
+/// The usage of files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Taken {
     bytes: u64,
@@ -31,7 +31,7 @@ pub(super) struct DiskUsage {
 }
 
 impl DiskUsage {
-    /// What the layers of the store in this directory take.
+    /// The usage of the layers of the store in this directory.
     pub(super) fn measure(&self, root: &Path) -> io::Result<FilesystemUsage> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let known = std::mem::take(&mut *kept);
@@ -54,7 +54,8 @@ impl DiskUsage {
     }
 }
 
-/// What a directory and all in it take. What goes meanwhile, or cannot be reached, takes nothing.
+/// The usage of a directory and all in it. Files that are removed meanwhile, or cannot be reached, count
+/// nothing.
 fn tree(root: PathBuf) -> Taken {
     let mut taken = Taken::default();
     let mut waiting = vec![root];

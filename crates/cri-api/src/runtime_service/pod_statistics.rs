@@ -1,4 +1,4 @@
-//! What pods use: the sum of what is in them, and their network.
+//! The usage of pods: the sum of their containers', and their network's.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What containers use of processors, memory and disk.
+//! The usage of processors, memory and disk by containers.
 
 use std::sync::Arc;
 

@@ -108,7 +108,7 @@ fn user(identity: Identity) -> ContainerUser {
     ContainerUser { linux: Some(linux) }
 }
 
-/// Why a container ended, in the words that the kubelet knows.
+/// Why a container ended, with the words that the kubelet expects.
 fn reason(record: &Record) -> String {
     let reason = match record.exit_code {
         _ if record.out_of_memory => "OOMKilled",

@@ -11,7 +11,7 @@ use crate::status::invalid;
 const DEFAULT_SLICE: &str = "berth.slice";
 
 /// The cgroup above a pod's; `None` is the daemon's choice. The driver of the kubelet must be that of the daemon: else the
-/// kubelet would look after other cgroups than those that are made.
+/// kubelet would manage other cgroups than those that are made.
 pub(super) fn of(path: &str, driver: CgroupDriver) -> Result<Option<Spelled<CgroupParent>>, Status> {
     match driver {
         CgroupDriver::Cgroupfs if !path.starts_with('/') && path.ends_with(".slice") => {

@@ -1,4 +1,4 @@
-//! What is mounted into a container: paths of the host and images.
+//! The mounts of a container: paths of the host and images.
 
 use model::{IdMapping, MountKind, MountRequest, Propagation, Submounts};
 use tonic::Status;

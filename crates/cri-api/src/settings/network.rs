@@ -13,7 +13,7 @@ const EGRESS: &str = "kubernetes.io/egress-bandwidth";
 /// How much may be sent at once: as much as plugins take.
 const BURST: u64 = i32::MAX as u64;
 
-/// What a pod gives to plugins.
+/// A pod's parameters for plugins.
 pub(crate) fn of_pod(config: &PodSandboxConfig) -> Result<PodNetwork, Status> {
     let metadata = config.metadata.clone().unwrap_or_default();
     let arguments = [

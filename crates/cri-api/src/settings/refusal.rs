@@ -1,4 +1,4 @@
-//! What is refused of a configuration.
+//! Refusals of a configuration.
 
 use model::Spelled;
 use tonic::Status;
@@ -13,7 +13,7 @@ where
     Spelled::parse(text).map_err(|error| invalid(format!("{what}: {error}")))
 }
 
-/// What this host or this release cannot do.
+/// The refusal of what this host or this release does not support.
 pub(super) fn unsupported(what: &str) -> Status {
     Status::unimplemented(format!("berth does not support {what}"))
 }

@@ -16,7 +16,7 @@ use crate::status::invalid;
 use crate::wire::sandbox::{PodSandboxConfig, PortMapping};
 use crate::wire::security::{NamespaceMode, NamespaceOption};
 
-/// What the sandbox of a pod is.
+/// The sandbox of a pod.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     /// Its settings.

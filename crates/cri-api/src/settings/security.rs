@@ -18,11 +18,11 @@ use crate::wire::security::{
 /// Bytes of a profile; real ones are a tenth of it.
 const PROFILE_LIMIT: u64 = 1 << 20;
 
-/// What a container has of its pod.
+/// The pod's settings for a container.
 pub(crate) struct Pod<'a> {
     /// The sandbox's id.
     pub(crate) sandbox: &'a str,
-    /// What the sandbox got of the host.
+    /// The sandbox's settings of the host.
     pub(crate) host: &'a HostSettings,
     /// How its users map to the host's; `None` for the same ids.
     pub(crate) user_namespace: Option<&'a IdMapping>,

@@ -71,7 +71,7 @@ pub(super) fn check_container(
     check_sandbox(of_pod, host)
 }
 
-/// Whose the owners of a mount's files are: as they are on the host, or mapped like the pod's users.
+/// How the owners of a mount's files are mapped: not at all, or like the pod's users.
 pub(super) fn owners(mount: &Mount, of_pod: Option<&IdMapping>) -> Result<Owners, Status> {
     if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
         return Ok(Owners::OfHost);

@@ -117,7 +117,7 @@ fn internal_error(message: &str) -> serde_json::Value {
     json!({ "metadata": {}, "status": "Failure", "reason": "InternalError", "message": message, "code": 500 })
 }
 
-/// How clients learn of an exit code that is not 0.
+/// How an exit code other than 0 is reported to clients.
 fn exit_status(code: i32) -> serde_json::Value {
     json!({
         "metadata": {},

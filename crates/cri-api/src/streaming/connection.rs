@@ -60,7 +60,7 @@ impl ClientWatch {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::debug!("the client of a stream cannot be looked for: {error}");
+                    tracing::debug!("the client of a stream cannot be checked: {error}");
                     return std::future::pending().await;
                 }
             }

@@ -64,7 +64,7 @@ pub(super) struct Streams {
     resize: Option<Stream>,
 }
 
-/// What is resized.
+/// The terminal to be resized.
 pub(super) enum Resized {
     /// A command, by its id.
     Command(String),
@@ -81,7 +81,7 @@ struct Size {
 }
 
 impl Streams {
-    /// Waits until a client has opened what it wants; nothing when it does not.
+    /// Waits until a client has opened its requested streams; `None` when it does not.
     pub(super) async fn gather(accepted: &mut Accepted, wanted: Wanted) -> Option<Self> {
         let gather = async {
             let mut streams = Self::default();

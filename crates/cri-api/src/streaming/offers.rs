@@ -1,4 +1,4 @@
-//! What was offered by a URL, until it is taken or a minute has passed.
+//! Offered sessions by URL, until they are taken or a minute has passed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ const LENGTH: usize = 8;
 /// Of which it is made; as many as divide a byte's values.
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// What a URL leads to.
+/// The session of a URL.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Session {
     /// A command.

@@ -27,7 +27,7 @@ use super::{command, port_forward, spdy, websocket};
 /// How long the server waits when it cannot accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the server listens; nowhere while no URL is good.
+/// The server's listener; `None` while no URL is valid.
 type Listening = Arc<Mutex<Option<SocketAddr>>>;
 
 /// Offers sessions by URLs and serves them.

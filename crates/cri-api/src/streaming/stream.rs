@@ -53,7 +53,7 @@ impl Deref for Piece {
 /// Where a connection's reader puts the bytes of one stream.
 pub(super) type Queue = mpsc::Sender<Piece>;
 
-/// What the reader of a connection shares with the connection's streams.
+/// The state that the reader of a connection shares with the connection's streams.
 pub(super) struct Intake {
     room: Arc<Semaphore>,
     /// Dropped with the reader, which its watchers see.
@@ -66,7 +66,7 @@ impl Intake {
         Self { room: Arc::new(Semaphore::new(WAITING_BYTES)), presence: watch::channel(()).0 }
     }
 
-    /// A stream whose frames go out by a queue, and the queue of what comes on it.
+    /// A stream with the queue of its outgoing frames, and that of its input.
     pub(super) fn open(
         &self,
         (number, headers): (u32, Headers),

@@ -1,5 +1,5 @@
-//! A connection of SPDY in the binary messages of a websocket, `SPDY/3.1+portforward.k8s.io`: clients whose proxies know
-//! websockets alone forward ports so.
+//! A connection of SPDY in the binary messages of a websocket, `SPDY/3.1+portforward.k8s.io`, for clients whose proxies
+//! support websockets only.
 
 use std::io;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use super::websocket::MAXIMUM_MESSAGE;
 pub(super) struct Tunnel<C> {
     socket: WebSocketStream<Metered<C>>,
     meter: Meter,
-    /// What is left of the last message.
+    /// The rest of the last message.
     unread: Bytes,
 }
 

@@ -1,4 +1,5 @@
-//! What a client and the server agree on before a connection is upgraded: what carries the streams, and their protocol.
+//! The agreement of a client and the server before a connection is upgraded: the carrier of the streams, and their
+//! protocol.
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -11,12 +12,12 @@ const SPDY: &str = "SPDY/3.1";
 const COMMANDS: &str = "v4.channel.k8s.io";
 /// The protocol of the streams of ports.
 const PORTS: &str = "portforward.k8s.io";
-/// The protocol of ports whose connection of SPDY comes in a websocket's messages.
+/// The protocol of ports with a connection of SPDY in a websocket's messages.
 const TUNNELLED_PORTS: &str = "SPDY/3.1+portforward.k8s.io";
-/// Which protocols of streams a client speaks over SPDY, and which one is spoken.
+/// The protocols of streams that a client offers over SPDY, and the selected one.
 const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
 
-/// What carries the streams.
+/// The carrier of the streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carrier {
     Spdy,

@@ -18,7 +18,7 @@ pub(super) fn from_flags(flags: &Flags, exec_root: &Path) -> Result<engine::Opti
         address_pools: address_pools(&flags.default_address_pool)?,
         data_root: flags.data_root.clone().unwrap_or_else(|| "/var/lib/berth".into()),
         exec_root: exec_root.to_owned(),
-        // Known when they are bound.
+        // Set when they are bound.
         sockets: Vec::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         shim: shim(flags)?,
@@ -70,7 +70,7 @@ fn pod_networks(flags: &Flags) -> PodNetworkDirectories {
     }
 }
 
-/// The shim's program: named, or beside this one.
+/// The shim's program: as configured, or in this program's directory.
 fn shim(flags: &Flags) -> Result<PathBuf, SettingsError> {
     if let Some(path) = &flags.shim {
         return Ok(path.clone());
@@ -114,7 +114,7 @@ fn network(flags: &Flags) -> Result<engine::network::Options, SettingsError> {
     Ok(options)
 }
 
-/// What the bridge has of IPv6. The host has the first address of its network.
+/// The bridge's options of IPv6. The host has the first address of its network.
 fn ipv6(flags: &Flags) -> Result<Option<Ipv6Options>, SettingsError> {
     let asked: Option<Subnet<_>> = parse("fixed-cidr-v6", flags.fixed_cidr_v6.as_deref())?;
     if flags.ipv6 != Some(true) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::flags::Flags;
 
-/// Where the file is looked for when no flag names one; it need not exist there.
+/// The default path of the file; it need not exist.
 const DEFAULT_FILE: &str = "/etc/berth/daemon.json";
 
 /// The configuration file cannot be used.
@@ -16,7 +16,7 @@ pub(crate) enum FileError {
     /// It cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// It is no JSON object of known settings.
+    /// It is not a JSON object of known settings.
     #[error("the configuration file {} is not valid", path.display())]
     Parse { path: PathBuf, source: serde_json::Error },
     /// It sets what the command line sets too.

@@ -20,7 +20,7 @@ pub(crate) struct CommandLine {
     pub(crate) command: Command,
 }
 
-/// What the program does.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the engine

@@ -29,7 +29,7 @@ pub(crate) struct TlsFiles {
     pub(crate) client_ca: Option<PathBuf>,
 }
 
-/// Everything the daemon needs to know, checked.
+/// All settings of the daemon, validated.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: Vec<ListenAddress>,

@@ -6,12 +6,12 @@ use tracing::level_filters::LevelFilter;
 
 use super::{DaemonArguments, Flags, SettingsError, effective, engine_options, log_level};
 
-/// What can change.
+/// The settings that can change.
 #[derive(Debug)]
 pub(crate) struct Reloadable {
-    /// What answers show of them.
+    /// The settings that responses show.
     pub(crate) shown: DaemonSettings,
-    /// What the log keeps.
+    /// The level of logging.
     pub(crate) level: LevelFilter,
     /// How registries are reached.
     pub(crate) registry: RegistrySettings,

@@ -1,10 +1,10 @@
-//! `--userns-remap`: whose subordinate users and groups containers have, subuid(5).
+//! `--userns-remap`: the subordinate users and groups of containers, subuid(5).
 
 use model::{IdMapping, IdRange};
 
 use super::SettingsError;
 
-/// The user whose ranges are meant by `default`.
+/// The user whose ranges `default` stands for.
 const DEFAULT_USER: &str = "dockremap";
 
 /// The texts of the host's files of accounts and of subordinate ids.

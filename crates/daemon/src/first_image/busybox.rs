@@ -35,7 +35,7 @@ const FILES: [(&str, &str); 3] = [
     ("etc/shadow", "root:*:::::::\nnobody:*:::::::\n"),
 ];
 
-/// The files, in a directory that goes away with this value.
+/// The files, in a directory that is removed with this value.
 #[derive(Debug)]
 pub(super) struct Tree(PathBuf);
 

@@ -12,7 +12,7 @@ pub(crate) enum FirstImageError {
     /// A file or directory is at fault.
     #[error("cannot {act} {path}: {source}")]
     File { act: &'static str, path: PathBuf, source: io::Error },
-    /// What is mounted would become part of the image.
+    /// A mounted directory would become part of the image.
     #[error("cannot make an image of {directory}: {mounted} is mounted in it; unmount it first")]
     Mounted { directory: PathBuf, mounted: PathBuf },
     /// In the layer of an image such a name marks a file as removed.

@@ -13,7 +13,7 @@ pub(crate) use error::FirstImageError;
 /// The daemon's default address.
 const DEFAULT_HOST: &str = "unix:///run/berth/berth.sock";
 
-/// What the image is made of.
+/// The source of the image.
 #[derive(Debug, Args)]
 pub(crate) struct ImageArguments {
     #[command(subcommand)]

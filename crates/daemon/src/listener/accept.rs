@@ -20,10 +20,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_PAUSE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
-/// The pause after accepting failed, for want of descriptors most likely.
+/// The pause after accepting failed, most likely for lack of descriptors.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What connections are served with.
+/// The shared parts of connections.
 #[derive(Clone)]
 pub(crate) struct Connections {
     pub(crate) service: Arc<dyn Service>,

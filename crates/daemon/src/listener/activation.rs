@@ -79,7 +79,7 @@ pub(super) fn listener(
             listener.set_nonblocking(true).map_err(ListenError::Passed)?;
             if acceptor.is_none() {
                 tracing::warn!(
-                    "THE TCP SOCKET OF systemd IS SERVED WITHOUT TLS: whoever reaches it has root"
+                    "THE TCP SOCKET OF systemd IS SERVED WITHOUT TLS: EVERYONE WHO CAN REACH IT HAS ROOT ON THIS HOST"
                 );
             }
             Ok(Listener::Tcp(TcpListener::from_std(listener).map_err(ListenError::Passed)?, acceptor))

@@ -34,7 +34,7 @@ pub(crate) enum TlsError {
     Certificate { path: PathBuf, source: rustls::Error },
 }
 
-/// What accepts TLS connections with these files.
+/// The acceptor of TLS connections with these files.
 pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let chain = certificates(&files.certificate)?;

@@ -1,4 +1,4 @@
-//! What is not there in JSON: fields that are left out while they are unset, and `null` where a value may stand.
+//! Absent values in JSON: fields that are left out while they are unset, and `null` for a value.
 
 use serde::{Deserialize, Deserializer};
 

@@ -133,8 +133,8 @@ pub(crate) struct HostConfig {
 /// The name of the one runtime there is.
 pub(crate) const RUNTIME: &str = "berth";
 
-/// What clients may call it: those that make a container like another one, and files of Compose, name the runtime that
-/// engines of Docker have, and mean the ordinary one.
+/// The accepted names of the runtime: clients that copy a container's settings, and files of Compose, name the runtime
+/// that Docker's engines have, and mean the default one.
 pub(crate) const RUNTIMES: [&str; 3] = [RUNTIME, "runc", "io.containerd.runc.v2"];
 
 /// The name of the one isolation there is on Linux.

@@ -34,7 +34,7 @@ pub(crate) use read::{cgroup_parent, cpu_set};
 /// Fewest and most CPU shares that the kernel takes.
 const CPU_SHARES: (i64, i64) = (2, 262_144);
 
-/// What stands beside `Config` in the body: limits where clients before 1.19 put them.
+/// The fields of the body outside of `Config`: limits where clients before 1.19 put them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Beside {
@@ -179,9 +179,9 @@ pub(crate) fn update_from_wire(version: ApiVersion, body: &[u8]) -> Result<Conta
 /// Settings as the API writes them.
 #[derive(Debug, PartialEq)]
 pub(crate) struct WireSettings {
-    /// What runs.
+    /// The container's own settings.
     pub(crate) config: Config,
-    /// What it gets of the host.
+    /// The settings of the host for it.
     pub(crate) host: HostConfig,
 }
 

@@ -135,7 +135,7 @@ fn device(request: &DeviceRequest) -> DeviceMapping {
     }
 }
 
-/// What is empty was not given: clients see it so.
+/// Empty values were not given: clients see them so.
 fn device_request(request: &DriverDeviceRequest) -> DriverRequest {
     DriverRequest {
         driver: request.driver.clone(),

@@ -27,7 +27,7 @@ pub(super) async fn attach(call: Call<'_>) -> Handled {
     Ok(Reply::Sent)
 }
 
-/// What a stream of output calls itself.
+/// The content type of a stream of output.
 pub(crate) const fn stream_kind(framed: bool, version: ApiVersion) -> StreamKind {
     if framed && version.stream_types_tell_of_frames() { StreamKind::Multiplexed } else { StreamKind::Raw }
 }

@@ -1,4 +1,4 @@
-//! What a container has changed in the files of its image, and an archive of its whole root file system.
+//! A container's changes to the files of its image, and an archive of its whole root file system.
 
 use engine::images::{Change, ChangeKind};
 use http::{HeaderValue, StatusCode, header};

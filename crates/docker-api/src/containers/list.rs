@@ -16,7 +16,7 @@ use crate::version::ApiVersion;
 use crate::wire::{ContainerSummary, LookedUp, image_id};
 use crate::{ApiError, Call, Handled, Reply};
 
-/// What a list shows.
+/// The selection of a list.
 struct Selection {
     all: bool,
     limit: usize,
@@ -85,8 +85,7 @@ impl<'a> Entries<'a> {
         known.or_insert_with(|| store.manifest_called(&record.image, called).unwrap_or_default()).clone()
     }
 
-    /// What a container's image is called: as it was when the container was made, or by its id where that name has gone
-    /// to another.
+    /// The name of a container's image: that of its creation, or its id where that name has moved to another image.
     fn image<'r>(&mut self, record: &'r Record) -> Cow<'r, str> {
         let name = &record.settings.image;
         if !self.version.container_list_follows_image_names() {

@@ -24,7 +24,8 @@ pub(super) async fn create(call: Call<'_>) -> Handled {
     }
 }
 
-/// What is to be pulled: a tag or digest may stand apart or in the name. In both, it is an error or the one apart counts.
+/// The reference to pull: with a tag or digest in the parameter or in the name. With both, it is an error or the
+/// parameter counts.
 fn reference(image: &str, tag: &str, version: ApiVersion) -> Result<ImageReference, ApiError> {
     let failed = |error: ReferenceError| ApiError::of_kind(error.kind(), error.to_string());
     if tag.is_empty() {

@@ -16,9 +16,9 @@ use crate::version::{ApiVersion, Ranged, Since, Until};
 use crate::wire::image_id;
 use crate::{ApiError, Call, Handled, Reply};
 
-/// What an unnamed image shows as its tag.
+/// The shown tag of an unnamed image.
 const NO_TAG: &str = "<none>:<none>";
-/// What an unnamed image shows as its digest.
+/// The shown digest of an unnamed image.
 const NO_DIGEST: &str = "<none>@<none>";
 /// A number that was not requested.
 const NOT_COUNTED: i64 = -1;

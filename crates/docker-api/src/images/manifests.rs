@@ -14,7 +14,7 @@ use super::{failure, platform};
 use crate::version::Since;
 use crate::{ApiError, Call, Handled, Reply};
 
-/// What an image came under.
+/// The target of an image: its manifest or index.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireTarget {

@@ -43,7 +43,7 @@ async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     answer_with(call, &TAR, work).await
 }
 
-/// What is to be written, in the form of the version.
+/// The archive to be written, in the form of the version.
 enum Saved {
     Directories(SavedImages),
     Layout(SavedLayout),

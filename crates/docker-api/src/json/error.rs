@@ -1,4 +1,4 @@
-//! What is wrong with a JSON body, and with which field of it.
+//! The error of a JSON body, with the field that causes it.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::filters::kind;
 
-/// What is wrong with a body.
+/// The error of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonError {
     /// The field, outermost first, joined by dots; empty for the whole body.

@@ -66,7 +66,7 @@ async fn with_body(mut call: Call<'_>) -> Handled {
     no_manager()
 }
 
-/// What changes something names the version of it that it changes.
+/// Updates name the version of the object that they change.
 async fn update(mut call: Call<'_>) -> Handled {
     object(&mut call).await?;
     call.query.number::<u64>("version").map_err(ApiError::bad_parameter)?;

@@ -109,7 +109,7 @@ fn refuse_unsupported(query: &Query) -> Result<(), ApiError> {
     }
 }
 
-/// What images are to be for.
+/// The platform of the built images.
 fn platform(call: &Call<'_>) -> Result<Option<Platform>, ApiError> {
     let platform = platform::asked_in_words(call)?;
     if let Some(Platform { os, .. }) = platform.as_ref().filter(|platform| platform.os != "linux") {

@@ -76,7 +76,7 @@ struct AllSums<'a> {
     build_cache_usage: Option<Sums<BuildCache<'a>>>,
 }
 
-/// What things of one kind take together.
+/// The totals of objects of one kind.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Sums<T> {
@@ -104,7 +104,7 @@ struct UsageData {
     size: u64,
 }
 
-/// What was found.
+/// The usage that was found.
 struct Found {
     engine: Arc<Engine>,
     version: ApiVersion,

@@ -77,7 +77,7 @@ struct InfoAnswer {
     latest: LatestInfo,
 }
 
-/// What clients of newer versions show in every version, where it is true here.
+/// Fields that clients of newer versions show in every version, as far as they are true here.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct NewerInfo {
@@ -103,7 +103,7 @@ struct NewerInfo {
     live_restore_enabled: bool,
 }
 
-/// What versions after 1.20 brought.
+/// Fields of versions after 1.20.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct LatestInfo {
@@ -296,7 +296,7 @@ fn newer(call: &Call<'_>, limits: &Limits, machine: String) -> NewerInfo {
     }
 }
 
-/// What keeps containers in.
+/// The mechanisms that confine containers.
 fn security_options(call: &Call<'_>) -> Vec<&'static str> {
     let (seccomp, users) = match call.version.security_options_are_words() {
         true => ("seccomp", "userns"),

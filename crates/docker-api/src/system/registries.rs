@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::settings::DaemonSettings;
 use crate::version::{ApiVersion, Ranged};
 
-/// What is never verified: the loopback.
+/// Never verified: the loopback.
 const LOOPBACK: &str = "127.0.0.0/8";
 const LOOPBACK_V6: &str = "::1/128";
 const HUB: &str = "docker.io";

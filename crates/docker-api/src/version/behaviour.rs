@@ -1,4 +1,4 @@
-//! What differs between versions and is no field and no route: one predicate each, named after what clients see,
+//! Differences between versions other than fields and routes: one predicate each, named after what clients see,
 //! with its source.
 
 use super::ApiVersion;

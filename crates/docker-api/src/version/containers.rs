@@ -1,4 +1,4 @@
-//! What differs between versions of containers as they are made, listed and inspected, each with its source.
+//! Differences between versions in making, listing and inspecting containers, each with its source.
 
 use super::ApiVersion;
 

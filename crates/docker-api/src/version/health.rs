@@ -1,4 +1,4 @@
-//! What differs between versions of containers' health, each with its source.
+//! Differences between versions in containers' health, each with its source.
 
 use super::ApiVersion;
 

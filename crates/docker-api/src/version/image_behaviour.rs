@@ -1,4 +1,4 @@
-//! What changed between versions in images, builds, registries and what all of it takes of the disk.
+//! Differences between versions in images, builds, registries and their disk usage.
 
 use engine::builder::Wording;
 

@@ -1,4 +1,4 @@
-//! What differs between versions of logs, attachments and stats, each with its source.
+//! Differences between versions in logs, attachments and stats, each with its source.
 
 use super::ApiVersion;
 

@@ -13,7 +13,7 @@ use crate::{ApiError, Call, Handled, Reply};
 #[serde(rename_all = "PascalCase")]
 struct ListAnswer<'a> {
     volumes: Vec<WireVolume<'a>>,
-    /// What drivers complain of: `null`, the one there is does not.
+    /// Warnings of drivers: `null`, as the only driver has none.
     warnings: Option<Vec<String>>,
 }
 

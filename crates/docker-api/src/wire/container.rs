@@ -21,7 +21,7 @@ use crate::container_settings::{Config, HostConfig, WireSettings, to_wire};
 use crate::version::{ApiVersion, Ranged, Since, Until};
 use crate::words;
 
-/// What the reference calls its way of running containers; clients show it.
+/// The reference's name of its execution driver; clients show it.
 pub(crate) const EXECUTION_DRIVER: &str = "native-0.2";
 
 /// The answer of `GET /containers/(id)/json`.
@@ -262,7 +262,7 @@ fn shaped(mut config: Config, version: ApiVersion) -> Shape<Config> {
     })
 }
 
-/// What is mounted, by its place in the container.
+/// The mounts, by their paths in the container.
 pub(crate) fn volumes<'a, T>(
     record: &'a Record,
     value: impl Fn(&'a MountPoint) -> T,

@@ -91,7 +91,7 @@ impl<'a> WireEvent<'a> {
     }
 }
 
-/// What an event is about, as clients see it.
+/// The object of an event, as clients see it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct WireActor<'a> {

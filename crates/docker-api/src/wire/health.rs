@@ -1,10 +1,10 @@
-//! What a container's health is, as inspect and lists show it.
+//! A container's health, as inspect and lists show it.
 
 use engine::Record;
 use model::{Health, ProbeResult, Timestamp};
 use serde::Serialize;
 
-/// What lists call the health of containers without a check.
+/// The health of containers without a check in lists.
 const NONE: &str = "none";
 
 /// `State.Health`.
@@ -24,7 +24,7 @@ pub(crate) struct HealthSummary {
     failing_streak: u32,
 }
 
-/// What a probe found.
+/// The result of a probe.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct WireResult<'a> {

@@ -1,4 +1,4 @@
-//! What is mounted into a container, as inspect and lists show it.
+//! The mounts of a container, as inspect and lists show them.
 
 use engine::Record;
 use model::{MountKind, MountPoint, MountRequest, Propagation, clean};
@@ -63,7 +63,7 @@ impl<'a> WireMountPoint<'a> {
         }
     }
 
-    /// What is neither.
+    /// Mounts of other kinds.
     fn beside(request: &'a MountRequest, version: ApiVersion) -> Option<Self> {
         let (kind, name, rw, propagation) = match &request.kind {
             MountKind::Bind { .. } | MountKind::Volume { .. } => return None,

@@ -69,7 +69,7 @@ struct ListedHostConfig<'a> {
 /// Properties of a container in a list that are not in its record.
 #[derive(Debug)]
 pub(crate) struct LookedUp<'a> {
-    /// What its image is called now.
+    /// The name of its image now.
     pub(crate) image: Cow<'a, str>,
     /// The manifest of its image, where it is shown.
     pub(crate) manifest: Option<Descriptor>,

@@ -59,7 +59,7 @@ impl Catalog {
         self.devices.keys().map(String::as_str)
     }
 
-    /// What could not be read, in one text.
+    /// The errors of unreadable files, in one text.
     pub(super) fn failures(&self) -> Option<String> {
         Some(self.failures.join("; ")).filter(|text| !text.is_empty())
     }

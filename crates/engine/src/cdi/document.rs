@@ -15,7 +15,7 @@ pub(super) struct Specification {
     _annotations: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) devices: Vec<DeviceDocument>,
-    /// What every device of the file needs.
+    /// The edits for every device of the file.
     #[serde(default)]
     pub(super) container_edits: EditsDocument,
 }
@@ -31,7 +31,7 @@ pub(super) struct DeviceDocument {
     pub(super) container_edits: EditsDocument,
 }
 
-/// What changes in a container.
+/// The changes to a container.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct EditsDocument {

@@ -10,7 +10,7 @@ use model::{
 use super::catalog::CatalogDevice;
 use super::document::{EditsDocument, MountDocument, NodeDocument};
 
-/// What is added to a container's specification.
+/// The additions to a container's specification.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeviceEdits {
     /// Variables, `NAME=value`.

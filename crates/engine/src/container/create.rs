@@ -31,13 +31,13 @@ pub struct NewContainer {
     pub name: Option<String>,
     /// Its requested settings.
     pub settings: ContainerSettings,
-    /// What it is in a pod; `None` for containers of Docker's clients.
+    /// Its role in a pod; `None` for containers of Docker's clients.
     pub pod: Option<PodRole>,
     /// Which of the images that its image's name has for several platforms; the name's own when `None`.
     pub image: Option<Digest>,
     /// The id that it gets; a random one when `None`.
     pub id: Option<ContainerId>,
-    /// What it is made for: a step is made without the volumes and the health check of its image.
+    /// Its purpose: a step is made without the volumes and the health check of its image.
     pub purpose: Purpose,
 }
 
@@ -48,11 +48,11 @@ pub struct Created {
     pub id: ContainerId,
     /// Requested settings that the host does not support.
     pub warnings: Vec<String>,
-    /// What its image is for.
+    /// The platform of its image.
     pub platform: Platform,
 }
 
-/// What is checked and can be made.
+/// A validated container that can be made.
 struct Draft<'d> {
     /// All but its name.
     record: Record,

@@ -19,7 +19,7 @@ pub struct Exec {
     pub id: ExecId,
     /// The container it runs in.
     pub container: ContainerId,
-    /// What runs.
+    /// Its configuration.
     pub config: ExecConfig,
     state: watch::Sender<ExecState>,
     ended_at: OnceLock<Instant>,

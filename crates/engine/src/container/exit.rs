@@ -22,7 +22,7 @@ use crate::volumes::Volumes;
 /// 128 + SIGKILL: the exit code of a container whose shim died.
 const KILLED: i32 = 137;
 
-/// What is recorded of it.
+/// The recorded error.
 const SHIM_DIED: &str = "the container's shim died, so the container was killed";
 
 /// How a run ended, with the engine's own error message.

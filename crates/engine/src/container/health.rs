@@ -1,4 +1,4 @@
-//! What a container's health is at each turn of its life; its shim checks it.
+//! A container's health in each of its phases; its shim checks it.
 //!
 //! The shim's results are those of one run. The record keeps the last ones over restarts, and a container
 //! that is stopped, or paused by a client, is not healthy.
@@ -11,7 +11,8 @@ use shim_protocol::RunDirectory;
 use crate::container::Record;
 use crate::shim::RECORD_LIMIT;
 
-/// What a container's shim checks. The create of the container warned about an invalid check of its image.
+/// The health check for a container's shim. The create of the container warned about an invalid check of its
+/// image.
 pub(crate) fn specification(record: &Record) -> Option<HealthSpec> {
     let settings = &record.settings;
     settings.health_check.as_ref()?.specification(settings.shell.as_deref()).ok()?
@@ -31,7 +32,7 @@ pub(crate) fn suspend(record: &mut Record) {
     }
 }
 
-/// What the shim of a container that ended without a daemon left.
+/// Takes over the results that the shim of a container left which ended without a daemon.
 pub(crate) fn take_left(record: &mut Record, directory: &RunDirectory) {
     let left = sys::bounded_read::read(&directory.health(), RECORD_LIMIT).ok();
     if let Some(left) = left.and_then(|text| serde_json::from_slice::<Health>(&text).ok())

@@ -24,7 +24,7 @@ pub enum Command {
     },
 }
 
-/// What a command does.
+/// The effect of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Do it.

@@ -105,12 +105,12 @@ pub struct Container {
     writes: AtomicU64,
     /// The delay before the last restart by policy.
     pub(crate) restart_delay: Mutex<std::time::Duration>,
-    /// What it was made for.
+    /// Its purpose.
     pub(crate) purpose: Purpose,
 }
 
-/// What a container was made for. This is not saved: after a restart of the daemon the build of a step is
-/// over, and the step is removed.
+/// The purpose of a container. This is not saved: after a restart of the daemon the build of a step is over,
+/// and the step is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Purpose {
     /// For any use by a client.
@@ -141,7 +141,7 @@ enum RowState {
 }
 
 impl RowState {
-    /// What is written of a changed record.
+    /// The rows of a changed record.
     fn rows(self, record: &Arc<Record>) -> Vec<Row> {
         match self {
             Self::Saved => vec![Row::Container(Arc::clone(record))],

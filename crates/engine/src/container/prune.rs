@@ -9,7 +9,7 @@ use crate::container::remove::Removal;
 use crate::container::{Container, Phase, Record};
 use crate::error::Error;
 
-/// What a prune came to.
+/// The result of a prune.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrunedContainers {
     /// The containers that are gone.

@@ -42,8 +42,8 @@ pub struct Samples {
 }
 
 impl Sample {
-    /// What this sample would have been when the container was started: it had used nothing, and the
-    /// host's processors as much less as time has passed since.
+    /// This sample as of the container's start: it had used nothing, and the host's processors as much less
+    /// as time has passed since.
     fn at_start(&self, started_at: Timestamp) -> Self {
         let passed = self.read.map_or(Duration::ZERO, |read| read.since(started_at));
         let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);

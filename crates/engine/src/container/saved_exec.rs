@@ -1,4 +1,4 @@
-//! What is kept of an exec: what it runs and how far it came.
+//! The saved state of an exec: its configuration and its progress.
 
 use model::{ContainerId, ExecId};
 
@@ -34,7 +34,7 @@ pub enum ExecState {
     Exited(i32),
 }
 
-/// What is saved of an exec.
+/// The row of an exec.
 pub(crate) fn row(id: ExecId, container: ContainerId, config: ExecConfig, state: ExecState) -> ExecRow {
     let ExecConfig {
         user,
@@ -71,7 +71,7 @@ pub(crate) fn row(id: ExecId, container: ContainerId, config: ExecConfig, state:
     ExecRow { id, container, document }
 }
 
-/// What of an exec was saved.
+/// An exec's configuration and state from its row.
 pub(crate) fn of_document(document: ExecDocument) -> (ExecConfig, ExecState) {
     let ExecDocument { config, state } = document;
     let config = ExecConfig {

@@ -1,4 +1,5 @@
-//! What a container's security options come to on this host: seccomp, no-new-privileges, AppArmor and SELinux labels.
+//! The effect of a container's security options on this host: seccomp, no-new-privileges, AppArmor and SELinux
+//! labels.
 
 use std::path::Path;
 

@@ -48,7 +48,7 @@ pub(crate) struct StartInputs {
     pub(crate) default_limits: Vec<model::Ulimit>,
     /// The devices that it sees, as the host has them.
     pub(crate) devices: Vec<model::Device>,
-    /// What the devices that drivers choose bring.
+    /// The edits for the devices that drivers choose.
     pub(crate) device_edits: DeviceEdits,
     /// How its users map to the host's.
     pub(crate) user_namespace: Option<IdMapping>,

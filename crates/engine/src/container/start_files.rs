@@ -1,4 +1,4 @@
-//! What a start writes on disk.
+//! The files that a start writes.
 
 use std::io::Write;
 

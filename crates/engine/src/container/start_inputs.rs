@@ -211,7 +211,7 @@ impl StartLookup {
     }
 }
 
-/// What a container needs of the host's file systems.
+/// A container's files on the host.
 #[derive(Default)]
 struct OnHost {
     devices: Vec<Device>,

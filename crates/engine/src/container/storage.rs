@@ -36,9 +36,9 @@ pub(crate) fn limit(directory: &Path, size: u64) -> Result<(), Error> {
     })
 }
 
-/// Takes the limit of a layer away.
+/// Removes the limit of a layer.
 pub(crate) fn release(directory: &Path) {
     if let Err(error) = size_limit::release(&directory.join(PARTS[0])) {
-        tracing::warn!("cannot take the limit of the layer in {} away: {error}", directory.display());
+        tracing::warn!("cannot remove the limit of the layer in {}: {error}", directory.display());
     }
 }

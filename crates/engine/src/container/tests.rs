@@ -1,4 +1,4 @@
-//! What ends with a run of a container.
+//! The end of a container's run.
 
 use model::{Digest, ProcessReference, Timestamp};
 use shim_protocol::RunDirectory;

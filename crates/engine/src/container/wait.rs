@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::networking::Networking;
 use crate::recorded_failure::RecordedFailure;
 
-/// What is waited for.
+/// The condition of a wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WaitCondition {
     /// That it does not run.
@@ -30,7 +30,7 @@ pub enum WaitCondition {
     Removed,
 }
 
-/// What a wait came to.
+/// The outcome of a wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitOutcome {
     /// The last exit code; 0 before the first.

@@ -121,7 +121,7 @@ fn check_number(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What stands between blanks on a line of resolv.conf: more than one word would be another setting there. An
+/// A word between blanks on a line of resolv.conf: more than one word would be another setting there. An
 /// empty one counts as not given, as clients of that time send it.
 fn one_word(field: &str, text: &str) -> Result<(), Error> {
     if text.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {

@@ -32,7 +32,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// What an earlier daemon has kept.
+    /// The history that an earlier daemon has saved.
     pub(super) fn saved(events: Vec<(u64, Event)>) -> Self {
         let mut history = Self::default();
         for (number, event) in events {

@@ -1,4 +1,4 @@
-//! What one listener receives.
+//! The events for one listener.
 
 use std::sync::{Arc, Mutex};
 

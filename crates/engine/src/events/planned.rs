@@ -13,7 +13,7 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// What is written of it, where events are saved.
+    /// Its row, where events are saved.
     pub(crate) fn row(&self) -> Option<Row> {
         self.number.map(|number| Row::Event { number, event: self.event.clone() })
     }

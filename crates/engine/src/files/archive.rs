@@ -175,7 +175,7 @@ fn volumes_at(root: BorrowedFd<'_>, mounts: &[MountPoint], place: &str) -> Vec<S
 }
 
 impl ArchiveSession {
-    /// What the path is.
+    /// The status of the path.
     #[must_use]
     pub const fn stat(&self) -> &PathStat {
         &self.fetched.stat

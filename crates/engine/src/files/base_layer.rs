@@ -15,7 +15,7 @@ use crate::error::file_error;
 /// As many layers as overlay stacks (fs/overlayfs/params.h, `OVL_MAX_STACK`).
 const LAYER_LIMIT: usize = 500;
 
-/// What the runtime makes in every root that lacks it, with the modes that it gives.
+/// Directories that the runtime makes in every root that lacks them, with its modes.
 const DIRECTORIES: [&str; 4] = ["proc", "sys", "dev", "etc"];
 const FILES: [(&str, u32); 4] =
     [(".dockerenv", 0o755), ("etc/resolv.conf", 0o644), ("etc/hostname", 0o644), ("etc/hosts", 0o644)];

@@ -1,4 +1,4 @@
-//! What a container changed of its image, its sizes, and the images made of it.
+//! A container's changes to its image, its sizes, and the images made of it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Commit {
     pub reference: Option<ImageReference>,
     /// The author.
     pub author: String,
-    /// What for.
+    /// The commit's message.
     pub comment: String,
     /// Whether the container is frozen meanwhile.
     pub pause: bool,

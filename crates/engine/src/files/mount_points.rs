@@ -151,7 +151,8 @@ fn kind(found: &Stat) -> FileType {
     FileType::from_raw_mode(found.st_mode)
 }
 
-/// What overlay leaves of a name that is deleted (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
+/// Whether this is overlay's mark of a deleted name (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque
+/// directories").
 fn is_whiteout(found: &Stat) -> bool {
     kind(found) == FileType::CharacterDevice && found.st_rdev == 0
 }

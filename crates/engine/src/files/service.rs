@@ -1,4 +1,4 @@
-//! What work on containers' files needs.
+//! The handles for work on containers' files.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! What the engine adds to the options of log drivers: what it selects of a container, and where servers are.
+//! The engine's additions to the options of log drivers: selected attributes of a container, and addresses of
+//! servers.
 
 mod attributes;
 mod server;

@@ -77,7 +77,7 @@ pub(super) struct FileStream {
     is_last: bool,
 }
 
-/// What wakes a follower.
+/// The wake-ups of a follower.
 pub(super) struct Follower {
     pub(super) run: Run,
     /// `None` where the kernel cannot.

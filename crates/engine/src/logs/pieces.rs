@@ -19,7 +19,7 @@ pub(super) struct Pieces {
     stderr: bool,
     timestamps: bool,
     until: Option<Timestamp>,
-    /// What the driver selects of the container, where it is to be shown.
+    /// The container's attributes that the driver selects, if they are shown.
     details: Option<BTreeMap<String, String>>,
     form: LogForm,
     framed: bool,
@@ -123,7 +123,7 @@ impl Pieces {
         self.is_over
     }
 
-    /// What has come together; `None` when nothing has.
+    /// The collected bytes; `None` if there are none.
     pub(super) fn take(&mut self) -> Option<Vec<u8>> {
         if self.piece.is_empty() {
             return None;

@@ -24,7 +24,7 @@ pub struct LogQuery {
     pub timestamps: bool,
     /// Each line shows the labels and variables that the driver's options select.
     pub details: bool,
-    /// What is made of the lines.
+    /// The form of the lines.
     pub form: LogForm,
     /// So many lines from the end; `None` is all.
     pub tail: Option<u64>,
@@ -32,7 +32,7 @@ pub struct LogQuery {
     pub framed: Option<bool>,
 }
 
-/// What is made of a log's lines.
+/// The form of a log's lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogForm {
     /// They stay as they are.
@@ -40,7 +40,7 @@ pub enum LogForm {
     Lines,
     /// Each is a JSON object on a line of its own, with this before it.
     Objects {
-        /// What stands before each object.
+        /// The bytes before each object.
         prefix: &'static [u8],
     },
 }

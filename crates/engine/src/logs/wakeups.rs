@@ -22,7 +22,7 @@ const BUFFER: usize = 16 * 1024;
 /// The number of a watch within the instance.
 type Number = i32;
 
-/// What the followers of all logs share.
+/// The shared inotify instance of all followers.
 #[derive(Default)]
 pub(crate) struct LogWakeups(OnceLock<Option<Arc<Instance>>>);
 
@@ -47,7 +47,7 @@ impl LogWakeups {
 }
 
 fn complain(error: &io::Error) {
-    tracing::warn!("cannot watch a log, so its followers look again and again: {error}");
+    tracing::warn!("cannot watch a log, so its followers poll: {error}");
 }
 
 impl Instance {

@@ -251,14 +251,14 @@ fn refresh_leases(registry: &NetworkRegistry, record: &mut Record) {
 pub(super) struct Place<'n> {
     /// Its network namespace; `None` with the host's, or that of another container.
     pub(super) namespace: Option<BorrowedFd<'n>>,
-    /// What is published there.
+    /// The ports to publish there.
     pub(super) ports: Vec<PortRequest>,
     /// The name of its interface inside.
     pub(super) interface: String,
     pub(super) configurer: Configurer,
 }
 
-/// What the container gets of the network; `None` of one that has nothing to give.
+/// The lease of the container in the network; `None` for a network without leases.
 fn lease(
     record: &Record,
     endpoint: &Endpoint,
@@ -340,7 +340,8 @@ pub(crate) fn saved_lease(record: &Record, lease: &network::Endpoint) -> network
     network::Endpoint { source_check: source_check(record), ..lease.clone() }
 }
 
-/// What a container may send: one that may change its own network may be a router for others.
+/// The check of a container's source addresses: one that may change its own network may be a router for
+/// others.
 fn source_check(record: &Record) -> SourceCheck {
     match capabilities::has(&record.settings.host, Capability::NetAdmin) {
         true => SourceCheck::Loose,
@@ -359,7 +360,7 @@ fn hardware_address(record: &Record, endpoint: &Endpoint) -> Result<Option<netwo
     }
 }
 
-/// What a container publishes.
+/// The published ports of a container.
 pub(super) fn published_ports(record: &Record) -> Result<Vec<PortRequest>, Error> {
     let bindings = record.settings.host.port_bindings.clone().unwrap_or_default();
     let mut exposed: BTreeSet<Port> = exposed(record);

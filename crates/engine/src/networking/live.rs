@@ -49,7 +49,7 @@ impl Networking {
             self.hosts_files.remove_addresses(&record, &endpoint);
             let undone = self.settle_gateway(container, None, Some(&endpoint), namespace.as_fd());
             if let Err(undo) = undone {
-                tracing::error!("cannot lead container {} as before: {undo}", record.id);
+                tracing::error!("cannot restore the routes of container {}: {undo}", record.id);
             }
             self.leave_at_once(&record, &endpoint, Some(namespace.as_fd()));
             return Err(error);
@@ -86,7 +86,7 @@ impl Networking {
             if let Some(Err(undo)) =
                 namespace.map(|namespace| self.settle_gateway(container, None, None, namespace))
             {
-                tracing::error!("cannot lead container {} as before: {undo}", record.id);
+                tracing::error!("cannot restore the routes of container {}: {undo}", record.id);
             }
             return Err(error);
         }

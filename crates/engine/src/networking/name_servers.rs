@@ -142,7 +142,7 @@ impl NameServers {
         OwnNameServer::new(host_file, &self.asked(record), reach)
     }
 
-    /// What the shim answers from; `None` in no network that has names.
+    /// The name service of a container; `None` if it is in no network with names.
     fn service(&self, record: &Record, host_file: &str) -> Option<NameService> {
         let mut endpoints: Vec<_> =
             record.endpoints.iter().filter(|endpoint| endpoint.lease.is_some()).collect();
@@ -219,7 +219,7 @@ async fn send(record: &Record, shim: &Shim, service: Option<NameService>) -> Res
         Ok(_) => Ok(()),
         Err(RequestError::Refused(failure)) if failure.kind == FailureKind::Unsupported => {
             if record.has_names() {
-                tracing::warn!("container {} knows no names of others: {}", record.id, failure.message);
+                tracing::warn!("container {} cannot resolve names of others: {}", record.id, failure.message);
             }
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! What the networking of containers works with.
+//! The handles for the networking of containers.
 
 use std::sync::Arc;
 

@@ -160,7 +160,10 @@ impl Networks {
         match self.follow(&before, container).await {
             Ok(()) => moving.done(),
             Err(error) => {
-                tracing::warn!("the shim of container {} knows of a network left: {error}", before.id);
+                tracing::warn!(
+                    "the shim of container {} was not notified of a disconnect: {error}",
+                    before.id
+                );
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ pub(crate) struct SharedNames {
 
 struct Known {
     names: NetworkNames,
-    /// What each container has, as it was added.
+    /// The names of each container, as they were added.
     endpoints: BTreeMap<ContainerId, NamedEndpoint>,
 }
 

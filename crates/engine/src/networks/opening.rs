@@ -146,8 +146,8 @@ fn open_again(
     Ok((of_driver, Some(Arc::new(network))))
 }
 
-/// What containers had of the default network, without exceptions for links to containers that ended since those were
-/// saved: others may have their addresses now.
+/// The saved leases of containers in the default network, without exceptions for links to containers that ended since
+/// those were saved: others may have their addresses now.
 pub(crate) fn saved_leases_of_default(records: &[Record]) -> Vec<network::Endpoint> {
     let address = |record: &Record| Some(IpAddr::V4(record.bridge_lease()?.ipv4?.address));
     let addresses: HashMap<&ContainerId, IpAddr> =
@@ -162,7 +162,7 @@ pub(crate) fn saved_leases_of_default(records: &[Record]) -> Vec<network::Endpoi
     records.iter().filter_map(lease).collect()
 }
 
-/// What containers have of each network.
+/// The saved leases of containers in each network.
 fn saved_leases(records: &[Record]) -> HashMap<NetworkId, Vec<network::Endpoint>> {
     let mut leases: HashMap<_, Vec<_>> = HashMap::new();
     for record in records {

@@ -1,4 +1,4 @@
-//! What a network is, as it is saved and shown.
+//! The record of a network, as it is saved and shown.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use model::{NetworkDefinition, NetworkId, Timestamp};
 
 use crate::endpoint::{BRIDGE, HOST, NONE};
 
-/// What a network is.
+/// The record of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkRecord {
     /// Its id.

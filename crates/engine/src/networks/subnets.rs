@@ -76,7 +76,7 @@ pub(super) fn choose_ipv6(
     free.ok_or_else(all_in_use)
 }
 
-/// What networks and the host have, sorted by the first addresses.
+/// The subnets of networks and of the host, sorted by the first addresses.
 fn taken<A: Family>(registry: &NetworkRegistry) -> Result<Vec<Subnet<A>>, Error> {
     let mut taken = in_use(registry);
     taken.extend(Network::taken_by_host().map_err(Error::Network)?);

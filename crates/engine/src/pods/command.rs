@@ -30,7 +30,7 @@ pub enum CommandEnd {
     TimedOut,
 }
 
-/// What a command wrote, and how it ended.
+/// The output of a command, and how it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandOutput {
     /// Its output.

@@ -14,7 +14,7 @@ use crate::events::Live;
 const MOST_POLLS: u32 = 200;
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What happened to a part of a pod.
+/// The change of a part of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodChange {
     /// It was made.
@@ -41,7 +41,7 @@ impl PodChange {
 
 /// Something that happened.
 pub struct PodEvent {
-    /// What.
+    /// The change.
     pub change: PodChange,
     /// To which sandbox or container: as it is now, or as it was before it went.
     pub part: Arc<Record>,
@@ -53,7 +53,7 @@ pub struct PodEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventsMissed;
 
-/// What happens from now on.
+/// The events from now on.
 pub struct PodEvents {
     pods: Arc<Pods>,
     live: Live,

@@ -24,12 +24,12 @@ use crate::options::Options;
 use crate::paths::Paths;
 use crate::record::Record;
 
-/// What a pod gives to plugins.
+/// A pod's parameters for plugins.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PodNetwork {
     /// `CNI_ARGS`, in order; the sandbox's id is added.
     pub arguments: Vec<(String, String)>,
-    /// What plugins with a capability are sent, by the capability.
+    /// The arguments for plugins with a capability, by the capability.
     pub capabilities: Map<String, Value>,
 }
 

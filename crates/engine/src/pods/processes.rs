@@ -12,7 +12,7 @@ use super::service::Pods;
 use crate::container::Record;
 use crate::error::Error;
 
-/// What the processes of a container have open.
+/// Counts of the open files of a container's processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OpenFiles {
     /// Processes.

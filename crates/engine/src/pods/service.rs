@@ -26,7 +26,7 @@ use crate::streams::Streams;
 /// Seconds that a sandbox gets to end by itself: it has nothing to do but to end.
 const SANDBOX_GRACE: i64 = 2;
 
-/// What goes of a part of a pod: everything.
+/// A part of a pod is removed with all its content.
 const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
 
 /// The event of a sandbox that can be used: its start comes before its network.
@@ -40,7 +40,7 @@ pub struct NewSandbox {
     pub network: PodNetwork,
     /// How the users of the pod map to the host's; `None` for the same ids.
     pub user_namespace: Option<IdMapping>,
-    /// What the front end shows again.
+    /// The front end's description, to be shown again.
     pub description: String,
 }
 
@@ -334,7 +334,7 @@ fn records(realm: &Realm) -> impl Iterator<Item = Arc<Record>> {
     realm.directory.newest_first().into_iter().map(|container| container.record())
 }
 
-/// What is gone already needs no end.
+/// Treats an already ended one as success.
 fn unless_gone(result: Result<(), Error>) -> Result<(), Error> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

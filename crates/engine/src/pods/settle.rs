@@ -1,4 +1,4 @@
-//! What the last daemon left of pods in networks of plugins: deleted, checked, and collected.
+//! Settles what the last daemon left of pods in networks of plugins: deletes, checks, and collects.
 
 use std::sync::Arc;
 

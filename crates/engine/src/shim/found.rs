@@ -48,7 +48,7 @@ pub(super) fn connect(directory: &RunDirectory) -> io::Result<OwnedFd> {
     sys::seqpacket::connect_nonblocking(&directory.socket())
 }
 
-/// What a shim wrote about itself and its container.
+/// A shim's record of itself and its container.
 pub(crate) fn left_by(directory: &RunDirectory) -> Option<ShimProcesses> {
     serde_json::from_slice(&bounded_read::read_own(&directory.processes(), RECORD_LIMIT).ok()?).ok()
 }

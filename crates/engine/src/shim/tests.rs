@@ -11,7 +11,7 @@ use shim_protocol::{Exec, PROTOCOL, UNNUMBERED};
 
 use super::*;
 
-/// What an old shim sends to every daemon that connects while its container runs.
+/// The packets of an old shim to every daemon that connects while its container runs.
 const SNAPSHOT: [&str; 2] = [
     r#"{"created":{"init":{"pid":4711,"start_time":42},"cgroups":["/sys/fs/cgroup/berth/x"]}}"#,
     r#"{"started":{"at":"2026-11-23T12:05:01.496100000Z"}}"#,

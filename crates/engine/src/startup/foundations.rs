@@ -20,7 +20,7 @@ use crate::outcome::joined;
 use crate::paths::Paths;
 use crate::shim::FoundShim;
 
-/// What is opened.
+/// The opened parts.
 pub(super) struct Foundations {
     pub(super) network: network::Network,
     pub(super) store: images::Store,

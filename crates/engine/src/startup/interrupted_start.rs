@@ -33,7 +33,7 @@ struct Progress {
     cgroups: Vec<PathBuf>,
 }
 
-/// What runs.
+/// The running processes.
 struct Run {
     init: ProcessReference,
     at: Timestamp,

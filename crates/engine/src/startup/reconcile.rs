@@ -294,7 +294,7 @@ fn sweep(docker: &Realm, pods: &Realm) -> Vec<Vec<PathBuf>> {
     taken_down
 }
 
-/// What lies in a directory, as far as it can be listed.
+/// The entries of a directory, as far as it can be listed.
 fn entries(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path())
 }

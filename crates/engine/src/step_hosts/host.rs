@@ -32,7 +32,7 @@ use crate::streams::Streams;
 /// The exit code of a step whose container was taken down: 128 and the number of SIGKILL.
 const KILLED: i64 = 137;
 
-/// What hosts need of the engine.
+/// The engine's services for hosts.
 pub(crate) struct StepServices {
     pub(crate) containers: Arc<Containers>,
     pub(crate) streams: Arc<Streams>,
@@ -71,7 +71,7 @@ pub(super) struct StepHost {
     container: Arc<Container>,
     /// The settings that all of its steps have.
     settings: HostSettings,
-    /// What was sent in its network before its next step; `None` when that cannot be read.
+    /// The packets in its network before its next step; `None` when that cannot be read.
     traffic: Option<Traffic>,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Order {
     pub(super) new: NewContainer,
 }
 
-/// What a host runs.
+/// A step that a host runs.
 pub(super) struct Prepared {
     record: Arc<Record>,
     spec: ContainerSpec,

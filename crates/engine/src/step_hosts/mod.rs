@@ -46,7 +46,7 @@ struct State {
     steps: HashMap<ContainerId, StepState>,
 }
 
-/// What a step has.
+/// The state of a step.
 enum StepState {
     /// It has a host.
     Hosted(Arc<HostedStep>),

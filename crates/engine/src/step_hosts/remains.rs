@@ -13,7 +13,7 @@ use crate::container::remove::Remover;
 /// How long the daemon's end waits: what is left then, the next daemon removes.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is removed behind the answers of builds: read by each removal as long as it takes.
+/// Removals that run in the background of builds: each holds a read lock as long as it takes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Remains(Arc<RwLock<()>>);
 

@@ -31,7 +31,7 @@ pub(super) struct ContainerColumns {
     pub(super) pod: Option<String>,
 }
 
-/// What a container was made with.
+/// The settings of a container.
 #[derive(Serialize, Deserialize)]
 struct SettingsDocument<'r> {
     created: Timestamp,
@@ -41,7 +41,7 @@ struct SettingsDocument<'r> {
     settings: Cow<'r, ContainerSettings>,
 }
 
-/// What became of a container since.
+/// The state of a container.
 #[derive(Serialize, Deserialize)]
 struct StateDocument {
     phase: PhaseDocument,
@@ -125,7 +125,7 @@ struct EndpointDocument {
     lease: Option<LeaseDocument>,
 }
 
-/// What a container has of a network while it is there.
+/// A container's lease in a network.
 #[derive(Serialize, Deserialize)]
 struct LeaseDocument {
     /// `None` on a network of IPv6 alone.

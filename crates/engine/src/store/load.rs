@@ -28,7 +28,7 @@ struct Unreadable {
     key: String,
     content: String,
     reason: String,
-    /// What takes its place.
+    /// Its replacement.
     placeholder: Option<Row>,
 }
 

@@ -30,7 +30,7 @@ const TABLES_2: &str = "
     CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL, document TEXT NOT NULL) WITHOUT ROWID;
 ";
 
-/// What version 3 adds: which containers are parts of pods.
+/// The addition of version 3: which containers are parts of pods.
 const COLUMN_3: &str = "ALTER TABLE containers ADD COLUMN pod TEXT;";
 
 /// Brings tables of version `from` to the version after it.

@@ -48,7 +48,7 @@ pub(crate) struct Database {
 }
 
 /// Whether a write is in the database yet. Dropping it does not cancel the write.
-#[must_use = "dropped, nobody knows whether it was written"]
+#[must_use = "dropped, the caller does not notice a failed write"]
 pub(crate) struct Written(oneshot::Receiver<Result<(), Error>>);
 
 impl Database {

@@ -1,4 +1,4 @@
-//! What waits for the database's writer, in order.
+//! The queue of the database's writer, in order.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,11 +39,11 @@ pub(super) struct Change {
     pub(super) durability: Durability,
     pub(super) attempts: Attempts,
     pub(super) done: Done,
-    /// What is done once they are written.
+    /// Called once they are written.
     pub(super) then: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// What the writer does next.
+/// The writer's next task.
 pub(super) enum Next {
     /// Writes these.
     Write(Vec<Change>),

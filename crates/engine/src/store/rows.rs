@@ -49,7 +49,7 @@ pub(crate) enum Row {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VolumeRow {
     pub(crate) name: String,
-    /// What keeps its content.
+    /// The driver that stores its content.
     pub(crate) driver: String,
     /// The driver's options.
     pub(crate) options: BTreeMap<String, String>,
@@ -66,7 +66,7 @@ pub(crate) struct NetworkRow {
     pub(crate) document: NetworkDocument,
 }
 
-/// What is saved of a network besides its id.
+/// The saved part of a network except its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NetworkDocument {
     pub(crate) created: Timestamp,
@@ -84,14 +84,14 @@ pub(crate) struct ExecRow {
     pub(crate) document: ExecDocument,
 }
 
-/// What is saved of an exec besides its ids.
+/// The saved part of an exec except its ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExecDocument {
     pub(crate) config: ExecConfigDocument,
     pub(crate) state: ExecStateDocument,
 }
 
-/// What runs.
+/// The configuration of an exec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExecConfigDocument {
     pub(crate) user: String,
@@ -119,7 +119,7 @@ pub(crate) enum ExecStateDocument {
     Exited(i32),
 }
 
-/// What is saved of an event.
+/// The saved part of an event.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EventDocument {
     pub(super) kind: EventKindDocument,
@@ -129,7 +129,7 @@ pub(super) struct EventDocument {
     pub(super) time: Timestamp,
 }
 
-/// What an event is about.
+/// The kind of an event's object.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum EventKindDocument {

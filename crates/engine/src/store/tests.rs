@@ -1,4 +1,4 @@
-//! What the database keeps of itself: rows of every kind, older versions, damage, and failures of the disk.
+//! The content of the database: rows of every kind, older versions, damage, and failures of the disk.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Directory {
         Database::open(&self.database(), faults).expect("the database")
     }
 
-    /// What the next daemon reads.
+    /// The state for the next daemon.
     fn saved(&self) -> Saved {
         self.open().1
     }

@@ -28,7 +28,7 @@ pub(super) struct Writer {
     faults: Faults,
     /// The number of the next change.
     next: u64,
-    /// What the connection's `synchronous` is set to.
+    /// The connection's `synchronous`.
     level: Durability,
     unwritten: Unwritten,
     /// The callers of changes that are written, and followed by something that is not tried yet.
@@ -69,7 +69,7 @@ impl Writer {
     /// Releases the page cache that reading and writing have filled.
     fn release_pages(&self, done: oneshot::Sender<()>) {
         if let Err(error) = images::release_pages(&self.connection) {
-            tracing::debug!("the engine's database keeps its pages in memory: {error}");
+            tracing::debug!("cannot release the page cache of the engine's database: {error}");
         }
         let _ = done.send(());
     }

@@ -1,4 +1,4 @@
-//! What the streams of containers work with.
+//! The handles for the streams of containers.
 
 use std::sync::Arc;
 

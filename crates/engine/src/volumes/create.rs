@@ -18,11 +18,11 @@ use crate::store::{Durability, Row, VolumeRow};
 pub struct NewVolume {
     /// Its name; a random one when `None`.
     pub name: Option<String>,
-    /// What keeps its content; empty is `local`.
+    /// The driver that stores its content; empty is `local`.
     pub driver: String,
     /// The driver's options.
     pub options: BTreeMap<String, String>,
-    /// What the client writes on it.
+    /// The client's labels.
     pub labels: BTreeMap<String, String>,
 }
 

@@ -1,4 +1,4 @@
-//! What keeps the content of volumes: the seam at which further drivers come in.
+//! The interface of volume drivers, at which further drivers can be added.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;

@@ -74,13 +74,13 @@ fn limit(directory: &Path, size: u64) -> Result<(), Error> {
     })
 }
 
-/// Takes the limit of a volume's directory away, if it has one.
+/// Removes the limit of a volume's directory, if it has one.
 fn release(directory: &Path) {
     // A file system without projects has no limits.
     if let Err(error) = size_limit::release(directory)
         && !size_limit::is_unsupported(&error)
     {
-        tracing::warn!("cannot take the limit of {} away: {error}", directory.display());
+        tracing::warn!("cannot remove the limit of {}: {error}", directory.display());
     }
 }
 

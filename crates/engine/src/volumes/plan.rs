@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::random;
 use crate::store::VolumeRow;
 
-/// What is mounted into a container.
+/// The planned mounts of a container.
 pub(super) struct Plan {
     /// In the order of inspect.
     pub(super) mounts: Vec<MountPoint>,
@@ -137,7 +137,7 @@ impl Planner<'_> {
         Ok(inherited)
     }
 
-    /// What a bind mounts. A volume without a name, which `volumes` gets, is another one each time.
+    /// The mount of a bind. A volume without a name, which `volumes` gets, is another one each time.
     fn bind_point(&self, bind: &Bind, volumes: &mut Vec<VolumeRow>) -> Result<MountPoint, Error> {
         let shared = MountMode { relabel: Some(Relabel::Shared), ..MountMode::default() };
         let destination = bind.destination.clone();
@@ -180,7 +180,7 @@ impl Planner<'_> {
         })
     }
 
-    /// What one request mounts from the host or from a volume; nothing for memory and images.
+    /// The mount of one request from the host or from a volume; `None` for memory and images.
     fn mount_point(
         &self,
         request: &MountRequest,

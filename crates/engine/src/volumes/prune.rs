@@ -8,7 +8,7 @@ use super::volume::Volume;
 use crate::error::Error;
 use crate::outcome::joined;
 
-/// What a prune came to.
+/// The result of a prune.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrunedVolumes {
     /// The names of those that are gone.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::outcome::joined;
 use crate::store::{Durability, VolumeRow};
 
-/// What becomes of a request to remove what is not there.
+/// The result of a request to remove a missing volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
     IsRefused,

@@ -17,7 +17,7 @@ use crate::image::Images;
 use crate::paths::Paths;
 use crate::store::{Database, VolumeRow};
 
-/// What keeps the content of volumes.
+/// The drivers that store the content of volumes.
 pub(crate) type Drivers = [Box<dyn VolumeDriver>; 1];
 
 /// All volumes: their drivers, their records, and the claims of requests that are about to use them.

@@ -13,11 +13,11 @@ pub const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
 pub struct Volume {
     /// Its name.
     pub name: String,
-    /// What keeps its content.
+    /// The driver that stores its content.
     pub driver: String,
     /// The driver's options.
     pub options: BTreeMap<String, String>,
-    /// What clients wrote on it.
+    /// The clients' labels.
     pub labels: BTreeMap<String, String>,
     /// When it was made.
     pub created: Timestamp,

@@ -40,7 +40,7 @@ impl Store {
 struct Import<'a> {
     store: &'a Store,
     source: &'a dyn BlobSource,
-    /// What all its layers together may become.
+    /// The limit of all its layers' unpacked sizes.
     budget: Budget,
 }
 

@@ -47,7 +47,7 @@ impl PackedBlob {
     }
 }
 
-/// What blobs begin with.
+/// The kind of the root blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
     /// An index in any case.
@@ -56,7 +56,7 @@ pub enum Root {
     Manifest,
 }
 
-/// What was packed.
+/// The result of packing.
 #[derive(Debug)]
 pub struct Packed {
     /// The index, or the manifest where that was enough: the last blob.
@@ -70,11 +70,11 @@ pub struct Packed {
 pub struct Packer<'a> {
     /// Where the images are.
     pub store: &'a Store,
-    /// What their layers become.
+    /// The form of their layers.
     pub form: Form,
     /// The digest under which one image without attestations is listed.
     pub root: Root,
-    /// What statements call the images.
+    /// The images' names in statements.
     pub names: &'a [ImageReference],
     /// Stops the work.
     pub cancellation: &'a Cancellation,

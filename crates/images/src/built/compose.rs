@@ -128,7 +128,7 @@ fn attest(part: &Part<'_>, digest: Digest, names: &[ImageReference]) -> serde_js
     Ok(Attestation { manifest: serde_json::to_vec(&manifest)?, blobs })
 }
 
-/// What a statement is about: the manifest, by each of the image's names as a package.
+/// The subjects of a statement: the manifest, by each of the image's names as a package.
 fn subjects(platform: &Platform, digest: Digest, names: &[ImageReference]) -> Vec<serde_json::Value> {
     let subject = |name: String| json!({ "name": name, "digest": { "sha256": digest.hexadecimal() } });
     if names.is_empty() {

@@ -13,7 +13,7 @@ use crate::registry::{
 };
 use crate::store::{Image, NewTarget, Store, Target, Variant, digest_of, parse_document};
 
-/// What is read of a statement.
+/// The fields that are read of a statement.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Statement {

@@ -58,7 +58,7 @@ pub struct ImageConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Step {
-    /// What it did, with the sums of the files that it copied.
+    /// Its command, with the sums of the files that it copied.
     #[serde(deserialize_with = "null_default")]
     pub command: String,
     /// Whether it made no layer.
@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for StringOrList {
     }
 }
 
-/// What runs in a container of an image, and how.
+/// The process of an image's containers and its settings.
 ///
 /// Fields that the first images of this format did not have are left out while they are unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -46,7 +46,7 @@ struct MarkedHash {
 /// Messages to the thread that computes the hash.
 enum Piece {
     Chunk(Chunk),
-    /// What the hash is now is to be noted.
+    /// The hash's present state is to be recorded.
     Mark,
 }
 
@@ -174,8 +174,8 @@ pub(crate) struct HashingWriter<W> {
     out: W,
     hasher: Hasher,
     buffer: Vec<u8>,
-    /// What was sent last, the oldest first: their memory is used again once they are hashed, since that of new ones would
-    /// have to be mapped page by page.
+    /// The chunks that were sent last, the oldest first: their memory is reused once they are hashed, since that of new
+    /// ones would have to be mapped page by page.
     sent: VecDeque<Chunk>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Taken {
     pub(crate) diff_id: Digest,
     /// The size of its plain tar.
     pub(crate) tar_size: u64,
-    /// What it holds.
+    /// Its content.
     pub(crate) unpacked: Unpacked,
 }
 

@@ -47,7 +47,7 @@ pub(super) struct PrefixHash<'a> {
     size: u64,
     /// The size from which on the next point is.
     next: u64,
-    /// What there was at the points so far, unless an earlier tar is followed.
+    /// The digests at the points so far, unless an earlier tar is followed.
     points: Vec<[u8; 32]>,
     following: Following<'a>,
     read: &'a ReadKnown<'a>,
@@ -63,7 +63,7 @@ enum Following<'a> {
     Over,
 }
 
-/// What has come since the last point that the earlier tar has too.
+/// The content since the last point that the earlier tar has too.
 struct Waiting<'a> {
     before: &'a HashedPrefixes,
     point: Option<&'a Hash>,

@@ -24,7 +24,7 @@ use tarball::Tarball;
 /// How often images are made again that others remove meanwhile.
 const ATTEMPTS: u32 = 100;
 
-/// What a tarball brought.
+/// The result of a load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// The images that it names, or that nothing else in it is built on.
@@ -127,7 +127,7 @@ struct Loading<'a> {
     origin: Origin,
     /// Images that were not there before, parents first.
     made: Vec<Digest>,
-    /// What the tarball brought images under: each target with an image of it.
+    /// The targets in the tarball: each with an image of it.
     kept: Vec<(Digest, Digest)>,
 }
 
@@ -174,7 +174,7 @@ impl Loading<'_> {
         Err(Error::NoPlatform { name, wanted: wanted.to_string() })
     }
 
-    /// What the tarball brought an image under that it names: by that name, or else at all.
+    /// The target in the tarball of an image that it names: by that name, or else any.
     fn target_of_name(&self, name: &ImageReference, image: &Digest) -> Option<Digest> {
         let named = self.targets_of_names();
         let is_of_image = |target: &Digest| self.kept.contains(&(*target, *image));

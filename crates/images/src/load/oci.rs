@@ -63,7 +63,7 @@ const NESTING_LIMIT: u32 = 4;
 /// Of an archive that has more images than these, not all are named in an error.
 const NAMED_IN_ERRORS: usize = 10;
 
-/// What containerd and skopeo name images by.
+/// The annotations with the names of images by containerd and skopeo.
 const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
 impl Loading<'_> {

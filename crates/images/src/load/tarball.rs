@@ -33,7 +33,7 @@ impl Destination<'_> {
     }
 }
 
-/// What a tarball holds, by member name.
+/// The content of a tarball, by member name.
 pub(super) struct Tarball {
     documents: BTreeMap<String, Vec<u8>>,
     layers: BTreeMap<String, Layer>,
@@ -45,7 +45,7 @@ pub(super) struct Tarball {
     directories: BTreeSet<String>,
     documents_size: u64,
     members: usize,
-    /// What the documents and all names hold.
+    /// The memory of the documents and all names.
     share: Share,
     /// The compressed layers. The last to go.
     pub(super) kept: KeptBlobs,

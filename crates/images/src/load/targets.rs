@@ -15,7 +15,7 @@ use crate::{Error, Inconsistency};
 /// How deep indexes may be nested.
 const DEPTH_LIMIT: u32 = 4;
 
-/// What was found of one entry of `index.json`.
+/// The parsed parts of one entry of `index.json`.
 #[derive(Default)]
 struct Found {
     /// Manifests and inner indexes that were visited: a hostile index lists one many times.

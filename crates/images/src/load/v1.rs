@@ -20,7 +20,7 @@ struct Directory {
     image: V1Image,
 }
 
-/// What a directory became: an image, or layers that one is made of.
+/// The result of a directory: an image, or layers that one is made of.
 #[derive(Clone)]
 struct Built {
     image: Option<Image>,
@@ -79,7 +79,7 @@ impl Loading<'_> {
         Ok(directories)
     }
 
-    /// What has to be built for an image, lowest first, itself the last.
+    /// The directories that have to be built for an image, lowest first, itself the last.
     fn order(
         &self,
         directories: &Directories,

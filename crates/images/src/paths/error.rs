@@ -1,4 +1,4 @@
-//! What can go wrong with a path in a container.
+//! Errors of paths in a container.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub enum PathError {
     /// The path ends as that of a directory does, but it is not one.
     #[error("lstat {0}: not a directory")]
     NotADirectory(String),
-    /// What is to be filled is no directory.
+    /// The path to be filled is not a directory.
     #[error("extraction point is not a directory")]
     NotADirectoryToFill,
     /// Symlinks lead to symlinks without end.
@@ -42,7 +42,7 @@ pub enum PathError {
     /// The kernel refuses.
     #[error("cannot {act} {path}: {source}")]
     System {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// On what.
         path: String,
@@ -55,7 +55,7 @@ pub enum PathError {
 }
 
 impl PathError {
-    /// What kind of failure this is.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -8,7 +8,7 @@ use rustix::fs::{self, FileType, Stat};
 use super::PathError;
 use super::resolve::{Asked, follow, is_link};
 
-/// What sort of thing a path is.
+/// The kind of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum FileKind {
@@ -28,7 +28,7 @@ pub struct PathStat {
     pub name: String,
     /// Bytes of a file, of a symlink's target, or the file system's value for others.
     pub size: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: FileKind,
     /// Its mode without the kind: permissions, set-user-ID, set-group-ID and sticky bit.
     pub permissions: u32,

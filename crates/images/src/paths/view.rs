@@ -20,7 +20,7 @@ use crate::unpack::open_beneath;
 /// Something that the container sees at a place of its own.
 #[derive(Debug, Clone)]
 pub struct BindView {
-    /// What it is.
+    /// Its source.
     pub source: ViewSource,
     /// In the container.
     pub target: PathBuf,
@@ -28,7 +28,7 @@ pub struct BindView {
     pub read_only: bool,
 }
 
-/// What is mounted.
+/// The source of a mount.
 #[derive(Debug, Clone)]
 pub enum ViewSource {
     /// A directory or file of the host.
@@ -46,7 +46,7 @@ pub enum ViewSource {
     Missing,
 }
 
-/// What a container's file system is opened for.
+/// Why a container's file system is opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Purpose {
     /// Its layer does not change: mount points are made elsewhere. It may be started meanwhile.
@@ -69,7 +69,7 @@ pub struct ViewRequest {
     pub binds: Vec<BindView>,
     /// Whether the container may not write to its root.
     pub read_only: bool,
-    /// What it is opened for.
+    /// Why it is opened.
     pub purpose: Purpose,
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Source {
     pub(super) is_mirror: bool,
     /// Whether its addresses are roots of the API: no `v2/` follows.
     overrides_path: bool,
-    /// What is trusted there, where a `hosts.toml` names it.
+    /// The trust there, where a `hosts.toml` names it.
     trust: HostTrust,
 }
 
@@ -119,7 +119,7 @@ pub(super) fn ask_in_turn<T>(
     for mirror in &mirrors {
         match ask(mirror) {
             Err(RegistryError::Cancelled) => return Err(RegistryError::Cancelled),
-            Err(error) => tracing::info!(%error, "a mirror does not help, asking the next registry"),
+            Err(error) => tracing::info!(%error, "a mirror failed, trying the next source"),
             done => return done,
         }
     }

@@ -24,7 +24,7 @@ pub enum AuthError {
     NotBase64 {
         /// The header, or the body.
         place: &'static str,
-        /// What is wrong with it.
+        /// Its fault.
         source: base64::DecodeError,
     },
     /// The decoded value is not the documented JSON.
@@ -32,7 +32,7 @@ pub enum AuthError {
     NotCredentials {
         /// The header, or the body.
         place: &'static str,
-        /// What is wrong with it.
+        /// Its fault.
         source: serde_json::Error,
     },
     /// The `auth` field of credentials is not the base64 of `user:password`.

@@ -5,7 +5,7 @@
 pub(super) enum Challenge {
     /// User and password with every request.
     Basic {
-        /// What the password is for, in the registry's words.
+        /// The realm of the password, in the registry's words.
         realm: String,
     },
     /// A token from the token service `realm`.
@@ -14,7 +14,7 @@ pub(super) enum Challenge {
         realm: String,
         /// The registry's name there.
         service: Option<String>,
-        /// What the token must allow.
+        /// The required scope of the token.
         scope: Option<String>,
     },
 }

@@ -34,7 +34,7 @@ use crate::unpack::Space;
 
 /// A bar moves at most so often.
 const BAR_PAUSE: Duration = Duration::from_millis(100);
-/// What is read at once.
+/// The size of a read.
 const CHUNK: usize = 64 << 10;
 
 /// The requested pause of a temporary failure, if any; `None` for a permanent one.
@@ -49,7 +49,7 @@ fn asked_to_wait(error: &RegistryError) -> Option<Option<Duration>> {
     }
 }
 
-/// What is to be downloaded.
+/// The blob to be downloaded.
 #[derive(Debug, Clone)]
 pub(super) struct Blob {
     pub(super) digest: Digest,

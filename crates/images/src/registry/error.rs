@@ -1,4 +1,4 @@
-//! What can go wrong with a registry.
+//! Errors of registries.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub enum RegistryError {
     Unreachable {
         /// The registry's host.
         registry: String,
-        /// What was tried and how it failed.
+        /// The attempts and their failures.
         attempts: Vec<String>,
         /// Where an authority's certificate for it could lie, when that or `--insecure-registry`
         /// could help.
@@ -50,7 +50,7 @@ pub enum RegistryError {
     /// The registry has authenticated the client and does not allow it.
     #[error("{reason}")]
     Denied {
-        /// What is denied, in the registry's words.
+        /// The refusal, in the registry's words.
         reason: String,
     },
     /// A repository cannot be read: registries do not reveal whether it is missing or closed.
@@ -96,9 +96,9 @@ pub enum RegistryError {
     Malformed {
         /// Where it came from.
         url: String,
-        /// What it should be.
+        /// Its expected form.
         what: &'static str,
-        /// What is wrong.
+        /// Its fault.
         reason: String,
     },
     /// The token service gives no token.
@@ -144,7 +144,7 @@ pub enum RegistryError {
     /// A download broke off and could not be resumed.
     #[error("the download of {digest} broke off at {received} of {expected} bytes: {reason}")]
     BrokenOff {
-        /// What was downloaded.
+        /// The downloaded content.
         digest: Digest,
         /// How much came.
         received: u64,
@@ -156,7 +156,7 @@ pub enum RegistryError {
     /// A file of a download or upload cannot be read or written.
     #[error("cannot {act} {path}: {source}")]
     File {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// On what.
         path: String,
@@ -228,7 +228,7 @@ impl From<TransportError> for RegistryError {
 }
 
 impl RegistryError {
-    /// What kind of failure this is.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

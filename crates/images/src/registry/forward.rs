@@ -74,7 +74,7 @@ impl Resolver for ToProxy {
     }
 }
 
-/// What the head of a request is given for the proxy.
+/// The additions to the head of a request for the proxy.
 #[derive(Debug)]
 struct Head {
     origin: String,

@@ -22,9 +22,9 @@ const TEXT_LIMIT: u64 = 4 << 10;
 /// Credentials that a registry accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedIn {
-    /// What clients show.
+    /// The text that clients show.
     pub status: String,
-    /// What stands for the password from now on, where the token service gives such a thing.
+    /// Replaces the password from now on, where the token service issues one.
     pub identity_token: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What long work on images reports while it runs: the messages of pull, push, load and build.
+//! Messages about long operations on images: those of pull, push, load and build.
 
 /// Takes the messages of one long operation, from several threads.
 pub trait Progress: Send + Sync {
@@ -40,9 +40,9 @@ pub enum Detail {
 /// One message of a progress stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What happens, in the words that clients show.
+    /// The state, in the words that clients show.
     pub status: String,
-    /// What it happens to: a layer's short digest or a tag.
+    /// The object: a layer's short digest or a tag.
     pub id: Option<String>,
     /// How far it is.
     pub detail: Detail,

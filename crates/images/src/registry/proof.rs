@@ -11,7 +11,7 @@ use super::transport::Answer;
 /// How much of an error's explanation is read.
 const EXPLANATION_LIMIT: u64 = 64 << 10;
 
-/// What a request needs to be allowed, in the words of the token services.
+/// The required permissions of a request, in the words of the token services.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Scope(pub(super) Vec<String>);
 

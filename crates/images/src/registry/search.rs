@@ -18,7 +18,7 @@ const ANSWER_LIMIT: u64 = 4 << 20;
 pub struct SearchResult {
     /// The repository's name, as the index has it.
     pub name: String,
-    /// What it is, in its makers' words.
+    /// Its description by its makers.
     pub description: String,
     /// How many users starred it.
     pub stars: u64,
@@ -59,7 +59,7 @@ impl From<Found> for SearchResult {
     }
 }
 
-/// What is searched for.
+/// The search.
 #[derive(Debug, Clone, Copy)]
 pub struct SearchRequest<'a> {
     /// A name, with the host of the index in front where it is not Docker Hub's.

@@ -26,7 +26,7 @@ pub enum CertificateError {
     NotPem {
         /// Which.
         path: PathBuf,
-        /// What should be there.
+        /// The expected content.
         expected: &'static str,
     },
     /// A client certificate stands without its key.
@@ -42,7 +42,7 @@ pub enum CertificateError {
     KeyMismatch {
         /// The certificate's file.
         certificate: PathBuf,
-        /// What the TLS library reports.
+        /// The TLS library's error.
         source: rustls::Error,
     },
 }

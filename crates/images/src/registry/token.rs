@@ -36,7 +36,7 @@ pub enum IdentityToken {
 /// A bearer token.
 pub(super) struct Token {
     pub(super) value: String,
-    /// What stands for the password from now on.
+    /// Replaces the password from now on.
     pub(super) identity: Option<String>,
     pub(super) expires: Instant,
 }

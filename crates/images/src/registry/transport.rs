@@ -43,7 +43,7 @@ pub enum TransportError {
         method: Method,
         /// Where it went, without its query.
         url: String,
-        /// What went wrong.
+        /// The error.
         source: Box<ureq::Error>,
     },
     /// A redirect has no valid location, forms a circle, or leads from https to http.
@@ -67,7 +67,7 @@ pub enum TransportError {
     /// The proxy's address is malformed.
     #[error("the proxy {proxy:?} for {host} is no http, https or bare address")]
     Proxy {
-        /// What the environment has.
+        /// The value in the environment.
         proxy: String,
         /// The host that it is for.
         host: String,
@@ -107,7 +107,7 @@ impl TransportError {
     }
 }
 
-/// What a request carries.
+/// The body of a request.
 pub(super) enum Payload<'a> {
     /// Nothing.
     Empty,

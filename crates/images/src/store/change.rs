@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Error;
 
-/// What goes, and what is left of it.
+/// The images and names to be removed, and what remains of them.
 #[derive(Debug, Default)]
 pub(crate) struct Departure {
     /// Names that go.

@@ -63,7 +63,8 @@ impl Store {
     /// # Errors
     /// `Internal` when the database refuses.
     pub fn release_pages(&self) -> Result<(), Error> {
-        super::release_pages(&self.shared.database()).map_err(Error::database("let go of pages of the store"))
+        super::release_pages(&self.shared.database())
+            .map_err(Error::database("release the page cache of the store"))
     }
 }
 
@@ -107,7 +108,7 @@ impl Store {
         self.shared.allowance.store(bytes, Ordering::Relaxed);
     }
 
-    /// What archives that belong together may become.
+    /// The limit of the unpacked size of archives that belong together.
     pub(crate) fn budget(&self) -> Budget {
         Budget::new(self.shared.allowance.load(Ordering::Relaxed))
     }

@@ -63,7 +63,7 @@ pub struct NewImage<'a> {
     pub legacy: Option<(Digest, &'a [u8])>,
     /// Where its config was written. An image that is there already stays what it was.
     pub origin: Origin,
-    /// What it came under, where it came from elsewhere.
+    /// Its target, where it came from elsewhere.
     pub target: Option<NewTarget<'a>>,
 }
 
@@ -153,7 +153,7 @@ impl Store {
         Ok(Published { image: Image::new(&record, config), is_new })
     }
 
-    /// What a name is given to: the image and what it comes under.
+    /// The image and target for a name.
     fn named_image(&self, name: Name, new: Digest, target: Option<NewTarget<'_>>) -> NamedImage {
         let image = self.owner(&name, new, target);
         let target = target.map(|target| target.described().digest);

@@ -71,12 +71,12 @@ pub(crate) struct Index {
     /// Images that builds go on from, and how many do.
     pub(crate) held_images: HashMap<Digest, u32>,
     pub(crate) tags: Names<Box<str>>,
-    /// What each tag came under; none for what was made here.
+    /// The target of each tag; missing for images that were made here.
     pub(crate) tag_targets: Names<Box<str>>,
     pub(crate) digests: Names<Digest>,
     /// Images that a registry sent or a tarball brought.
     pub(crate) foreign: HashSet<Digest>,
-    /// What images came under.
+    /// The targets of images.
     pub(crate) targets: Targets,
     pub(crate) layers: HashMap<LayerKey, LayerRecord>,
     pub(crate) layer_of: HashMap<Digest, LayerKey>,

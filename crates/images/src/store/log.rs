@@ -14,7 +14,7 @@ pub fn keep_log(connection: &Connection, database: &Path, bytes: u64) -> rusqlit
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let log = database.with_extension("db-wal");
     if let Err(error) = sys::reserve::reserve(&log, bytes) {
-        tracing::warn!(path = %log.display(), %error, "cannot keep room for removals on a full disk");
+        tracing::warn!(path = %log.display(), %error, "cannot reserve space for removals on a full disk");
     }
     Ok(())
 }

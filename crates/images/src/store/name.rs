@@ -14,12 +14,12 @@ pub(crate) enum Name {
 pub(crate) struct NamedImage {
     pub(crate) name: Name,
     pub(crate) image: Digest,
-    /// What the image came under as it has this name; a digest is itself the name of that.
+    /// The target of the image by this name; a digest is itself the name of its target.
     pub(crate) target: Option<Digest>,
 }
 
 impl Name {
-    /// What a reference stands for; the tag is `latest` if none is written.
+    /// The name of a reference; the tag is `latest` if none is written.
     pub(crate) fn of(reference: &ImageReference) -> Self {
         let repository = reference.repository.to_string();
         match reference.digest {

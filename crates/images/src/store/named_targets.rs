@@ -1,5 +1,5 @@
-//! What names lead to: each tag to what it came under, each digest to what has it, and through that to every image of it that
-//! is here.
+//! The targets of names: each tag has one, each digest is one, and through that the name stands for every image of it that is
+//! here.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use model::{Digest, ImageReference};
 use super::{Index, Name, Store, Target, names_of};
 
 impl Index {
-    /// What a name is given to, where that came from elsewhere or was recorded by a build.
+    /// The target of a name, where that came from elsewhere or was recorded by a build.
     pub(crate) fn target_of_name(&self, name: &Name) -> Option<&Target> {
         let target = match name {
             Name::Tag(repository, tag) => self.tag_targets.get(repository.as_str())?.get(tag.as_str())?,
@@ -17,8 +17,7 @@ impl Index {
         self.targets.find(target)
     }
 
-    /// What an image came under that is called by none of its names: what one of its names leads to, or else what it came
-    /// under last.
+    /// The target of an image without regard to a name: that of one of its names, or else its last one.
     pub(crate) fn target_of_image(&self, image: &Digest) -> Option<&Target> {
         if self.targets.of(image).nth(1).is_some() {
             let names = names_of(self, image);

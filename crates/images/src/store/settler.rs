@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What failed is tried again after so long.
+/// The pause before a failed round is tried again.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Work that writing out would slow down has ended for so long before it begins.
 const QUIET: Duration = Duration::from_secs(1);

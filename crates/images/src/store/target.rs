@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use model::Digest;
 
-/// What an image came under. The document itself is kept byte for byte.
+/// The target of an image: the document that refers to it, kept byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The digest of the index, or of the manifest where there was no index.
@@ -55,7 +55,7 @@ pub struct NewTarget<'a> {
     pub media_type: &'a str,
     /// The image's own manifest, byte for byte.
     pub manifest: &'a [u8],
-    /// What else is kept of it: indexes between the two, attestations and their parts.
+    /// Other kept documents: indexes between the two, attestations and their parts.
     pub attachments: &'a [Vec<u8>],
     /// The manifest of the index that fits this machine best: its image has the name.
     pub preferred: Option<Digest>,

@@ -26,12 +26,12 @@ impl NewTarget<'_> {
 }
 
 impl Store {
-    /// What an image came under last.
+    /// The last target of an image.
     pub(crate) fn last_target_of(&self, image: &Digest) -> Option<Target> {
         self.index().targets.of(image).next_back().cloned()
     }
 
-    /// What has this digest, as far as images of it are here.
+    /// The target with this digest, as far as images of it are here.
     #[must_use]
     pub fn target(&self, digest: &Digest) -> Option<Target> {
         self.index().targets.find(digest).cloned()

@@ -12,7 +12,7 @@ use super::kept::kept_blobs_of;
 use super::{Index, LayerKey, Shared, documents};
 use crate::Error;
 
-/// What of a manifest is of interest.
+/// The relevant fields of a manifest.
 #[derive(Deserialize)]
 struct Manifest {
     layers: Vec<Descriptor>,
@@ -46,7 +46,7 @@ impl Shared {
             candidates.iter().try_for_each(|layer| self.drop_all_but(&database, layer, &named))
         });
         if let Err(error) = dropped {
-            tracing::warn!(%error, "blobs that are of no use stay beside layers");
+            tracing::warn!(%error, "unused blobs of layers stay on disk");
         }
     }
 

@@ -15,7 +15,8 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 /// How many chunks are kept for use again.
 const POOL: usize = 8;
 
-/// What a reader takes beside its chunks, about: data on its way from a client, and the threads that process it.
+/// The memory of a reader without its chunks, about: data on its way from a client, and the threads that process
+/// it.
 const READER: usize = 256 * 1024;
 
 /// A stream as a sequence of chunks.
@@ -37,7 +38,7 @@ impl<C: Chunks + ?Sized> Chunks for &mut C {
 pub(crate) struct ReaderChunks<R> {
     reader: R,
     pool: Vec<Chunk>,
-    /// What the chunks hold that there have been at once, and what feeds the reader.
+    /// The memory of the chunks in use, and of the reader's source.
     share: Share,
 }
 

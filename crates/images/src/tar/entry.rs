@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// A file with content.
@@ -42,7 +42,7 @@ pub struct Entry {
     pub path: Vec<u8>,
     /// The target of a link.
     pub link: Vec<u8>,
-    /// What it is.
+    /// Its kind.
     pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,

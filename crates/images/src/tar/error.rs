@@ -1,4 +1,4 @@
-//! What is wrong with an archive, or with the place where it is unpacked.
+//! Errors of an archive, or of the place where it is unpacked.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub enum ArchiveError {
     Header {
         /// Where the header begins.
         offset: u64,
-        /// What is wrong with it.
+        /// Its fault.
         problem: &'static str,
     },
     /// A limit against bombs is passed.
@@ -42,9 +42,9 @@ pub enum ArchiveError {
     Bomb {
         /// The compressed bytes read.
         came: u64,
-        /// What they became.
+        /// Their unpacked size.
         became: u64,
-        /// What every stream may become.
+        /// The allowance of every stream.
         allowance: u64,
         /// How much more for each of its bytes.
         ratio: u64,
@@ -73,7 +73,7 @@ pub enum ArchiveError {
     LinkTarget {
         /// The entry's name.
         name: String,
-        /// What it links to.
+        /// The target of the link.
         target: String,
     },
     /// The caller excluded replacements of directories by others and the reverse.
@@ -97,7 +97,7 @@ pub enum ArchiveError {
     Decompress {
         /// The compression's name.
         format: &'static str,
-        /// What the decoder reports.
+        /// The decoder's error.
         source: io::Error,
     },
     /// The sender fails.
@@ -109,7 +109,7 @@ pub enum ArchiveError {
     /// The file system refuses an entry.
     #[error("cannot {act} {name:?}: {source}")]
     Entry {
-        /// What was tried.
+        /// The attempted operation.
         act: &'static str,
         /// The entry's name.
         name: String,
@@ -119,7 +119,7 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
-    /// What kind of failure this is.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -29,11 +29,11 @@ pub struct Reader<'a> {
     padding: usize,
     /// How many bytes of extended headers the entry has had.
     extended: u64,
-    /// What long extended headers of the entry hold.
+    /// The memory of the entry's long extended headers.
     share: Share,
 }
 
-/// What extended headers may precede an entry.
+/// The extended headers that may precede an entry.
 #[derive(Default)]
 struct Preceding {
     extensions: Extensions,

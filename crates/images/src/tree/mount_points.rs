@@ -1,4 +1,4 @@
-//! What in a container's own layer only serves for mounts of the engine.
+//! The parts of a container's own layer that only serve for mounts of the engine.
 
 use std::ffi::OsStr;
 use std::io;

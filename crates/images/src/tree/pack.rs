@@ -62,7 +62,7 @@ pub struct ReservedName(String);
 struct Level {
     /// Whether it hides what layers below have in its place.
     opaque: bool,
-    /// What is left to be packed, last first; nothing found means a name to be hidden.
+    /// The names left to be packed, last first; `None` means a name to be hidden.
     names: Vec<(Vec<u8>, Option<Found>)>,
     /// The next of them, as far as they were read already.
     ready: Ready,
@@ -72,7 +72,7 @@ struct Level {
     lengths: (usize, usize),
 }
 
-/// What the directory above is to one that is being packed.
+/// The relation of the directory above to one that is being packed.
 struct Above {
     opaque: bool,
     /// Whether layers below have nothing in its place.

@@ -59,8 +59,8 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// What was read of a file, reading it and those that are packed after it first; `rest` is what else the directory has,
-    /// last first. Nothing where it is to be read as any other file.
+    /// The content of a file, reading it and those that are packed after it first; `rest` are the directory's other
+    /// entries, last first. `None` where it is to be read like any other file.
     pub(super) fn take(
         &mut self,
         ready: &mut Ready,

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use super::descent::{Descent, Place};
 use super::stack::{Form, Stack, is_directory, kind};
 
-/// What a tree holds, files with several names counted once.
+/// The size of a tree, files with several names counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TreeSize {
     /// Bytes of its files.
@@ -18,7 +18,7 @@ pub struct TreeSize {
     pub inodes: u64,
 }
 
-/// What a directory in overlay's form holds.
+/// The size of a directory in overlay's form.
 ///
 /// # Errors
 /// When something cannot be read.
@@ -26,7 +26,7 @@ pub(crate) fn size(directory: &Path) -> io::Result<TreeSize> {
     stack_size(Stack::open(&[directory])?, Form::Difference)
 }
 
-/// What stacked directories hold. What lies too deep for an archive does not count.
+/// The size of stacked directories. What lies too deep for an archive does not count.
 ///
 /// # Errors
 /// When something cannot be read.

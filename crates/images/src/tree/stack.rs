@@ -77,7 +77,7 @@ impl Stack {
         Ok(names)
     }
 
-    /// What a name stands for; a whiteout is nothing.
+    /// The node of a name; `None` for a whiteout.
     pub(crate) fn find(&self, name: &[u8]) -> io::Result<Option<Found>> {
         for (layer, directory) in self.0.iter().enumerate() {
             if let Some(stat) = look(directory, OsStr::from_bytes(name))? {
@@ -198,7 +198,7 @@ fn attributes_with(
     Ok(found)
 }
 
-/// What a call fills a buffer with: most answers fit a small one, none is larger than 64 KiB
+/// The content of a buffer that a call fills: most results fit a small one, none is larger than 64 KiB
 /// (xattr(7), "Filesystem differences").
 fn filled(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut small = [0; 1024];

@@ -23,7 +23,7 @@ use destination::{Destination, clean};
 pub(crate) use destination::{make_place, open_beneath};
 pub use space::{Reserve, Space};
 
-/// What becomes of `.wh.` names.
+/// The handling of `.wh.` names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whiteouts {
     /// They are files like others.
@@ -120,7 +120,7 @@ pub(crate) struct Options<'o> {
     pub(crate) engine_device: u64,
 }
 
-/// What was unpacked.
+/// The result of unpacking.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unpacked {
     /// The bytes of all files' contents, links counted once, holes included.
@@ -212,7 +212,7 @@ struct Unpacking<'a> {
     space: Space,
     /// The device that the space is on.
     device: u64,
-    /// What the two lists below hold.
+    /// The memory of the two lists below.
     share: Share,
     /// Directories whose times are set at the end.
     directories: Vec<(Vec<u8>, i64, u32)>,

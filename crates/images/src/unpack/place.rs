@@ -14,7 +14,7 @@ use crate::tar::{ArchiveError, Entry, EntryKind, Reader, shown};
 /// How often something is made where others put something of the same name at the same time.
 const ATTEMPTS: u32 = 16;
 
-/// What stands where an entry goes, after it was cleared as far as needed.
+/// The node at an entry's place, after it was cleared as far as needed.
 enum Place {
     /// Nothing any more.
     Free,

@@ -35,7 +35,7 @@ pub struct Space {
     since: Since,
 }
 
-/// What was taken since the last check.
+/// The use since the last check.
 #[derive(Debug, Default)]
 struct Since {
     entries: u64,
@@ -158,7 +158,7 @@ impl Space {
         Ok(())
     }
 
-    /// What was free, less what was written since.
+    /// The free space at the last check, less what was written since.
     fn left(&self) -> u64 {
         self.free.bytes.map_or(u64::MAX, |free| free.saturating_sub(self.since.bytes))
     }

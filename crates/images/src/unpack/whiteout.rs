@@ -10,7 +10,7 @@ const RESERVED: &[u8] = b".wh..wh.";
 /// The directory in which AUFS kept files with several names: hard links of the layer lead into it.
 pub(super) const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
 
-/// What a whiteout hides.
+/// The effect of a whiteout.
 pub(super) enum Whiteout {
     /// Everything that the layers below have in its directory.
     Directory,

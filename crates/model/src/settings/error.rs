@@ -1,4 +1,4 @@
-//! Texts that stand for no choice, in the words that clients know.
+//! Texts that are not valid choices, with the messages that clients expect.
 
 /// A text names none of the choices that a setting has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use crate::HealthSpec;
 /// The shortest time that a client can set, in nanoseconds.
 const SHORTEST: i64 = 1_000_000;
 
-/// The shell that runs the text of `CMD-SHELL`, where the container has none.
+/// The default shell for the text of `CMD-SHELL`.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// The defaults where neither the client nor the image sets a value, as dockerd 29.8 has them.
@@ -21,7 +21,7 @@ const DEFAULT_RETRIES: u32 = 3;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
-    /// What is run, its kind first: `NONE`, `CMD` with a program and its arguments, or `CMD-SHELL` with a text.
+    /// The command, its kind first: `NONE`, `CMD` with a program and its arguments, or `CMD-SHELL` with a text.
     pub test: Option<Vec<String>>,
     /// Nanoseconds between two probes.
     pub interval: i64,

@@ -1,4 +1,4 @@
-//! What a container gets of its host. A start by old clients replaces all of it.
+//! A container's settings of its host. A start by old clients replaces all of it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::GroupsOfUser;
 
-/// What is hidden from containers by default: `MaskedPaths` of the API's specification.
+/// The paths that are hidden from containers by default: `MaskedPaths` of the API's specification.
 pub const MASKED_PATHS: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
@@ -28,14 +28,14 @@ pub const MASKED_PATHS: [&str; 12] = [
     "/sys/firmware",
 ];
 
-/// What such containers cannot write to: `ReadonlyPaths` of the API's specification.
+/// The paths that are read-only for such containers: `ReadonlyPaths` of the API's specification.
 pub const READ_ONLY_PATHS: [&str; 5] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// The default number of bytes of /dev/shm.
 pub const SHM_SIZE: u64 = 64 << 20;
 
-/// What a container gets of its host. A list that is `None` was not given.
+/// A container's settings of its host. A list that is `None` was not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostSettings {
@@ -68,11 +68,11 @@ pub struct HostSettings {
     pub cgroup_parent: Option<Spelled<CgroupParent>>,
     /// All of the host's devices and capabilities.
     pub privileged: bool,
-    /// Capabilities beside the default ones.
+    /// Capabilities in addition to the default ones.
     pub add_capabilities: Option<Vec<Spelled<CapabilityChoice>>>,
-    /// Default capabilities that are taken away.
+    /// Default capabilities that are removed.
     pub drop_capabilities: Option<Vec<Spelled<CapabilityChoice>>>,
-    /// Seccomp, AppArmor, SELinux and what goes with them.
+    /// Options of Seccomp, AppArmor, SELinux and the like.
     pub security_options: Option<Vec<Spelled<SecurityOption>>>,
     /// Further groups of its processes, by name or number.
     pub additional_groups: Option<Vec<String>>,
@@ -88,7 +88,7 @@ pub struct HostSettings {
     pub port_bindings: Option<PortBindings>,
     /// Whether exposed ports without a binding are published too.
     pub publish_all_ports: bool,
-    /// Containers that it knows by an alias.
+    /// Containers that it can reach by an alias.
     pub links: Option<Vec<Spelled<LinkRequest>>>,
     /// DNS servers.
     pub dns: Option<Vec<Spelled<NameServer>>>,
@@ -100,9 +100,9 @@ pub struct HostSettings {
     pub extra_hosts: Option<Vec<Spelled<ExtraHost>>>,
     /// Which processes it sees.
     pub pid_mode: PidMode,
-    /// Whose IPC it uses.
+    /// The container's IPC namespace.
     pub ipc_mode: IpcMode,
-    /// Whose host name it has.
+    /// The container's UTS namespace.
     pub uts_mode: UtsMode,
     /// Its user namespace.
     pub user_namespace_mode: UserNamespaceMode,
@@ -124,11 +124,12 @@ pub struct HostSettings {
     pub console_size: [u32; 2],
     /// Limits of its own layer (`StorageOpt`); never empty.
     pub storage_options: Option<BTreeMap<String, String>>,
-    /// What is shown again and has no effect.
+    /// Settings that are shown again and have no effect.
     pub shown: ShownHostSettings,
 }
 
-/// What clients wrote and inspect shows, though it decides nothing: nothing reads it but what shows it.
+/// Settings that clients wrote and inspect shows, though they have no effect: only the code that shows them
+/// reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShownHostSettings {

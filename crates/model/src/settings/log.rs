@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct LogDriverRow {
     /// Its name, as clients and the daemon's flags write it.
     pub name: &'static str,
-    /// The options that it knows; `None` for one that takes and ignores those of all drivers.
+    /// The driver's options; `None` for one that accepts and ignores those of all drivers.
     pub options: Option<&'static [&'static str]>,
     /// Where its logs are read again.
     pub source: LogSource,
@@ -27,7 +27,7 @@ pub enum LogSource {
     File,
     /// In the host's journal.
     Journal,
-    /// Nowhere on this host.
+    /// Not on this host.
     Nowhere,
 }
 
@@ -43,7 +43,7 @@ pub struct LogServer {
 /// Makes [`LogDriver`] and the table [`LOG_DRIVERS`] of one row a driver.
 macro_rules! log_drivers {
     ($($(#[$words:meta])* $driver:ident { $($row:tt)* },)*) => {
-        /// What takes a container's output.
+        /// The destination of a container's output.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
         pub enum LogDriver {
@@ -101,7 +101,7 @@ log_drivers! {
         source: LogSource::Nowhere,
         server: Some(LogServer { option: "gelf-address", port: 12_201 }),
     },
-    /// A server that speaks Fluentd's forward protocol.
+    /// A server of Fluentd's forward protocol.
     Fluentd {
         name: "fluentd",
         options: Some(&[

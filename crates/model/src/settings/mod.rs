@@ -75,7 +75,7 @@ pub struct ContainerSettings {
     pub domainname: String,
     /// `user`, `uid`, `user:group`…, looked up in the container's own files; empty is root.
     pub user: String,
-    /// What comes before the command.
+    /// The words before the command.
     pub entrypoint: Option<Vec<String>>,
     /// The program and its arguments.
     pub command: Option<Vec<String>>,
@@ -111,9 +111,9 @@ pub struct ContainerSettings {
     pub shell: Option<Vec<String>>,
     /// Instructions for builds upon an image that is made of it.
     pub on_build: Option<Vec<String>>,
-    /// What is shown again and has no effect.
+    /// Settings that are shown again and have no effect.
     pub shown: ShownSettings,
-    /// What it gets of the host.
+    /// The settings of the host for it.
     pub host: HostSettings,
 }
 
@@ -127,7 +127,8 @@ impl ContainerSettings {
     }
 }
 
-/// What clients wrote and inspect shows, though it decides nothing: nothing reads it but what shows it.
+/// Settings that clients wrote and inspect shows, though they have no effect: only the code that shows them
+/// reads them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ShownSettings {
@@ -159,7 +160,7 @@ pub struct MountPoint {
     pub writable_submounts: bool,
     /// Whether what is mounted beneath the source comes along.
     pub submounts: crate::Submounts,
-    /// Whose the owners of a bind's files are, in a container with a user namespace of its own.
+    /// How the owners of a bind's files are mapped, in a container with a user namespace of its own.
     pub owners: crate::Owners,
     /// The part of a volume that is mounted, a path within it; empty is all of it.
     pub subpath: String,

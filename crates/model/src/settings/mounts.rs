@@ -45,7 +45,7 @@ pub enum Relabel {
     Private,
 }
 
-/// What matters to engines in virtual machines alone.
+/// Matters only to engines in virtual machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the words are the API's")]
 pub enum Consistency {
@@ -86,7 +86,7 @@ impl MountMode {
 impl FromStr for MountMode {
     type Err = SettingError;
 
-    /// Parses known words, none twice and none against another.
+    /// Parses options, none twice and without contradictions.
     fn from_str(text: &str) -> Result<Self, SettingError> {
         let mut mode = Self::default();
         for word in text.split(',').filter(|_| !text.is_empty()) {
@@ -125,7 +125,7 @@ impl fmt::Display for MountMode {
 /// A bind: `source:destination[:mode]`, or `destination` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
-    /// What is mounted.
+    /// The source.
     pub source: BindSource,
     /// An absolute path in the container.
     pub destination: String,
@@ -133,7 +133,7 @@ pub struct Bind {
     pub mode: Spelled<MountMode>,
 }
 
-/// What a bind mounts.
+/// The source of a bind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BindSource {
     /// An absolute path of the host.
@@ -255,13 +255,13 @@ pub struct MountRequest {
     pub target: String,
     /// Whether it is read-only.
     pub read_only: bool,
-    /// What is mounted.
+    /// The kind of mount.
     pub kind: MountKind,
     /// How the client wrote it as JSON, where that is not the usual way; for display alone.
     pub written: Option<serde_json::Value>,
 }
 
-/// What a [`MountRequest`] mounts.
+/// The kind of a [`MountRequest`], with its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MountKind {
@@ -279,7 +279,7 @@ pub enum MountKind {
         /// Whether what is mounted beneath stays writable where the bind is read-only.
         #[serde(default)]
         writable_submounts: bool,
-        /// Whose the owners of its files are, in a container with a user namespace of its own.
+        /// How the owners of its files are mapped, in a container with a user namespace of its own.
         #[serde(default)]
         owners: Owners,
     },
@@ -289,10 +289,10 @@ pub enum MountKind {
         name: Option<String>,
         /// Whether it stays empty, whatever the image has at its place.
         no_copy: bool,
-        /// What is written on it when it is made.
+        /// The labels of a new volume.
         #[serde(default)]
         labels: BTreeMap<String, String>,
-        /// What keeps its content; empty is the default driver.
+        /// The driver that stores its content; empty is the default one.
         #[serde(default)]
         driver: String,
         /// The driver's options.

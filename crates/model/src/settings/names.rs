@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{ContainerReference, SettingError};
 
-/// A container that another one knows by an alias: `name:alias`.
+/// A container that another one can reach by an alias: `name:alias`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkRequest {
     /// The container that is linked to.

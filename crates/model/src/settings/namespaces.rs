@@ -69,7 +69,7 @@ pub enum PidMode {
 
 words!(PidMode, PidMode, { Default = "", Private = "private", Host = "host" }, joins Container);
 
-/// Whose System V IPC, message queues and /dev/shm a container uses.
+/// The namespace of a container's System V IPC, message queues and /dev/shm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum IpcMode {
@@ -95,7 +95,7 @@ words!(
     joins Container
 );
 
-/// Whose host name a container has.
+/// The namespace of a container's host name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum UtsMode {

@@ -33,7 +33,7 @@ pub struct Attachment {
     /// Further names of the container in this network; `None` was not given.
     #[serde(default)]
     pub aliases: Option<Vec<String>>,
-    /// Containers that this one knows by an alias here, `name:alias`.
+    /// Containers that this one can reach by an alias here, `name:alias`.
     #[serde(default)]
     pub links: Option<Vec<String>>,
     /// The addresses that it is to have; `None` was not given.

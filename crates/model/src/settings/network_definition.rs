@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct NetworkDefinition {
     /// Its name: any text but an empty one.
     pub name: String,
-    /// What makes it.
+    /// The driver.
     pub driver: NetworkDriver,
     /// Whether containers get addresses of IPv4.
     pub ipv4: bool,
@@ -20,11 +20,11 @@ pub struct NetworkDefinition {
     pub ipv6: bool,
     /// Whether its containers reach only each other.
     pub internal: bool,
-    /// Whether containers beside services may join it; shown again.
+    /// Whether containers that are not part of services may join it; shown again.
     pub attachable: bool,
     /// Whether it is only a configuration that other networks take over.
     pub config_only: bool,
-    /// The network whose configuration it has taken over.
+    /// The network whose configuration it uses.
     pub config_from: Option<String>,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
@@ -36,7 +36,7 @@ pub struct NetworkDefinition {
     pub pools: Vec<Pool>,
 }
 
-/// What makes a network.
+/// The driver of a network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkDriver {

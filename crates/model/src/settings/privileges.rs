@@ -1,4 +1,4 @@
-//! What a container's processes may do: capabilities, security options, devices.
+//! The privileges of a container's processes: capabilities, security options, devices.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -140,7 +140,7 @@ pub enum LabelOption {
 impl FromStr for SecurityOption {
     type Err = SettingError;
 
-    /// Parses an entry, `key=value` as today's clients write and `key:value` as old ones did.
+    /// Parses an entry, `key=value` as current clients write and `key:value` as old ones did.
     fn from_str(entry: &str) -> Result<Self, SettingError> {
         if entry == "no-new-privileges" {
             return Ok(Self::NoNewPrivileges(true));
@@ -209,7 +209,7 @@ pub struct DeviceRequest {
     pub path_on_host: String,
     /// Where the container sees it; as on the host when empty.
     pub path_in_container: String,
-    /// What the container may do with it.
+    /// The container's access.
     pub permissions: Spelled<DevicePermissions>,
 }
 
@@ -229,7 +229,7 @@ pub struct DriverDeviceRequest {
     pub options: BTreeMap<String, String>,
 }
 
-/// What a container may do with a device.
+/// A container's access to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct DevicePermissions {

@@ -1,4 +1,4 @@
-//! What holds for every text that a client may send: it is refused, or shown again as it was written.
+//! Properties of every text that a client may send: it is refused, or shown again as it was written.
 
 use std::fmt::{Debug, Display};
 use std::path::{Component, Path};

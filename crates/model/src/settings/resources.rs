@@ -1,4 +1,4 @@
-//! What a container may take of the machine.
+//! A container's limits on the machine's resources.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +54,7 @@ pub struct ResourceSettings {
     pub pids_limit: Option<i64>,
     /// Limits of each process; an empty element stands for an empty entry.
     pub ulimits: Option<Vec<Option<Ulimit>>>,
-    /// Devices that may be used beside those that are shown.
+    /// Devices that may be used in addition to those that are shown.
     pub device_rules: Option<Vec<Spelled<DeviceRule>>>,
     /// Bytes of huge pages by the size of the pages, in the kernel's words (`2MB`, `1GB`).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

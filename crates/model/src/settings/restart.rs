@@ -78,7 +78,7 @@ impl Default for WrittenRestartPolicy {
 }
 
 impl WrittenRestartPolicy {
-    /// Parses a policy and remembers how it was written.
+    /// Parses a policy and keeps its spelling.
     ///
     /// # Errors
     /// As [`RestartPolicy::parse`].

@@ -19,7 +19,7 @@ pub struct Spelled<T> {
 }
 
 impl<T: FromStr + fmt::Display> Spelled<T> {
-    /// Parses a text and remembers it if the value is usually spelled otherwise.
+    /// Parses a text and keeps it if the value is usually spelled otherwise.
     ///
     /// # Errors
     /// Those of the value.

@@ -51,7 +51,8 @@ impl IdMapping {
     }
 }
 
-/// What the kernel shows for an id that a namespace lacks: the default of /proc/sys/kernel/overflowuid.
+/// The id that the kernel shows for one that a namespace does not map: the default of
+/// /proc/sys/kernel/overflowuid.
 const OVERFLOW_ID: u32 = 65534;
 
 /// The lines of `uid_map` or `gid_map`.

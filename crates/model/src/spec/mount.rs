@@ -1,4 +1,4 @@
-//! What is mounted beneath a container's root.
+//! The mounts beneath a container's root.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// One mount beneath the container's root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// What is mounted.
+    /// The source.
     pub source: MountSource,
     /// An absolute path in the container; made when missing (a file for a file).
     pub destination: PathBuf,
@@ -20,12 +20,12 @@ pub struct Mount {
     pub submounts: Submounts,
     /// The part of the source that is mounted, a path within it; all of it when `None`.
     pub subpath: Option<PathBuf>,
-    /// Whose the owners of its files are, in a container with a user namespace of its own.
+    /// How the owners of its files are mapped, in a container with a user namespace of its own.
     #[serde(default)]
     pub owners: Owners,
 }
 
-/// Whose users and groups the owners of files are.
+/// The user namespace in which the owners of files are interpreted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owners {
@@ -59,7 +59,7 @@ pub enum Submounts {
     Excluded,
 }
 
-/// What is not possible in a mount.
+/// The restrictions of a mount.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRestrictions {
     /// Set-user-ID programs have no effect (`nosuid`).
@@ -70,7 +70,7 @@ pub struct MountRestrictions {
     pub no_execution: bool,
 }
 
-/// What is mounted.
+/// The source of a mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MountSource {
@@ -80,7 +80,7 @@ pub enum MountSource {
     RestrictedBind {
         /// The directory or file.
         path: PathBuf,
-        /// What is not possible in it.
+        /// Its restrictions.
         restrictions: MountRestrictions,
     },
     /// A new tmpfs with mount options as tmpfs(5), `size=64m,mode=1777,noexec`.

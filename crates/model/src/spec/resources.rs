@@ -75,7 +75,7 @@ const fn weight_of_shares(shares: u64) -> u64 {
 /// A limit of one block device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockDeviceLimit {
-    /// What is limited.
+    /// The kind of limit.
     pub kind: BlockLimitKind,
     /// The device's node on the host.
     pub path: PathBuf,
@@ -83,7 +83,7 @@ pub struct BlockDeviceLimit {
     pub value: u64,
 }
 
-/// What is limited of a block device.
+/// The kind of a block device's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the names say it")]

@@ -1,4 +1,4 @@
-//! What the engine's nf_tables tables hold, and their names.
+//! The content of the engine's nf_tables tables, and their names.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::port::{Port, PublishedPort};
 use crate::publishing::GatewayMode;
 use model::MacAddress;
 
-/// What the tables hold of one network.
+/// The elements of one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// Distinguishes the networks of one host.
@@ -39,7 +39,7 @@ pub(crate) struct HostPlace {
     pub(crate) masquerade: bool,
     /// Which they take; `None` for that of the interface by which they leave.
     pub(crate) source: Option<IpAddr>,
-    /// What is reached from outside.
+    /// How it is reachable from outside.
     pub(crate) mode: GatewayMode,
 }
 
@@ -111,7 +111,7 @@ pub(crate) enum Place {
 }
 
 impl Content {
-    /// What one endpoint needs, but its link exceptions.
+    /// The elements of one endpoint, except its link exceptions.
     pub(crate) fn of(endpoint: &Endpoint, place: Place) -> Self {
         let Endpoint { host_interface, mac, source_check, internal, .. } = endpoint;
         let mut content = Self::published(endpoint);
@@ -134,7 +134,7 @@ impl Content {
         content
     }
 
-    /// What the published ports of an endpoint need.
+    /// The elements of an endpoint's published ports.
     pub(crate) fn published(endpoint: &Endpoint) -> Self {
         let target = |port: &PublishedPort| {
             let same = |address: &IpAddr| address.is_ipv4() == port.host_ip.is_ipv4();

@@ -115,7 +115,7 @@ pub(crate) struct Groups {
     pub(crate) mask: u32,
 }
 
-/// What a rule ends with.
+/// The verdict of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict<'a> {
     Accept,

@@ -1,4 +1,4 @@
-//! What differs between the tables of IPv4 and IPv6.
+//! The differences between the tables of IPv4 and IPv6.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -20,7 +20,7 @@ pub(super) enum KnownBy {
     Name,
 }
 
-/// What two rules let pass, one a direction.
+/// The packets that two rules let pass, one a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passing<'n> {
     /// Packets of all networks.
@@ -85,7 +85,7 @@ pub(super) fn of_network(network: &Layout, family: Family, known_by: KnownBy) ->
     }
 }
 
-/// What all these networks need.
+/// The rules for all these networks.
 pub(super) fn of_all(networks: &[Layout], family: Family, known_by: KnownBy) -> Vec<Passing<'_>> {
     let of_all = match known_by {
         KnownBy::Group => Some(Passing::Groups),

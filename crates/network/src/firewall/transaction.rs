@@ -124,7 +124,7 @@ pub(super) struct Set {
     pub(super) key: &'static [Part],
     /// Whether elements are intervals of keys.
     pub(super) has_intervals: bool,
-    /// What a map has for a key; nothing for a set.
+    /// A map's data for a key; empty for a set.
     pub(super) data: &'static [Part],
 }
 
@@ -157,7 +157,7 @@ fn concatenated(parts: &[Part], family: u8) -> (u32, u32) {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) key: Vec<u8>,
-    /// What a map has for the key.
+    /// The map's data for the key.
     pub(super) data: Option<Vec<u8>>,
     /// Whether the key is the first one behind an interval.
     pub(super) ends_interval: bool,

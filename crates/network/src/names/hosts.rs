@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use model::{ErrorKind, ExtraAddress, ExtraHost};
 
-/// What stands in every hosts file.
+/// The lines of every hosts file.
 const USUAL: &str = "127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::0\tip6-localnet

@@ -49,7 +49,7 @@ impl NameServers {
     }
 }
 
-/// What becomes of the host's own servers.
+/// The use of the host's own servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostServers {
     /// Those that a container in its own network cannot reach are left out: loopback ones, and

@@ -1,4 +1,4 @@
-//! What a network takes over when it opens: addresses that are in use, and interfaces that are there.
+//! The adoption of existing addresses and interfaces when a network opens.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -73,7 +73,7 @@ pub(super) fn wanted_address(
     choose_free(&taken).ok_or_else(|| Error::NoFreeNetwork(name.to_owned()))
 }
 
-/// What the host reaches already.
+/// The subnets that the host reaches already.
 pub(super) fn taken_by_host<A: Address>(routing: &mut Routing) -> Result<Vec<Subnet<A>>, Error> {
     let mut taken: Vec<Subnet<A>> = routing.routes()?.into_iter().map(|route| route.destination).collect();
     // The default route leads everywhere and forbids nothing.

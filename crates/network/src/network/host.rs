@@ -21,7 +21,7 @@ use crate::firewall::{Content, Firewall};
 use crate::held_ports::PortBook;
 use crate::route::Routing;
 
-/// What a host is made of.
+/// The parts of a host.
 pub(super) struct Parts {
     pub(super) faults: Faults,
     pub(super) reaper: Reaper,
@@ -91,7 +91,7 @@ impl Host {
         give().ok_or(Error::NoInterfaceName)
     }
 
-    /// What the tables hold for all endpoints of all networks.
+    /// The tables' elements for all endpoints of all networks.
     pub(super) fn content(&self) -> Content {
         let mut content = Content::default();
         for network in self.networks() {

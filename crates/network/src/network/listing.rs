@@ -1,4 +1,5 @@
-//! What the host has when networks open: listed once for all of them, since each list is as long as there are networks.
+//! The host's interfaces and addresses when networks open: listed once for all of them, since each list is as long as
+//! there are networks.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

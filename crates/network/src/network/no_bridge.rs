@@ -17,7 +17,7 @@ use crate::held_ports::PortBook;
 use crate::options::Options;
 use crate::route::Routing;
 
-/// What stands for a bridge's name in the names of tables and groups.
+/// Used instead of a bridge's name in the names of tables and groups.
 const NAME: &str = "none";
 
 /// A host without a default bridge.
@@ -36,7 +36,7 @@ impl NoBridge {
         Self { firewall, ipv6_firewall, faults, host: Mutex::default() }
     }
 
-    /// What the networks share.
+    /// The shared parts of the networks.
     pub(super) fn host(&self, watcher: &Mutex<Option<Watcher>>) -> Result<Arc<Host>, Error> {
         let mut host = locked(&self.host);
         if let Some(host) = &*host {

@@ -30,7 +30,7 @@ const LINK_LOCAL_PREFIX: u8 = 64;
 /// The lower half of an address of IPv6.
 const INTERFACE_PART: u128 = u64::MAX as u128;
 
-/// What a network on a parent has.
+/// A network on a parent.
 #[derive(Debug)]
 pub(super) struct OnParent {
     options: ParentOptions,

@@ -42,7 +42,7 @@ impl Active {
             bridge::answer_for_interfaces(&mut routing, &made)?;
         }
         self.bridge.index.store(made.index(), Ordering::Relaxed);
-        tracing::warn!("somebody removed the bridge {}; it is made again", self.bridge.name);
+        tracing::warn!("the bridge {} was removed; it is made again", self.bridge.name);
         for (endpoint, state) in endpoints {
             self.connect_again(&mut routing, &endpoint, state, &made.interface())?;
         }

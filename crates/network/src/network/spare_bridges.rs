@@ -45,7 +45,7 @@ pub(super) struct Spare {
     pub(super) bridge: Interface,
     /// When it is to be checked, or removed.
     due: Instant,
-    /// What was set on it when its network was made; `None` of one that no other network can have.
+    /// Its settings when its network was made; `None` of one that no other network can have.
     settings: Option<Vec<u8>>,
     /// Since when no network has it.
     since: Instant,
@@ -66,7 +66,7 @@ struct Queue {
     closing: bool,
 }
 
-/// What the thread does next.
+/// The thread's next task.
 enum Task {
     Examine(Spare),
     Remove(Vec<Spare>),

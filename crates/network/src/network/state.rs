@@ -40,7 +40,7 @@ pub(super) struct Active {
     pub(super) trusted_interfaces: Vec<String>,
     /// Whether the host has its address of IPv4 on the network.
     pub(super) host_ipv4: bool,
-    /// What the network was opened with.
+    /// The options with which the network was opened.
     pub(super) options: Options,
     /// Held while the bridge is restored.
     pub(super) restoring: Mutex<()>,
@@ -59,7 +59,7 @@ pub(super) struct Bridge {
     pub(super) ipv4: Option<InterfaceAddress>,
     pub(super) ipv6: Option<InterfaceAddress<Ipv6Addr>>,
     pub(super) owner: BridgeOwner,
-    /// What was set on it when the network was made; `None` of one that no other network can have.
+    /// Its settings when the network was made; `None` of one that no other network can have.
     pub(super) settings: Option<Vec<u8>>,
 }
 

@@ -13,7 +13,7 @@ const IPV6_SETTINGS: &str = "/proc/sys/net/ipv6/conf";
 /// The routes of IPv4 in the thread's network namespace.
 const ROUTES: &str = "/proc/thread-self/net/route";
 const EPHEMERAL_PORTS: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-/// What the kernel has by default.
+/// The kernel's default.
 const DEFAULT_EPHEMERAL_PORTS: RangeInclusive<u16> = 32768..=60999;
 
 /// Turns the host's forwarding on, unless it is.

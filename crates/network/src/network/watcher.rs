@@ -66,7 +66,7 @@ fn watch(listener: &Listener, host: &Host) {
             }
         }
         if let Err(error) = host.mend_firewall() {
-            tracing::warn!("cannot mend the firewall after another program changed it: {error}");
+            tracing::warn!("cannot restore the firewall after another program changed it: {error}");
         }
     }
 }

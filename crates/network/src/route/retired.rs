@@ -108,7 +108,7 @@ fn set_down(index: u32) -> Message {
     Message::new(NEW_LINK, netlink::ACKNOWLEDGE).fixed(&header)
 }
 
-/// What is set, without what the kernel counts and measures.
+/// The settings, without the kernel's counters and measurements.
 fn settings(payload: &[u8]) -> Vec<u8> {
     let mut settings = Vec::new();
     for (kind, value) in attributes(payload.get(header(0, 0).len()..).unwrap_or_default()) {

@@ -10,11 +10,11 @@ use crate::{CgroupError, Host};
 pub(crate) struct Hierarchy {
     /// Where it is mounted.
     pub(crate) mount: PathBuf,
-    /// What it is.
+    /// Its kind.
     pub(crate) kind: Kind,
 }
 
-/// What a hierarchy is.
+/// The kind of a hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Version 1 with these controllers; a named one (`name=systemd`) has none.

@@ -108,7 +108,7 @@ fn inherit_cpuset(mount: &Path, directory: &Path) -> Result<(), CgroupError> {
     Ok(())
 }
 
-/// What a group above has; it and those above it are filled from the first that has something.
+/// The value of a group above; it and those above it are filled from the first that has one.
 fn settled_cpuset(mount: &Path, directory: &Path, name: &str) -> Result<String, CgroupError> {
     let mut empty = Vec::new();
     let mut group = directory;

@@ -19,7 +19,7 @@ use crate::process::launch;
 use crate::root::host_devices;
 use crate::{CgroupError, Host, Process, StartError, Stdio, label, sysctl};
 
-/// What a container gets from its maker by descriptor.
+/// The descriptors that a container gets from its maker.
 #[derive(Debug)]
 pub struct Given<'a> {
     /// The standard streams of its first process.
@@ -65,7 +65,7 @@ pub fn create(
     }
 }
 
-/// What the parent does for its child while that makes its mounts.
+/// The parent's part while its child makes the mounts.
 fn complete(
     host: &Host,
     spec: &ContainerSpec,
@@ -96,7 +96,7 @@ fn complete(
     Ok(())
 }
 
-/// What fails leaves no directory.
+/// Removes the directories on failure.
 fn or_remove(cgroup: &Cgroup, made: Result<(), CgroupError>) -> Result<(), StartError> {
     if made.is_err() {
         // The first error is the one to report.
@@ -105,7 +105,7 @@ fn or_remove(cgroup: &Cgroup, made: Result<(), CgroupError>) -> Result<(), Start
     Ok(made?)
 }
 
-/// What init is born with.
+/// The parts with which init is born.
 struct Parts<'a> {
     stdio: Stdio,
     held_mounts: &'a [OwnedFd],

@@ -9,7 +9,7 @@ use crate::StartError;
 use crate::capabilities::{self, Mask};
 use crate::seccomp::{self, Filter};
 
-/// What the profile means for one set of capabilities; nothing before the first process.
+/// The compiled profile for one set of capabilities; empty before the first process.
 #[derive(Debug, Default)]
 pub(super) struct KnownFilter(OnceCell<(Mask, Option<Filter>)>);
 

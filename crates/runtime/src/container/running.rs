@@ -59,7 +59,7 @@ pub struct Probe {
     pub end: OwnedFd,
 }
 
-/// What a further process is.
+/// The request for a further process.
 #[derive(Debug, Clone, Copy)]
 pub struct ExecRequest<'a> {
     /// Its program, user, environment and limits.

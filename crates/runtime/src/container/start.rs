@@ -74,7 +74,7 @@ impl Created {
 /// what takes longer than this hangs, and the caller must not hang with it.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a child gave to its parent on its way.
+/// The descriptors that a child sent to its parent.
 #[derive(Debug, Default)]
 pub(super) struct Gifts {
     /// The terminal's master.

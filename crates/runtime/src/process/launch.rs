@@ -24,11 +24,11 @@ use crate::{FailureKind, StartError};
 /// Everything that was found out before the gate opened.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
-    /// What runs.
+    /// The process.
     pub(crate) process: &'a ProcessSpec,
     /// The user and groups that it runs as.
     pub(crate) identity: Identity,
-    /// What it may, as far as the host has it.
+    /// Its capabilities, as far as the host has them.
     pub(crate) capabilities: Mask,
     /// Which system calls it may make.
     pub(crate) filter: Option<Filter>,
@@ -224,8 +224,8 @@ pub(crate) fn die_with_parent() -> Result<(), StartError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).doing("binding to the parent's life")
 }
 
-/// What only the host's root may do for a process that is going to be in a user namespace: its limits, its score, and
-/// streams that the namespace's root can own. `proc` is a procfs that is surely one.
+/// The preparations that only the host's root may make for a process that is going to be in a user namespace: its
+/// limits, its score, and streams that the namespace's root can own. `proc` is a verified procfs.
 pub(crate) fn prepare_for_user_namespace(
     process: &ProcessSpec,
     mapping: &IdMapping,

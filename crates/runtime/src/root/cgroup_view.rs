@@ -12,7 +12,7 @@ use super::{attach, kernel, mounts};
 use crate::StartError;
 use crate::error::Doing;
 
-/// What of the cgroup file systems a container sees.
+/// A container's view of the cgroup file systems.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CgroupLayout {
     /// The container's directory on the host by the name that its hierarchy has beneath

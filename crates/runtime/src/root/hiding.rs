@@ -36,7 +36,7 @@ fn paths<'a>(chosen: Option<&'a Vec<PathBuf>>, default: &'a [&str], privileged: 
     }
 }
 
-/// What is laid over hidden paths.
+/// The mounts that are laid over hidden paths.
 struct Covers {
     /// Over files.
     null: Cover,
@@ -90,7 +90,7 @@ fn protect(root: &Root, path: &Path) -> Result<(), StartError> {
     attach(copy, found).doing_with(act)
 }
 
-/// What this kernel does not have needs no hiding.
+/// A path that this kernel does not have needs no hiding.
 fn find(root: &Root, path: &Path) -> Result<Option<OwnedFd>, StartError> {
     match root.find(path) {
         Ok(found) => Ok(Some(found)),

@@ -96,7 +96,7 @@ impl Sources {
     }
 }
 
-/// What is of the host's tree or its volumes.
+/// Opens a source in the host's tree or its volumes.
 fn open_source(mount: &Mount, held: &[OwnedFd]) -> Result<Option<OwnedFd>, StartError> {
     let detached = match &mount.source {
         MountSource::Bind(path) => copy_tree(mount, path)?,
@@ -244,7 +244,7 @@ fn attach(mount: &Mount, source: &OwnedFd, root: &Root) -> Result<(), StartError
     super::attach(source, &found).doing_with(act)
 }
 
-/// What is mounted, in words.
+/// The source of a mount, in words.
 fn name_of(source: &MountSource) -> String {
     match source {
         MountSource::Bind(path) | MountSource::RestrictedBind { path, .. } => path.display().to_string(),

@@ -1,4 +1,4 @@
-//! What becomes of each call, by its number.
+//! The decision about each call, by its number.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{Action, Condition, Rules};
 /// How many numbers x86-64 and i386 have.
 pub(super) const COUNT: usize = LAST as usize + 1;
 
-/// What becomes of one call.
+/// The decision about one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decision {
     /// The first whose conditions all hold decides.

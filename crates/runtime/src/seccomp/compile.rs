@@ -29,7 +29,7 @@ const AUDIT_X86: u32 = 0x4000_0003;
 /// The most instructions that the kernel takes, `BPF_MAXINSNS` of linux/bpf_common.h.
 const MOST_INSTRUCTIONS: usize = 4096;
 
-/// What stands in a program until all its parts have their places.
+/// An instruction of a program before all its parts have their places.
 #[derive(Debug, Clone)]
 enum Step {
     Do(FilterInstruction),

@@ -133,7 +133,7 @@ impl Lists {
 static LONG: Lists = Lists::of(Architecture::X86_64);
 static SHORT: Lists = Lists::of(Architecture::X86);
 
-/// What happens to a call that is not allowed.
+/// The action for a call that is not allowed.
 pub(super) const DENIED: Action = Action::error(1);
 
 /// The profile for a process with these capabilities.

@@ -11,7 +11,7 @@ pub(super) enum Architecture {
     X32,
 }
 
-/// What an x32 number carries.
+/// The bit in x32 numbers.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
 /// The last x86-64 or i386 call in this table: newer kernels' calls get the result of an older kernel.

@@ -1,10 +1,10 @@
-//! What a filter is made of: calls, the conditions on their arguments, and what happens to them.
+//! The parts of a filter: calls, the conditions on their arguments, and their actions.
 
 use sys::execute::FilterFlags;
 
 use super::numbers::Architecture;
 
-/// What happens to a call: the value that a filter returns, `SECCOMP_RET_*` of linux/seccomp.h.
+/// The action for a call: the value that a filter returns, `SECCOMP_RET_*` of linux/seccomp.h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Action(pub(super) u32);
 

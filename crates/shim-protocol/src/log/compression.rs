@@ -85,7 +85,7 @@ impl Compressor {
 }
 
 impl Drop for Compressor {
-    /// What is half compressed goes; the file that it was made of is still there.
+    /// Removes a half compressed file; the file that it was made of is still there.
     fn drop(&mut self) {
         let _ = fs::remove_file(unfinished(&self.path));
     }

@@ -61,7 +61,7 @@ impl Encoder {
     }
 }
 
-/// What follows a record's text, up to the time.
+/// The part of a record behind the text, up to the time.
 fn tail(stream: Stream, attributes: &BTreeMap<String, String>) -> Vec<u8> {
     let mut out = b"\",\"stream\":\"".to_vec();
     out.extend_from_slice(stream.name().as_bytes());

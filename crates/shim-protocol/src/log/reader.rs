@@ -59,7 +59,7 @@ pub struct Reader {
     /// Where reading ends, although the log grows.
     end: Option<Position>,
     buffer: Vec<u8>,
-    /// What of the buffer is read from the file and not yet given out.
+    /// The part of the buffer that is read from the file and not yet returned.
     unread: Range<usize>,
     /// How many bytes of `unread` were searched and hold no newline.
     searched: usize,

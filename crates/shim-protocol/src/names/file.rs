@@ -101,7 +101,7 @@ impl<'a> NamesFile<'a> {
         str::from_utf8(name).ok()
     }
 
-    /// What stands behind kind and key, in all lines that begin with both.
+    /// The values of all lines that begin with this kind and key.
     fn found(&self, kind: &str, key: &str) -> impl Iterator<Item = &'a [u8]> {
         let prefix = format!("{kind}{key} ");
         let mut rest = &self.lines[self.first_from(prefix.as_bytes())..];

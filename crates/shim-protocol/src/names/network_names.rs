@@ -23,7 +23,7 @@ pub fn names_file(exec_root: &Path, network: &str) -> PathBuf {
 pub struct NamedEndpoint {
     /// The container's name, which its addresses lead back to.
     pub name: String,
-    /// What else it is called there: aliases, short id, host name.
+    /// Its other names there: aliases, short id, host name.
     pub other_names: Vec<String>,
     /// Its addresses on this network.
     pub addresses: Vec<IpAddr>,

@@ -1,4 +1,4 @@
-//! What one shim answers from, as the daemon sends it in [`crate::Request::Names`].
+//! The name service of one shim, as the daemon sends it in [`crate::Request::Names`].
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -27,13 +27,13 @@ pub(crate) use self::probe::{Obstacle, Probe, ProbeStatus};
 
 /// The checks of one container.
 pub(crate) struct Monitor {
-    /// What is checked how often.
+    /// The check and its intervals.
     pub(crate) check: HealthSpec,
     /// The process of every probe.
     pub(crate) process: ProcessSpec,
     /// /dev/null, open since the first probe.
     null: OnceCell<OwnedFd>,
-    /// What was found.
+    /// The results.
     pub(crate) health: Health,
     /// The state of the checks.
     pub(crate) state: State,
@@ -87,7 +87,7 @@ impl Monitor {
         monitor
     }
 
-    /// What every probe reads.
+    /// The standard input of every probe.
     ///
     /// # Errors
     /// When it cannot be opened.

@@ -1,4 +1,4 @@
-//! What a probe writes, as much of it as is kept, and the words for one that took too long.
+//! A probe's output, as much of it as is kept, and the text for one that took too long.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl ProbeOutput {
         self.is_cut |= fitting < bytes.len();
     }
 
-    /// What is shown of it.
+    /// The shown text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
         if self.is_cut {
@@ -31,7 +31,7 @@ impl ProbeOutput {
         text
     }
 
-    /// What is shown of a probe that took longer than this.
+    /// The shown text of a probe that took longer than this.
     pub(crate) fn text_of_late(&self, timeout: Duration) -> String {
         let late = format!("Health check exceeded timeout ({})", in_units(timeout));
         if self.bytes.is_empty() { late } else { format!("{late}: {}", self.text()) }

@@ -39,7 +39,7 @@ pub(crate) struct Probe {
     pub(crate) deadline: Instant,
     /// The parent of its process.
     pub(crate) reaper: Process,
-    /// What it wrote.
+    /// Its output.
     pub(crate) output: ProbeOutput,
     end: OwnedFd,
     /// Where both its outputs arrive; `None` when nothing is taken any more.
@@ -128,7 +128,7 @@ impl Probe {
         }
     }
 
-    /// What its reaper has reported since the last call.
+    /// The reaper's reports since the last call.
     pub(crate) fn status(&self) -> ProbeStatus {
         let mut code = [0; size_of::<i32>()];
         match stream::read(&self.end, &mut code) {

@@ -62,7 +62,7 @@ impl KubernetesFile {
         }
     }
 
-    /// What of a line is not logged yet.
+    /// The part of a line that is not logged yet.
     pub(crate) fn pending(&self, stream: Stream) -> &[u8] {
         self.lines.pending(stream)
     }

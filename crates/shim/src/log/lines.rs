@@ -10,7 +10,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// What of a line is there already.
+    /// The received part of a line.
     pub(crate) fn pending(&self, stream: Stream) -> &[u8] {
         match stream {
             Stream::Stdout => &self.stdout,

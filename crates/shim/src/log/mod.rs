@@ -109,7 +109,7 @@ impl Log {
         }
     }
 
-    /// What of a line is not logged yet.
+    /// The part of a line that is not logged yet.
     pub(crate) fn pending(&self, stream: Stream) -> &[u8] {
         match &self.driver {
             Driver::Nothing => &[],

@@ -13,7 +13,7 @@ use super::query::Query;
 /// How long clients may keep an answer, as those of the reference.
 const TIME_TO_LIVE: Ttl = Ttl::from_secs(600);
 
-/// What the networks' files have for a question.
+/// The networks' records for a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// The name has these addresses of the queried type.

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-/// What comes in each millisecond. A query from a container costs 1, which is about 10 µs of a processor's time:
+/// The income of each millisecond. A query from a container costs 1, which is about 10 µs of a processor's time:
 /// so 40,000 queries a second.
 const REFILL: i64 = 40;
 
-/// What is saved up at most: 10 ms.
+/// The most that is saved up: 10 ms.
 const MOST: i64 = 10 * REFILL;
 
-/// What may be spent. It can be overdrawn; then nothing may be spent until that has come in again.
+/// The balance. It can be overdrawn; then nothing may be spent until it is positive again.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: i64,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use shim_protocol::names::{LONGEST_NAMES_FILE, NamesFile};
 use sys::mapped_file::MappedFile;
 
-/// What distinguishes a file from one that takes its place: device and inode.
+/// Distinguishes a file from its replacement: device and inode.
 type Identity = (u64, u64);
 
 /// A file that is replaced, never changed.

@@ -38,7 +38,7 @@ impl Directory {
             .collect();
     }
 
-    /// What the files have for a query; `None` when it is for the upstream servers.
+    /// The files' records for a query; `None` when it is for the upstream servers.
     pub(super) fn find(&mut self, query: &Query<'_>, keeps_single_labels: bool) -> Option<Content> {
         if query.question.qclass() != Class::IN {
             return None;

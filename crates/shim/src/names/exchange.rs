@@ -185,7 +185,7 @@ impl Exchange {
         (Progress::Waits, TURN)
     }
 
-    /// What a server's packet means; `None` when it is no answer to the question.
+    /// The outcome of a server's packet; `None` when it does not answer the question.
     fn judge(&self, packet: &[u8]) -> Option<Progress> {
         let reply = Message::from_slice(packet).ok()?;
         let query = Message::from_slice(&self.query).ok()?;

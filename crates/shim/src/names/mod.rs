@@ -56,7 +56,7 @@ enum Outcome {
     Nothing,
 }
 
-/// What a query that goes upstream costs of the budget: it needs a socket of its own.
+/// The cost of a query that goes upstream: it needs a socket of its own.
 const EXCHANGE_COST: u32 = 8;
 
 /// The name service of one container.

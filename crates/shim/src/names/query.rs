@@ -8,7 +8,7 @@ use shim_protocol::names::dns_text;
 /// A longer query is refused, in bytes: one question takes at most 271, what EDNS adds is little.
 pub(super) const LONGEST: usize = 4096;
 
-/// What a datagram may hold unless the client announces another size, RFC 1035 section 2.3.4, in bytes.
+/// The largest datagram unless the client announces another size, RFC 1035 section 2.3.4, in bytes.
 const PLAIN_DATAGRAM: u16 = 512;
 
 /// How a client sends its queries.
@@ -28,7 +28,7 @@ pub(super) struct Query<'a> {
     pub(super) limit: usize,
 }
 
-/// What a packet is.
+/// The kind of a packet.
 pub(super) enum Received<'a> {
     /// Nothing to answer: too short, or an answer itself.
     Noise,

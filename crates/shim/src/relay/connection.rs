@@ -20,10 +20,10 @@ pub(super) enum End {
     Container,
 }
 
-/// What one side sends the other.
+/// The state of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// What comes is passed on.
+    /// Input is passed on.
     Open,
     /// The other side has no room: what comes waits until it has.
     Full,
@@ -35,10 +35,10 @@ enum Way {
 struct Side {
     stream: TcpStream,
     token: u64,
-    /// What is waited for; `None` of a side that is not in the set, since even its hang-up would be reported without
+    /// The awaited events; `None` of a side that is not in the set, since even its hang-up would be reported without
     /// end.
     interest: Option<Interest>,
-    /// What it sends the other side.
+    /// The direction to the other side.
     way: Way,
 }
 

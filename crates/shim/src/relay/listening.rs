@@ -22,7 +22,7 @@ enum Socket {
     Datagrams(UdpSocket),
 }
 
-/// What came.
+/// The accepted peer.
 pub(super) enum Accepted {
     Connection(TcpStream),
     /// In the buffer there are so many bytes of a client, sent to this end.

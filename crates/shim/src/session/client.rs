@@ -83,7 +83,7 @@ pub(super) struct Client {
     registered: Option<Interest>,
 }
 
-/// What a client is attached to.
+/// The surroundings of an attached client.
 pub(super) struct Place<'a> {
     pub(super) token: u64,
     pub(super) terminal: bool,

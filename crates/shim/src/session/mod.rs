@@ -41,7 +41,7 @@ const SEND_BUFFER: usize = 512 * 1024;
 /// How often a terminal that no process has open is checked.
 const REOPENED: Duration = Duration::from_millis(100);
 
-/// What of a process's stdio does not change.
+/// The constant properties of a process's stdio.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionOptions {
     /// The owner of the session.

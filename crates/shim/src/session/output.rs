@@ -16,7 +16,7 @@ pub(super) struct Output {
     registered: bool,
 }
 
-/// What a read gave.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
     /// So many bytes.

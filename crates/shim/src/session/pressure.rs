@@ -20,10 +20,10 @@ use crate::event_loop::EventLoop;
 /// The most that is buffered for one client while the process continues, in bytes.
 const QUEUE_LIMIT: usize = 1024 * 1024;
 
-/// What is kept for all clients together, in bytes, unless each gets less than [`QUEUE_MINIMUM`] then.
+/// The buffer limit of all clients together, in bytes, unless each gets less than [`QUEUE_MINIMUM`] then.
 const QUEUES: usize = 8 * 1024 * 1024;
 
-/// What is kept for one client in any case, in bytes.
+/// The buffer limit of one client in any case, in bytes.
 const QUEUE_MINIMUM: usize = 64 * 1024;
 
 /// How long a full queue holds up the process before its client is fed from the log.

@@ -8,7 +8,7 @@ use sys::stream;
 /// An emptied buffer larger than this is given back, in bytes.
 const KEEP: usize = 64 * 1024;
 
-/// What a client has not taken yet.
+/// The output that a client has not read yet.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     bytes: Vec<u8>,

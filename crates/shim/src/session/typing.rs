@@ -1,8 +1,8 @@
-//! What clients send: input for the process, detach keys, the end.
+//! The input of clients: text for the process, detach keys, the end.
 //!
-//! With `StdinOnce` the end of a client's input is the end of the process's. Without it (and on a
-//! terminal, which has no end of its own) a client that closes its direction leaves: what the process
-//! answers to its last words still reaches it, then its connection ends.
+//! With `StdinOnce` the end of a client's input is the end of the process's. Without it (and on a terminal,
+//! which has no end of its own) a client that closes its direction leaves: the process's output for its last
+//! input still reaches it, then its connection ends.
 
 use std::io::ErrorKind;
 use std::time::Duration;

@@ -19,7 +19,7 @@ pub struct Event {
     pub origin: u32,
 }
 
-/// What a listener received.
+/// The events that a listener received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Events {
     /// Changes.

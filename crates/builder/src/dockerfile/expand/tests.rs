@@ -1,4 +1,4 @@
-//! What becomes of words with variables in them.
+//! The substitution of words with variables.
 
 use super::*;
 

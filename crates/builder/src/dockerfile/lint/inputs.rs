@@ -12,7 +12,7 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<Vec<String>> + 'a;
 pub struct CheckInputs<'a> {
     /// The request's values of ARG.
     pub arguments: BTreeMap<String, Option<String>>,
-    /// What is left out of the context.
+    /// The excludes of the context.
     pub ignored: Option<&'a IgnorePatterns>,
     /// The environment of an image by its name, if known.
     pub environment: Option<&'a Environment<'a>>,

@@ -18,7 +18,7 @@ use super::{Dockerfile, DockerfileError};
 use crate::order::Order;
 use crate::wording::Wording;
 
-/// What checks found.
+/// The findings of checks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// The findings, by line.

@@ -56,7 +56,7 @@ impl Rule {
         }
     }
 
-    /// What it requires.
+    /// The requirement.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use crate::dockerfile::{Command, CommandLine};
 /// Names that no stage should have.
 const RESERVED: [&str; 2] = ["context", "scratch"];
 
-/// What a stage has had so far.
+/// The instructions of a stage so far.
 #[derive(Default)]
 struct Stage {
     has_shell: bool,

@@ -89,7 +89,7 @@ pub(super) fn check(
     }
 }
 
-/// What an image sets.
+/// The variables of an image.
 fn begin(image: &str, inputs: &CheckInputs<'_>) -> Stage {
     let environment = match image {
         "scratch" => Some(Vec::new()),

@@ -1,4 +1,4 @@
-//! What graphs make of instructions, where that is not what classic builds make of them.
+//! The effects of instructions in graphs, where they differ from classic builds.
 
 use images::Image;
 use images::document::Config;

@@ -1,4 +1,4 @@
-//! What Dockerfiles have had since the reference: mounts, here-documents, flags of COPY and ADD, arguments of platforms.
+//! Features of Dockerfiles since the reference: mounts, here-documents, flags of COPY and ADD, arguments of platforms.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use buildkit_messages::operations::{Definition, Input, Operation, OperationMetad
 /// The kind of source that an image of the store is, by its id.
 pub(super) const KIND: &str = "berth-image";
 
-/// What a source that is an image of the store is called.
+/// The identifier of a source that is an image of the store.
 pub(super) fn identifier(image: &Digest) -> String {
     format!("{KIND}://{image}")
 }

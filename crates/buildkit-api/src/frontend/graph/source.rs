@@ -100,7 +100,7 @@ fn git(text: &mut Text, source: &Source) -> Result<(), Status> {
             "git.authheadersecret",
         ],
     )?;
-    // Secrets are looked for by these names.
+    // Secrets are looked up by these names.
     for (name, secret) in
         [("git.authtokensecret", "GIT_AUTH_TOKEN"), ("git.authheadersecret", "GIT_AUTH_HEADER")]
     {
@@ -112,7 +112,7 @@ fn git(text: &mut Text, source: &Source) -> Result<(), Status> {
     let full = source.attributes.get("git.fullurl").cloned();
     let address = full.unwrap_or_else(|| source.identifier.replacen("git://", "https://", 1));
     let address = address.split('#').next().unwrap_or_default();
-    // ADD knows an address for that of a repository by its end.
+    // ADD recognises an address of a repository by its end.
     let end = if address.ends_with(".git") { "" } else { ".git" };
     let is_on = |name: &str| source.attributes.get(name).is_some_and(|value| value == "true");
     let keeps = if is_on("git.keepgitdir") { " --keep-git-dir=true" } else { "" };
@@ -140,7 +140,7 @@ pub(super) fn is_download(source: &Source) -> bool {
     source.identifier.starts_with("http://") || source.identifier.starts_with("https://")
 }
 
-/// The name of the file that a download is.
+/// The name of a download's file.
 ///
 /// # Errors
 /// `InvalidArgument` where it has none.

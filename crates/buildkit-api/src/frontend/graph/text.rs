@@ -25,7 +25,7 @@ pub(super) struct Text {
     pub(super) locals: BTreeMap<String, LocalSource>,
     pub(super) inline: BTreeMap<String, InlineTree>,
     pub(super) images: BTreeMap<String, Digest>,
-    /// What no instruction of a Dockerfile is, by its number.
+    /// The changes that are not instructions of a Dockerfile, by their numbers.
     pub(super) changes: Vec<TreeChange>,
     /// The stages whose steps run again.
     pub(super) uncached: Vec<String>,

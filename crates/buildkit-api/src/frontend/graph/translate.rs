@@ -13,7 +13,7 @@ use buildkit_messages::operations::{Difference, MergeInput};
 /// Writes a graph as a Dockerfile whose last stage is the result.
 ///
 /// # Errors
-/// `Unimplemented` naming what has no equal, `InvalidArgument` for what is no graph.
+/// `Unimplemented` naming what has no equivalent, `InvalidArgument` for a malformed graph.
 pub(super) fn translate(graph: &Graph) -> Result<Text, Status> {
     // What a check of a Dockerfile finds is nothing that the client wrote.
     let mut text = Text { dockerfile: "# check=skip=all\n".to_owned(), ..Text::default() };

@@ -11,7 +11,7 @@ use crate::time::nanoseconds;
 
 const NANOSECONDS: i64 = 1_000_000_000;
 
-/// What one container uses.
+/// The usage of one container.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) statistics: Statistics,

@@ -53,7 +53,7 @@ async fn write_all<C: AsyncWrite>(mut connection: WriteHalf<C>, mut frames: mpsc
     let _ = connection.shutdown().await;
 }
 
-/// What reads a connection.
+/// The reader of a connection.
 struct Connection {
     accepted: mpsc::Sender<Stream>,
     outgoing: mpsc::Sender<Vec<u8>>,

@@ -46,7 +46,7 @@ pub(super) enum Frame {
 /// Reads the frames of a connection. Data come in chunks: a frame is not held as a whole.
 pub(super) struct Frames<C> {
     connection: C,
-    /// What is left of a frame of data.
+    /// The rest of a frame of data.
     rest: Option<Rest>,
 }
 

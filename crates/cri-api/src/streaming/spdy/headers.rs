@@ -1,4 +1,4 @@
-//! SPDY/3.1's compression of headers: one zlib stream a direction, with a dictionary that both sides know.
+//! SPDY/3.1's compression of headers: one zlib stream a direction, with a dictionary of the protocol.
 
 use std::io;
 
@@ -78,7 +78,7 @@ const WORDS: [&str; 65] = [
     "origin",
 ];
 
-/// What follows the words.
+/// The rest, after the words.
 const TAIL: &str = "\
     100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Au\
     thoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidd\

@@ -1,5 +1,5 @@
-//! What versions that have `HostConfig.Mounts` refuse of it: before 1.25 it is taken as clients ahead of their version
-//! send it.
+//! Checks of `HostConfig.Mounts` in versions that have it: before 1.25 it is accepted as clients ahead of their
+//! version send it.
 
 use model::clean;
 

@@ -20,7 +20,7 @@ const USER_WIDTH: usize = 8;
 /// (proc_pid_cmdline(5)). They may be megabytes in each of thousands of processes.
 const ARGUMENTS_LIMIT: u64 = 4096;
 
-/// What all rows need.
+/// The host's values for all rows.
 struct Host {
     accounts: HostAccounts,
     now: i64,

@@ -145,7 +145,7 @@ impl DriverOptions {
         }
     }
 
-    /// What the network of the record needs of the host, which may have addresses of it or not.
+    /// The requirements of the record's network on the host, which may have addresses of it or not.
     ///
     /// # Errors
     /// A driver that makes nothing; options that the host cannot follow.

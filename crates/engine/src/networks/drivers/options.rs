@@ -1,4 +1,4 @@
-//! What options of several drivers have in common.
+//! Options that several drivers share.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use sys::filesystem::{self, MountOptions};
 
 use crate::error::Error;
 
-/// What a volume's content is, where it is no directory of the engine's own.
+/// The mount of a volume whose content is not a directory of the engine's own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LocalMount<'o> {
     /// A directory of the host; with what is mounted beneath it where `recursive`.

@@ -59,7 +59,7 @@ pub struct Descriptor {
     /// Where else it may be fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub urls: Vec<String>,
-    /// What an image is for.
+    /// The platform of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Other annotations of its makers.
@@ -104,7 +104,7 @@ pub(crate) struct Index {
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
-/// What a reference leads to.
+/// The manifest of a reference.
 #[derive(Debug)]
 pub(super) enum Manifest {
     Image(ImageManifest),

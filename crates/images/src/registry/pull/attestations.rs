@@ -35,7 +35,7 @@ pub(super) fn fetch(session: &Session<'_>, resolved: &Resolved) -> Result<Vec<Ve
     Ok(kept)
 }
 
-/// What may still be fetched.
+/// The limits of what may still be fetched.
 struct Room {
     bytes: u64,
     count: usize,

@@ -32,7 +32,7 @@ pub(super) fn find(
     match search(session, platform, reference, wanted) {
         Err(RegistryError::Cancelled) => Err(RegistryError::Cancelled),
         Err(error) => {
-            tracing::debug!(%error, "the registry's conversions cannot be looked at");
+            tracing::debug!(%error, "the registry's conversions cannot be fetched");
             Ok(None)
         }
         found => found,

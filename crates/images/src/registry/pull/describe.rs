@@ -11,7 +11,7 @@ use crate::registry::manifest::{ACCEPTED, ImageManifest, Manifest, ManifestError
 use crate::registry::session::Session;
 use crate::registry::transport::Transport;
 
-/// What a registry has under a name.
+/// A registry's image of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedImage {
     /// The type of the manifest or of the list.
@@ -20,7 +20,7 @@ pub struct DescribedImage {
     pub digest: Digest,
     /// Its bytes.
     pub size: u64,
-    /// What the images in it are for.
+    /// The platforms of its images.
     pub platforms: Vec<Platform>,
     /// The manifests of the images in it.
     pub images: Vec<Digest>,

@@ -28,7 +28,7 @@ pub(super) struct Layers<'a> {
     pub(super) store: &'a Store,
     pub(super) progress: &'a dyn Progress,
     pub(super) in_flight: &'a InFlight,
-    /// What all layers of the image may become.
+    /// The limit of all layers' unpacked sizes.
     pub(super) budget: Budget,
 }
 

@@ -26,22 +26,22 @@ use super::{Client, Credentials};
 use crate::document::ImageConfig;
 use crate::{Layer, Naming, NewImage, NewTarget, Origin, Published, Store};
 
-/// What is to be pulled.
+/// The request for a pull.
 #[derive(Debug, Clone, Copy)]
 pub struct PullRequest<'a> {
     /// Where it goes.
     pub store: &'a Store,
-    /// What it is; without tag and digest, all tags of the repository.
+    /// The reference; without tag and digest, all tags of the repository.
     pub reference: &'a ImageReference,
     /// The user's credentials.
     pub credentials: Option<&'a Credentials>,
     /// For which platform, where a list has several; `None` is the host's.
     pub platform: Option<&'a Platform>,
-    /// What names an image gets that is pulled by its tag.
+    /// The names of an image that is pulled by its tag.
     pub names: PulledNames,
 }
 
-/// What names an image gets that is pulled by its tag.
+/// The names of an image that is pulled by its tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PulledNames {
     /// The tag.

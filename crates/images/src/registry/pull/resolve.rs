@@ -50,7 +50,7 @@ pub(super) struct ReadIndex {
 }
 
 impl Resolved {
-    /// What was found without an index.
+    /// An image that was found without an index.
     pub(super) fn alone(
         digest: Digest,
         document: Vec<u8>,

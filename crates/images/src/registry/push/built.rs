@@ -56,7 +56,7 @@ impl Push<'_> {
         send::manifest(self.session, &digest_of(manifest).to_string(), OCI_MANIFEST, manifest)
     }
 
-    /// What the statements call the image.
+    /// The image's names in statements.
     fn named(&self, label: &str) -> Vec<ImageReference> {
         ImageReference::from_parts(&self.request.reference.repository.to_string(), label)
             .into_iter()

@@ -26,7 +26,7 @@ const UNKNOWN_SYSTEM: u8 = 255;
 /// The compressor is always fed in chunks of this size, whatever the tar comes in.
 const PIECE: usize = 64 << 10;
 
-/// What a layer is written out as.
+/// The form of a written layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A plain tar.
@@ -44,10 +44,10 @@ pub enum Form {
 }
 
 impl Form {
-    /// What registries get: the same tar always gives the same blob.
+    /// The form for registries: the same tar always gives the same blob.
     pub const GZIPPED: Self = Self::Gzipped { level: GZIP_LEVEL };
 
-    /// What the OCI calls such a layer.
+    /// The OCI's media type of such a layer.
     pub(crate) const fn media_type(self) -> &'static str {
         match self {
             Self::Plain => OCI_LAYER,
@@ -60,7 +60,7 @@ impl Form {
 /// How a registry gets the layers of images that were made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerForm {
-    /// What layers are written out as.
+    /// The form of written layers.
     pub form: Form,
     /// Whether existing blobs of a layer are not used, which may be in another form.
     pub is_forced: bool,

@@ -129,7 +129,7 @@ impl Layers<'_> {
                 Ok(()) => return Ok(Some((*blob).clone())),
                 // The file is damaged: the layer itself is still good.
                 Err(RegistryError::Status { status: 400, message, .. }) => {
-                    tracing::warn!(path = %path.display(), message, "a kept blob is refused, making it anew");
+                    tracing::warn!(path = %path.display(), message, "the registry refuses a kept blob: it is made again");
                     layer.drop_kept_blob(blob.digest)?;
                 }
                 Err(error) => return Err(error),

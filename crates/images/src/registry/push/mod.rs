@@ -38,12 +38,12 @@ use super::session::Session;
 use super::transport::Transport;
 use crate::{BuiltImages, Layer, Store, Target, Variant};
 
-/// What is to be pushed.
+/// The request for a push.
 #[derive(Debug, Clone, Copy)]
 pub struct PushRequest<'a> {
     /// Where it comes from.
     pub store: &'a Store,
-    /// What it is; without a tag, all tags of the repository.
+    /// The reference; without a tag, all tags of the repository.
     pub reference: &'a ImageReference,
     /// The user's credentials.
     pub credentials: Option<&'a Credentials>,
@@ -53,7 +53,7 @@ pub struct PushRequest<'a> {
     pub words: PushWords,
     /// Whether the image gets the digest of what was pushed as a name.
     pub keeps_digests: bool,
-    /// What its layers become, where it was made here.
+    /// The form of its layers, where it was made here.
     pub layers: LayerForm,
 }
 
@@ -113,7 +113,7 @@ struct TaggedImage {
     /// The tag, or the digest that it is pushed under.
     label: String,
     image: Digest,
-    /// What it came under, as it is called so.
+    /// Its target by this name.
     target: Option<Target>,
 }
 
@@ -146,7 +146,7 @@ fn images(request: &PushRequest<'_>) -> Result<Vec<TaggedImage>, RegistryError> 
     Ok(found)
 }
 
-/// What the parts of a manifest that is made here are called.
+/// The media types of the parts of a manifest that is made here.
 struct ManifestTypes {
     manifest: &'static str,
     config: &'static str,

@@ -67,7 +67,7 @@ const VERSION_1: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// What version 1 made besides in its last releases.
+/// The other tables of version 1 in its last releases.
 const LAST_OF_VERSION_1: &str = "
     CREATE TABLE foreign_images (image BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE last_tagged (image BLOB PRIMARY KEY, milliseconds INTEGER NOT NULL) WITHOUT ROWID;

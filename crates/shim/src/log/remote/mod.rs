@@ -65,7 +65,7 @@ impl Remote {
         self.transport.is_busy(shared.now)
     }
 
-    /// What of a line is not sent yet.
+    /// The part of a line that is not sent yet.
     pub(crate) fn pending(&self, stream: Stream) -> &[u8] {
         self.lines.pending(stream)
     }

@@ -29,7 +29,7 @@ pub(super) struct Transport {
     peer: Peer,
     delivery: Delivery,
     connection: Option<OwnedFd>,
-    /// What the loop waits for on the connection.
+    /// The awaited events of the connection.
     awaited: Interest,
     waiting: VecDeque<Packet>,
     bytes: usize,
@@ -49,7 +49,7 @@ pub(super) struct Transport {
 
 struct Packet {
     bytes: Vec<u8>,
-    /// What the server's answer to it contains, where it answers.
+    /// The expected text in the server's acknowledgment, if it sends one.
     acknowledgment: Option<String>,
     /// Whether it is the last (or only) one of its line.
     ends_line: bool,
