@@ -18,7 +18,7 @@ pub(crate) fn allow_descriptors(count: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The version of the API that is spoken where a measurement says none.
+/// The default version of the API for measurements.
 static API: OnceLock<String> = OnceLock::new();
 
 /// Speaks this version of the API from now on; called once.

@@ -25,7 +25,7 @@ impl Table {
         self.engines.push(name.to_owned());
     }
 
-    /// Says on stderr what is being done.
+    /// Prints the progress on stderr.
     pub(crate) fn progress(&self, text: &str) {
         eprintln!("{text}");
     }

@@ -62,10 +62,10 @@ impl Answer {
         last["error"].as_str().unwrap_or_else(|| panic!("no failure: {text}")).to_owned()
     }
 
-    /// What the error says, as the versions since 1.24 write it.
+    /// The text of an error, in the form of versions since 1.24.
     ///
     /// # Panics
-    /// When the body is no such object.
+    /// When the body has another form.
     #[must_use]
     pub fn message(&self) -> String {
         assert_eq!(self.head.header("content-type"), Some("application/json"), "{}", self.text());
@@ -84,7 +84,7 @@ impl Answer {
 }
 
 impl Client {
-    /// The same engine asked at another version, such as `1.44`; empty for paths without one.
+    /// The same engine at another version, such as `1.44`; empty for paths without one.
     #[must_use]
     pub fn at(&self, version: &str) -> Self {
         let prefix = if version.is_empty() { String::new() } else { format!("/v{version}") };

@@ -1,4 +1,4 @@
-//! Builds: contexts made entry by entry, requests, and what their streams say.
+//! Builds: contexts made entry by entry, requests, and their streams.
 
 use serde_json::Value;
 use tar::{EntryType, Header};
@@ -107,7 +107,7 @@ impl Context {
     }
 }
 
-/// What came of a build.
+/// The result of a build.
 #[derive(Debug, Clone)]
 pub struct Built {
     /// The answer's status.

@@ -59,7 +59,7 @@ impl Websocket {
         flood(&mut self.0, &framed(BINARY, message), most)
     }
 
-    /// All that comes on each channel until the server says goodbye, which is answered.
+    /// All data of each channel until the server closes the connection, which is confirmed.
     ///
     /// # Panics
     /// When the connection ends before.

@@ -39,7 +39,7 @@ impl Cri {
     /// Connects to a socket.
     ///
     /// # Panics
-    /// When nobody answers there.
+    /// When it has no listener.
     #[must_use]
     pub fn connect(socket: &Path) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -99,10 +99,10 @@ impl Cri {
         seen
     }
 
-    /// Makes a call that is answered with a stream; the answers come until the stream ends, its failure last.
+    /// Makes a call with a stream as response; its messages come until the stream ends, its failure last.
     ///
     /// # Panics
-    /// When the path is none.
+    /// When the path is invalid.
     pub fn stream<Q, A>(&self, method: &str, request: Q) -> mpsc::Receiver<Result<A, Status>>
     where
         Q: Message + Default + Send + Sync + 'static,

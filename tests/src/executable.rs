@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Puts a program somewhere, not by this process itself: what another thread starts meanwhile has the descriptor of a file
-/// that is just being written for a while, and the kernel executes no program that somebody may write to.
+/// Writes a program, not by this process itself: what another thread starts meanwhile has the descriptor of a file that is
+/// just being written for a while, and the kernel executes no program that is open for writing.
 ///
 /// # Panics
 /// When it cannot be written.

@@ -1,10 +1,10 @@
-//! The multiplexed stream of attach, logs and exec: one header of eight bytes before each piece.
+//! The multiplexed stream of attach, logs and exec: frames with a header of eight bytes.
 
 use std::io;
 
 use crate::http::Connection;
 
-/// Which of a container's streams a piece belongs to.
+/// The container's stream of a frame.
 pub const STDOUT: u8 = 1;
 /// The stream of errors.
 pub const STDERR: u8 = 2;

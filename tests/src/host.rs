@@ -99,14 +99,14 @@ pub fn rules_of(pid: u32) -> BTreeSet<String> {
     listed.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
-/// The addresses, routes and neighbours in the network namespace of a process that somebody made: what the kernel
-/// has by itself comes and goes.
+/// The addresses, routes and neighbours in the network namespace of a process that were added to it: the kernel's
+/// own ones come and go.
 #[must_use]
 pub fn addresses_of(pid: u32) -> BTreeSet<String> {
     let script = "ip -4 -o addr show; ip -4 -o route show; ip -6 -o addr show scope global; \
                   ip -6 -o route show table all | grep -v 'proto kernel'; ip -6 neigh show proxy; \
                   ip -o neigh show nud all | grep extern_learn | sed 's/ [A-Z]* *$//' || true";
-    // Whether a link has a carrier, with what number it was made, and how long ago a neighbour was heard of, is no matter.
+    // The carrier of an interface, its number, and the age of a neighbour do not matter.
     let plain = |line: &str| {
         line.replace("linkdown ", "").trim_start_matches(|c: char| c.is_ascii_digit()).trim().to_owned()
     };
@@ -138,7 +138,7 @@ pub fn held_ports_of(pid: u32) -> BTreeSet<String> {
         let sockets = fs::read_to_string(format!("/proc/{pid}/net/{protocol}")).unwrap_or_default();
         for line in sockets.lines().skip(1) {
             let columns: Vec<&str> = line.split_whitespace().collect();
-            // A connection that is remembered, or whose last bytes are on their way, is nobody's any more.
+            // A tracked connection, or one whose last bytes are on their way, has no owner any more.
             if columns[9] != "0" && !own.contains(&format!("socket:[{}]", columns[9])) {
                 ports.insert(format!("{protocol} {}", columns[1]));
             }
@@ -199,10 +199,10 @@ pub fn connect(pid: u32, address: SocketAddr) -> http::Connection {
     within_network_of(pid, || http::Connection::open(&Address::Tcp(address))).expect("a connection")
 }
 
-/// What a web server answers, asked from the network namespace of a process once it listens.
+/// The response of a web server, requested from the network namespace of a process once it listens.
 ///
 /// # Panics
-/// When it does not answer in time.
+/// When it does not respond in time.
 #[must_use]
 pub fn fetch(pid: u32, address: SocketAddr, path: &str) -> String {
     let ask = || -> io::Result<String> {
@@ -262,10 +262,10 @@ pub fn files_of(root: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// The number of rows of each table of a database; empty when there is none.
+/// The number of rows of each table of a database; empty when it does not exist.
 ///
 /// # Panics
-/// When the file is no database.
+/// When the file is not a database.
 #[must_use]
 pub fn rows_of(database: &Path) -> BTreeMap<String, i64> {
     if !database.exists() {

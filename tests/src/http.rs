@@ -36,7 +36,7 @@ impl Head {
     }
 }
 
-/// How the length of a body is known.
+/// What marks the end of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
     Empty,

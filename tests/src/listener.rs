@@ -1,4 +1,4 @@
-//! A listener to an engine's events that can tell when it has received all there is.
+//! A listener to an engine's events that can determine when it has received all of them.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The namespaces that an engine of the tests has for itself: a network, and where asked for a `/run` and an `/etc`.
+//! The namespaces of a test's engine: a network, and on request a `/run` and an `/etc`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

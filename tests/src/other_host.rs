@@ -136,8 +136,8 @@ fn enter(pid: u32) {
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may join");
 }
 
-/// Servers of TCP and UDP in the network namespace of a process that tell each client the address
-/// they see of it, behind their own name. Dropping it ends them.
+/// Servers of TCP and UDP in the network namespace of a process that send each client the address they see of
+/// it, behind their own name. Dropping it ends them.
 #[derive(Debug)]
 pub struct Servers {
     stop: Arc<AtomicBool>,
@@ -193,10 +193,10 @@ impl Drop for Servers {
     }
 }
 
-/// What a server of TCP says to a client in the network namespace of a process.
+/// The response of a TCP server to a client in the network namespace of a process.
 ///
 /// # Errors
-/// When nobody answers.
+/// When there is no response.
 pub fn ask(pid: u32, address: (impl Into<IpAddr> + Send, u16)) -> io::Result<String> {
     let address = SocketAddr::new(address.0.into(), address.1);
     inside(pid, || {
@@ -208,7 +208,7 @@ pub fn ask(pid: u32, address: (impl Into<IpAddr> + Send, u16)) -> io::Result<Str
     })
 }
 
-/// Whether nobody answers there: refused, or dropped (then for half a second).
+/// Whether there is no response: refused, or dropped (then for half a second).
 #[must_use]
 pub fn unreachable(pid: u32, address: (impl Into<IpAddr> + Send, u16)) -> bool {
     let address = SocketAddr::new(address.0.into(), address.1);
@@ -224,10 +224,10 @@ pub fn datagram_socket(pid: u32) -> UdpSocket {
     inside(pid, || UdpSocket::bind("0.0.0.0:0").expect("a socket"))
 }
 
-/// What a server of UDP says. It is asked again where an answer or a question was lost.
+/// The response of a UDP server. The query is repeated where a datagram was lost.
 ///
 /// # Panics
-/// When nobody answers.
+/// When there is no response.
 #[must_use]
 pub fn ask_datagram(socket: &UdpSocket, address: (Ipv4Addr, u16)) -> String {
     socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket that waits a while");

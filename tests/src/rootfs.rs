@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// Where Debian's package `busybox-static` puts its program.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// What every image of a system brings, and the users that tests ask for.
+/// The files of every image of a system, and the users of tests.
 const FILES: [(&str, &str); 5] = [
     (
         "etc/passwd",

@@ -124,7 +124,7 @@ pub fn git_program(name: &str) -> String {
     format!("{}/{name}", directory.trim())
 }
 
-/// Runs git in a repository under test; gives what it says.
+/// Runs git in a repository under test; returns its output.
 ///
 /// # Panics
 /// When git fails.

@@ -1,4 +1,4 @@
-//! A file system that answers nothing: whoever looks at it waits until it is closed, as with a server that is gone.
+//! A file system that does not respond: every access waits until it is closed, as with a server that is gone.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use crate::volumes::HostDirectory;
 use crate::wait;
 
-/// The opcodes of linux/fuse.h by which the kernel looks at a file, and its first one.
+/// The opcodes of linux/fuse.h by which the kernel looks up a file, and its first one.
 const LOOKUP: u32 = 1;
 const GETATTR: u32 = 3;
 const OPENDIR: u32 = 27;
@@ -67,7 +67,7 @@ impl SilentMount {
         &self.directory.0
     }
 
-    /// Takes it away from its place. Who waits for it waits on.
+    /// Unmounts it. Waiting accesses keep waiting.
     ///
     /// # Panics
     /// When it is not there any more.
@@ -75,7 +75,7 @@ impl SilentMount {
         rustix::mount::unmount(self.path(), rustix::mount::UnmountFlags::DETACH).expect("its place");
     }
 
-    /// The kernel asks nothing else before this is answered.
+    /// The kernel sends nothing else before this is answered.
     fn greet(&mut self) {
         let (opcode, unique) = self.request().expect("the kernel's first request");
         assert_eq!(opcode, INIT);
@@ -91,7 +91,7 @@ impl SilentMount {
         self.device.write_all(&answer).expect("the answer");
     }
 
-    /// Waits until so many look at its root; they go on waiting.
+    /// Waits until there are so many accesses to its root; they keep waiting.
     ///
     /// # Panics
     /// When they do not come.

@@ -58,7 +58,7 @@ impl Drop for SmallDisk {
         if std::thread::panicking() {
             let _ = unmount();
         } else {
-            // Who had files there may be on its way out.
+            // A process with files there may be about to end.
             wait::until("the small disk's end", || unmount().then_some(()));
         }
     }

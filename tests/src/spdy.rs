@@ -19,14 +19,14 @@ pub struct Spdy {
     connection: TcpStream,
     names: Compress,
     next: u32,
-    /// What came of each stream, and whether it is over.
+    /// The data of each stream, and whether it is over.
     received: BTreeMap<u32, (Vec<u8>, bool)>,
 }
 
-/// Asks for an upgrade of a URL that an engine gave; gives the status, and the connection where it is one.
+/// Requests an upgrade of a URL of an engine; returns the status, and the connection if there is one.
 ///
 /// # Panics
-/// When the server cannot be reached or does not speak HTTP.
+/// When the server cannot be reached or does not use HTTP.
 #[must_use]
 pub fn upgrade(engine: &Engine, url: &str, protocol: &str) -> (u16, Option<Spdy>) {
     let rest = url.strip_prefix("http://").expect("a URL");

@@ -113,7 +113,7 @@ pub fn raw(kind: tar::EntryType, name: &str, link: &str, content: &[u8]) -> Vec<
     archive
 }
 
-/// Ends an archive put together of [`raw`] pieces.
+/// Ends an archive of [`raw`] parts.
 #[must_use]
 pub fn joined(pieces: &[Vec<u8>]) -> Vec<u8> {
     let mut archive = pieces.concat();

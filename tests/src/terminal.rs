@@ -1,4 +1,4 @@
-//! A pseudo terminal with a program on it, for clients that ask whether they sit at one.
+//! A pseudo terminal with a program on it, for clients that check whether they have one.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -65,8 +65,8 @@ impl Terminal {
         self.controller.write_all(keys).expect("the terminal to type on");
     }
 
-    /// Types a line and waits until the shell has taken it. A shell that hears of a new size shows the
-    /// line anew, also in its middle: only its end is looked for.
+    /// Types a line and waits until the shell has taken it. A shell that is notified of a new size shows the
+    /// line again, also in its middle: only its end is compared.
     ///
     /// # Panics
     /// When the terminal is gone or does not show it.

@@ -1,13 +1,13 @@
-//! An engine that is asked at a version of today.
+//! An engine at a current version.
 
 use std::ops::Deref;
 
 use crate::{Client, Engine};
 
-/// An engine, and how today's clients ask it.
+/// An engine, and the version of current clients.
 #[derive(Debug)]
 pub struct Today {
-    /// The engine, asked at 1.20.
+    /// The engine, at 1.20.
     pub daemon: Engine,
     client: Client,
 }
@@ -55,7 +55,7 @@ impl Today {
         Self::of(Engine::start_with_flags(flags))
     }
 
-    /// Asks an engine that serves the newest version.
+    /// An engine that serves the newest version.
     #[must_use]
     pub fn of(daemon: Engine) -> Self {
         let client = daemon.at("1.55");

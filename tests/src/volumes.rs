@@ -13,10 +13,10 @@ pub fn with_binds(script: &str, binds: &[String]) -> Value {
     merged(sh(script), json!({ "HostConfig": { "Binds": binds } }))
 }
 
-/// Where on the host a container's mount comes from.
+/// The source on the host of a container's mount.
 ///
 /// # Panics
-/// When it has no such mount.
+/// When it does not have this mount.
 #[must_use]
 pub fn source(engine: &Engine, id: &str, destination: &str) -> PathBuf {
     let mounts = engine.inspect(id)["Mounts"].clone();
@@ -24,10 +24,10 @@ pub fn source(engine: &Engine, id: &str, destination: &str) -> PathBuf {
     PathBuf::from(found.expect("the mount")["Source"].as_str().expect("a path"))
 }
 
-/// Takes a named volume away: no call of this version of the API does.
+/// Removes a named volume: no call of this version of the API does.
 ///
 /// # Panics
-/// When there is none.
+/// When it does not exist.
 pub fn forget(engine: &Engine, name: &str) {
     std::fs::remove_dir_all(engine.data_root().join("volumes").join(name)).expect("the volume");
     let database = rusqlite::Connection::open(engine.data_root().join("state.db")).expect("the database");

@@ -3,13 +3,13 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test says that it does not happen.
+/// How long anything may take before a test fails.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Asks again and again until there is an answer.
+/// Calls `ask` until it returns something.
 ///
 /// # Panics
-/// When there is none in time.
+/// When it returns nothing in time.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + TIMEOUT;
     loop {

@@ -34,7 +34,7 @@ fn get(engine: &Engine, id: &str, path: &str) -> Vec<u8> {
     archive(engine, "GET", id, path).expect(200).body
 }
 
-/// What the header says, from both methods.
+/// The content of the header, from both methods.
 fn stat(engine: &Engine, id: &str, path: &str) -> Value {
     let of = |method: &str| -> Value {
         let answer = archive(engine, method, id, path).expect(200);
@@ -333,7 +333,7 @@ fn a_running_container_is_copied_whole_without_what_the_kernel_shows_in_it() {
         assert_eq!((below("proc/"), below("sys/")), (0, 0), "{way}");
         assert_eq!((below("proc"), below("sys")), (1, 1), "{way}: their places are there");
     }
-    // Whoever asks for them gets them; what cannot be read is empty.
+    // Requested ones are included; what cannot be read is empty.
     for (path, file) in
         [("/proc", "proc/1/comm"), ("/proc/sys", "sys/kernel/osrelease"), ("/sys/kernel", "kernel/mm")]
     {

@@ -20,7 +20,7 @@ fn file(engine: &Engine, id: &str, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&entry.content).into_owned())
 }
 
-/// A running container that has said it is up.
+/// A running container that has printed that it is up.
 fn up(engine: &Engine, script: &str, more: Value) -> String {
     let id = engine.run(&merged(sh(&format!("{script}; echo up; sleep 600")), more));
     wait::until("its start", || engine.logs(&id).0.contains("up").then_some(()));
@@ -123,7 +123,7 @@ fn files_belong_to_the_containers_user_where_the_client_asks_for_it() {
             assert_eq!(seen.trim(), format!("{expected} 4755"), "{user} {parameters}");
         }
     }
-    // The container's own files say who it is, as it is when it does not run.
+    // The container's own files name the user, as when it does not run.
     let own = json!({ "User": "bob" });
     let id = engine.create(&merged(sh("stat -c %u:%g /tmp/owned"), own));
     let refused = put(&id, "&copyUIDGID=1").expect(400);

@@ -17,7 +17,7 @@ const PAGE: &str = "127.0.0.1:28080";
 /// How long the browser may take for everything; one that hangs must end.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Serves the page to whoever asks, and passes on what it reports.
+/// Serves the page to all, and passes on its reports.
 fn serve(listener: TcpListener) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {

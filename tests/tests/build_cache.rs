@@ -6,7 +6,7 @@ use std::thread;
 
 use berth_tests::{Context, Engine, Entry};
 
-/// A build whose every image can be told from those of other runs: the steps note random numbers.
+/// A build whose every image differs from those of other runs: the steps write random numbers.
 const NOTED: &str = "FROM busybox\nENV a=b\nRUN cat /proc/sys/kernel/random/uuid > /one\nCOPY f /f\n\
     RUN cat /proc/sys/kernel/random/uuid > /two\nCMD cat /one /two /f\n";
 

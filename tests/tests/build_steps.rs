@@ -303,6 +303,6 @@ fn private_images_are_pulled_with_the_requests_credentials() {
     );
     assert!(digest.error.is_some(), "{}", digest.said);
     engine.forget_builds();
-    // Its layer is known by the registry's blob as long as it is here.
+    // Its layer is found by the registry's blob as long as it is here.
     let _ = engine.delete("/images/busybox?force=1").expect(200);
 }

@@ -214,7 +214,7 @@ fn images_are_for_the_platform_that_is_asked_for() {
     let dockerfile = format!("ARG FOR={own}\nFROM --platform=$FOR busybox AS x\nRUN echo by-flag\n");
     let built = today.build(&[], Context::of(&dockerfile));
     assert!(built.said.contains("by-flag\n"), "{}", built.said);
-    // Of its own make nothing has to fit: an image from scratch is for what was asked.
+    // For images from scratch the platform is always the requested one.
     let context = || Context::of("FROM scratch\nCOPY f /f\n").file("f", "x");
     for (platform, want) in [("linux/arm64", ("arm64", "")), ("linux/arm/v7", ("arm", "v7"))] {
         let built = today.build(&[("platform", platform), ("t", "127.0.0.1:1/foreign")], context());
@@ -282,7 +282,7 @@ fn images_that_are_named_are_a_cache() {
         let again = build(&[("cachefrom", images)], "x");
         assert_eq!((again.error.as_deref(), again.cached()), (None, cached), "{images}: {}", again.said);
     }
-    // Nor do layers that are known without their images.
+    // Nor are layers used that exist without their images.
     let linked = |parameters: &[(&str, &str)]| {
         let built =
             today.build(parameters, Context::of("FROM busybox\nCOPY --link g /g\n").file("g", "linked"));
@@ -315,7 +315,7 @@ fn cache_mounts_are_shown_and_pruned() {
         "?max-used-space=1000000000",
         "?min-free-space=1",
         "?filters=%7B%22type%22%3A%5B%22regular%22%5D%7D",
-        // As `docker system prune --filter label=a` asks: records have no labels.
+        // The request of `docker system prune --filter label=a`: records have no labels.
         "?filters=%7B%22label%22%3A%5B%22a%22%5D%7D",
         "?filters=%7B%22inuse%22%3A%5B%221%22%5D%7D",
     ] {

@@ -124,7 +124,7 @@ fn the_host_shows_its_devices_and_the_last_directory_wins() {
     }
     let output = today.output(&with_devices("echo $ONE", &cdi(&["vendor.com/board=1"])));
     assert_eq!(output.stdout, "second\n");
-    // What two files of one directory name is nobody's.
+    // A device that two files of one directory name belongs to neither.
     host.write(1, "third.json", other("ONE=third"));
     let message = failure(&host, &cdi(&["vendor.com/board=1"]));
     assert!(message.contains("vendor.com/board=1 is in two files of"), "{message}");

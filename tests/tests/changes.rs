@@ -91,7 +91,7 @@ fn kinds_are_exact_running_and_ended() {
     .map(|(path, kind)| (path.to_owned(), kind))
     .into();
     let hard = |mut found: BTreeMap<String, u64>| {
-        // A new link to a file copies the file up: nothing else of it changed, so it need not be told.
+        // A new hard link to a file copies the file up: nothing else of it changed, so it need not be listed.
         found.remove("/data/hard");
         found
     };

@@ -1,4 +1,4 @@
-//! Devices of the host in a container: those that are asked for are there, or the start says why not.
+//! Devices of the host in a container: requested ones are there, or the start reports the reason.
 
 use berth_tests::{Engine, merged, sh};
 use serde_json::json;

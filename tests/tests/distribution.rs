@@ -29,7 +29,7 @@ fn a_registry_is_asked_without_a_pull() {
         begins,
         [refers(&format!("a repository [{IMAGE}] (len: 1)")), refers(&format!("repository [{IMAGE}]"))]
     );
-    // What was pushed is known to come from there, whatever it is called; before 1.53, nothing is said of it.
+    // A pushed image has an identity from there, whatever its name; before 1.53, it has none.
     let identity = |version: &str, name: &str| {
         engine.at(version).get(&format!("/images/{name}/json")).expect(200).json().get("Identity").cloned()
     };

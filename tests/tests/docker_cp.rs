@@ -102,7 +102,7 @@ impl Sides<'_> {
         }
     }
 
-    /// Copies from one side to the other and looks at what is there.
+    /// Copies from one side to the other and checks the result.
     fn copy(&self, inwards: bool, from: &str, to: &str) {
         self.clear();
         let (source, target) = if inwards { (&self.host, &self.volume) } else { (&self.volume, &self.host) };

@@ -1,4 +1,4 @@
-//! `docker-daemon:` of skopeo and buildah: images are copied from the engine and to it. Both ask at 1.22, whatever the engine
+//! `docker-daemon:` of skopeo and buildah: images are copied from the engine and to it. Both use 1.22, whatever the engine
 //! serves.
 
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What an image says, which a copy says too.
+/// The output of an image, which a copy has too.
 fn greeting(engine: &Engine, image: &str) -> String {
     engine.output(&json!({ "Image": image, "Cmd": ["cat", "/greeting"] })).stdout
 }

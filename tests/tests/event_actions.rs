@@ -1,4 +1,4 @@
-//! `GET /events`: what each request makes listeners hear, in order, and nothing for those that fail.
+//! `GET /events`: the events of each request for listeners, in order, and none for those that fail.
 
 use berth_tests::listener::Listener;
 use berth_tests::tarball::{self, TAR};

@@ -1,4 +1,4 @@
-//! `GET /events`: what whole runs of clients, stubborn containers, registries and archives make listeners hear.
+//! `GET /events`: the events of whole runs of clients, stubborn containers, registries and archives.
 
 use berth_tests::listener::Listener;
 use berth_tests::registry::{Protection, Registry, pull, push};

@@ -1,4 +1,4 @@
-//! `GET /events`: which, in which order, with which fields, for whom.
+//! `GET /events`: which, in which order, with which fields, for which listeners.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

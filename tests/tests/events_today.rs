@@ -149,7 +149,7 @@ fn imports_and_prunes_are_events() {
         json!({"ID": "", "Attributes": {"reclaimed": pruned["SpaceReclaimed"].to_string()}})
     );
     assert_eq!(engine.at("1.40").past_events(&json!({"event": ["prune"]})), Vec::<Value>::new());
-    // A prune that takes names tells of each, as a removal does.
+    // A prune that removes names has an event for each, as a removal does.
     let id = today.get("/images/app/json").expect(200).json()["Id"].clone();
     let busy = engine.create(&sh("true"));
     let all = query(&[("filters", r#"{"dangling":["false"]}"#)]);

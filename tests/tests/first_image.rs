@@ -52,13 +52,13 @@ fn a_debootstrap_tree_is_the_same_in_the_container() {
     let unpack = ["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"];
     run(Command::new("tar").args(unpack).arg(debian::tree()).arg("-C").arg(&tree));
     add_odd_files(&tree);
-    // A tar holds no sockets: nobody would listen at the copy.
+    // A tar holds no sockets: the copy would have no listener.
     let socket = std::os::unix::net::UnixListener::bind(tree.join("odd/socket")).expect("a socket");
     let host = format!("unix://{}", engine.socket().display());
     let mut command = Command::new(program("berth", "BERTH_DAEMON"));
     let path = tree.display().to_string();
     let _ = command.args(["image", "directory", &path, "debian:mine", "--host", &host]);
-    // In an image such a name would say that a file is gone.
+    // In an image such a name would mark a file as removed.
     std::fs::write(tree.join("odd/.wh.file"), "x").expect("a file");
     let refused = command.output().expect("berth");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

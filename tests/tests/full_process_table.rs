@@ -1,4 +1,4 @@
-//! The kernel makes no thread and no process more: what is asked meanwhile waits or is refused, and the daemon lives on.
+//! The kernel makes no more threads and processes: requests meanwhile wait or are refused, and the daemon keeps running.
 
 use std::fs;
 use std::path::{Path, PathBuf};

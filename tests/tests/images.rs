@@ -20,7 +20,7 @@ fn import(engine: &Engine, parameters: &str, archive: &[u8]) -> String {
     status.trim_start_matches("sha256:").to_owned()
 }
 
-/// A small archive whose only file can be told from others.
+/// A small archive whose only file differs from others.
 fn small(text: &str) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     append(&mut archive, "file", EntryType::Regular, 0o644, text.as_bytes());

@@ -246,7 +246,7 @@ fn platforms_are_those_of_images() {
         let _ = today.get(&format!("/images/arm/{what}?platform=nonsense")).expect(400);
         let _ = engine.at("1.47").get(&format!("/images/arm/{what}?platform=nonsense")).expect(200);
     }
-    // It may run here by a handler of the host, so that is a warning, and none where it was asked for.
+    // It may run here by a handler of the host, so that is a warning, and none where it was requested.
     let warnings = |version: &str, more: &str| {
         let path = format!("/containers/create{more}");
         let made = engine.at(version).post_json(&path, &json!({ "Image": "arm", "Cmd": ["x"] })).expect(201);

@@ -91,7 +91,7 @@ fn counts_follow_what_happens() {
     assert_eq!(numbers(&engine), [3, 1, 1, 1, 1, 1], "two names are one image");
     drop(listener);
     wait::until("the listener's leave", || (info(&engine)["NEventsListener"] == 0).then_some(()));
-    // Files come and go while it is asked.
+    // Files come and go during the request.
     wait::until("the number of its descriptors", || {
         let told = info(&engine)["NFd"].as_u64().and_then(|number| usize::try_from(number).ok())?;
         let open =

@@ -145,7 +145,7 @@ fn a_working_directory_is_cleaned_before_any_symlink_is_followed() {
     engine.forget_builds();
 }
 
-/// Clients and programs ask by it whether they are in a container of Docker's kind.
+/// Clients and programs check by it whether they are in a container of Docker's kind.
 #[test]
 fn the_mark_of_a_container_is_there_and_is_no_change() {
     let engine = Engine::start();

@@ -1,5 +1,5 @@
-//! Streams of objects. Those of long work: one object a line, each ended by `\r\n`, one object a chunk, whatever it
-//! tells of. Events: one a line and a chunk.
+//! Streams of objects. Those of long operations: one object a line, each ended by `\r\n`, one object a chunk,
+//! whatever its content. Events: one a line and a chunk.
 
 use berth_tests::registry::{Content, Reply, Server, tar_of};
 use berth_tests::{Context, Engine, query, rootfs, sh};

@@ -115,7 +115,7 @@ fn exits_meanwhile_are_recorded_with_code_and_time() {
     let text = state["FinishedAt"].as_str().expect("a time");
     let date = std::process::Command::new("date").args(["-d", text, "+%s"]).output().expect("date(1)").stdout;
     let finished: u64 = String::from_utf8_lossy(&date).trim().parse().expect("seconds");
-    // The shim may have looked at its clock a moment after the process ended, in the next second.
+    // The shim may have read its clock a moment after the process ended, in the next second.
     assert!(finished <= ended + 1, "the time of the exit itself, not of the daemon's return: {state}");
 }
 
@@ -223,7 +223,7 @@ fn a_pause_that_a_daemon_died_over_is_as_it_was_recorded() {
     let _ = engine.post(&format!("/containers/{paused}/pause")).expect(204);
     let pids = [engine.pid(&running), engine.pid(&paused)];
     engine.kill_daemon();
-    // What a daemon leaves that dies between telling the shim and saving.
+    // What a daemon leaves that dies between the request to the shim and saving.
     cgroup::freeze(pids[0], true);
     cgroup::freeze(pids[1], false);
     engine.start_daemon();

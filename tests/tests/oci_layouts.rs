@@ -77,7 +77,7 @@ impl Layout {
         (manifest, config["digest"].as_str().expect("a digest").to_owned(), item)
     }
 
-    /// Adds what buildkit says of an image's making, as a manifest that is no image.
+    /// Adds BuildKit's attestation of an image, as a manifest that is not an image.
     fn attestation(&mut self, of: &Value) -> Value {
         let statement = json!({ "_type": "https://in-toto.io/Statement/v0.1", "predicate": { "builder": "x".repeat(900) } });
         let layer = self.document("application/vnd.in-toto+json", &statement);

@@ -1,5 +1,5 @@
-//! Networks on interfaces of the host, of the drivers macvlan and ipvlan. A kernel without such interfaces says so;
-//! what they do is tried where there are some: the emulated machine of `vm` has them, and says so by
+//! Networks on interfaces of the host, of the drivers macvlan and ipvlan. A kernel without such interfaces is
+//! reported; their function is tested where they exist: the emulated machine of `vm` has them, and sets
 //! `BERTH_ALL_KINDS`.
 
 use berth_tests::today::Today;
@@ -108,7 +108,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
             let (status, text) = (answer.status(), answer.text());
             match wanted.contains("yes") {
                 true => assert!(status == 400 && text.contains(has_it), "{status} {text}"),
-                // The kernel says what it lacks before the parent is looked for.
+                // The kernel's lack is reported before the parent is looked up.
                 false => assert!(status == 501 && text.contains(kind), "{status} {text}"),
             }
         }

@@ -21,7 +21,7 @@ fn park(engine: &Engine) -> u32 {
 
 /// Runs a container that does not end with the shim that was parked before; gives its id and the shim's pid.
 fn run_with_parked(engine: &Engine, body: &Value) -> (String, u32) {
-    // A parked shim waits for seconds only: a busy host may let one go before the next start comes.
+    // A parked shim waits for seconds only: on a busy host it may end before the next start comes.
     wait::until("a container with the parked shim", || {
         let _ = park(engine);
         let shim = park(engine);

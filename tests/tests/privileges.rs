@@ -165,7 +165,7 @@ fn labels_and_profiles_of_modules_that_the_host_lacks() {
     );
 }
 
-/// On a host with AppArmor, `BERTH_APPARMOR` names a profile that is loaded and lets nobody write to /tmp/forbidden; the emulated
+/// On a host with AppArmor, `BERTH_APPARMOR` names a profile that is loaded and denies writing to /tmp/forbidden; the emulated
 /// machine of `vm` has one.
 #[test]
 fn an_apparmor_profile_holds_for_the_container_and_its_execs() {

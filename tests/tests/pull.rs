@@ -25,7 +25,7 @@ fn serve(engine: &Engine, content: Content) -> Server {
     Server::start(engine, "127.0.0.1:5000", move |asked| content.answer(asked))
 }
 
-/// The layers of an image that runs and tells its marker.
+/// The layers of an image that runs and prints its marker.
 fn runnable(marker: &str) -> Vec<Vec<u8>> {
     vec![rootfs::busybox().to_vec(), tar_of(&[("marker", format!("{marker}\n").as_bytes())])]
 }
@@ -261,7 +261,7 @@ fn the_hub_has_a_mirror() {
         json!(["http://127.0.0.1:5000"])
     );
     assert_eq!(info["IndexServerAddress"], "https://index.docker.io/v1/");
-    // What the mirror lacks is asked of Docker Hub, which cannot be reached here.
+    // What the mirror lacks is requested from Docker Hub, which cannot be reached here.
     let missing = pull(&engine, "told", "nosuch", &[]);
     assert!(missing.failure().contains("cannot reach the registry docker.io"), "{missing:?}");
     forget(&engine, &["told"]);
@@ -319,7 +319,7 @@ fn registries_have_names_and_addresses_of_every_kind() {
     );
 }
 
-/// The digest that a registry tells clients which only know schema 1.
+/// The digest that a registry returns to clients without support of schema 2.
 fn converted_digest(engine: &Engine, path: &str) -> String {
     let head = within_network(engine, || {
         let address = "127.0.0.1:5000".parse().expect("an address");

@@ -193,7 +193,7 @@ fn a_date_to_try_again_is_waited_for() {
     let engine = bare();
     let content = large(1);
     let begin = Instant::now();
-    // By its own clock, which is far behind, the registry asks for nine seconds: five attempts at a pace of the
+    // By its own clock, which is far behind, the registry requests nine seconds: five attempts at a pace of the
     // engine's own would be over by then.
     let server = twisted(&engine, content, move |_, reply| {
         if begin.elapsed() >= Duration::from_millis(8500) {

@@ -186,7 +186,7 @@ fn breaking(engine: &Engine, address: &str) -> (Server, Arc<Mutex<Vec<u8>>>) {
                 upload.clear();
                 place(0)
             }
-            // Half of the first piece is kept, then the connection breaks.
+            // Half of the first chunk is kept, then the connection breaks.
             ("PATCH", _) if patches.fetch_add(1, Ordering::SeqCst) == 0 => {
                 upload.extend_from_slice(&asked.body[..asked.body.len() / 2]);
                 Reply::new(202).body("x").ending(Ending::CutAfter(0)).with("Content-Length", "broken")

@@ -1,4 +1,5 @@
-//! Who asks a registry: `X-Registry-Auth`, `X-Registry-Config`, `POST /auth`, token services, certificates.
+//! Authentication at registries: `X-Registry-Auth`, `X-Registry-Config`, `POST /auth`, token services,
+//! certificates.
 
 use std::fs;
 use std::sync::{Arc, Mutex};

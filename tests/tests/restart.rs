@@ -54,7 +54,7 @@ fn failures_are_retried_as_often_as_asked_with_growing_delays() {
     let told = events(&engine, &id);
     let acts: Vec<&str> = told.iter().map(|(act, _)| act.as_str()).collect();
     assert_eq!(acts, ["create", "start", "die", "start", "die", "start", "die", "start", "die"]);
-    // No start comes before its delay is over; how much later says nothing.
+    // No start comes before its delay is over; how much later does not matter.
     for (place, delay) in [(2, 100), (4, 200), (6, 400)] {
         assert!(told[place + 1].1 - told[place].1 >= delay * 1_000_000, "{told:?}");
     }

@@ -90,7 +90,7 @@ fn an_archive_without_names_says_what_it_brought() {
     for version in ["1.24", "1.55"] {
         let client = engine.at(version);
         let archive = client.get(&format!("/images/{id}/get")).expect(200).body;
-        // That it has a name here is nothing that the archive says.
+        // Its name here is not in the archive.
         let said = load(&client, &archive);
         assert_eq!(said, [json!({"stream": format!("Loaded image ID: {id}\n")})], "{version}");
     }

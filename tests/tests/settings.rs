@@ -178,7 +178,7 @@ fn mounts_are_binds_and_volumes() {
 #[test]
 fn init_starts_the_program_passes_signals_on_and_reaps() {
     let engine = Engine::start();
-    // The inner shell ends at once and leaves its child to whoever adopts it.
+    // The inner shell ends at once and leaves its child to the process that adopts it.
     let script =
         "trap 'exit 7' USR1; sh -c 'sleep 0.2 & echo orphan'; echo ready; while :; do sleep 0.1; done";
     for (mode, is_first) in [("", true), ("host", false)] {

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use berth_tests::{Engine, query, sh, wait};
 use serde_json::json;
 
-/// Says `ready` once the trap is set, then on the signal says so and leaves with 5.
+/// Prints `ready` once the trap is set, then on the signal prints that and exits with 5.
 const TRAP: &str = "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.1; done";
-/// Says `ready` and cannot be ended by TERM.
+/// Prints `ready` and cannot be ended by TERM.
 const STUBBORN: &str = "trap '' TERM; echo ready; while :; do sleep 0.1; done";
 
-/// Starts a container that says when it is ready.
+/// Starts a container that prints when it is ready.
 fn ready(engine: &Engine, script: &str) -> String {
     let id = engine.run(&sh(script));
     wait::until("the container's trap", || engine.logs(&id).0.contains("ready").then_some(()));

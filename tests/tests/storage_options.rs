@@ -1,6 +1,7 @@
 //! `StorageOpt` and the option `size` of volumes: how much a container's own layer and a volume may hold, where the file system counts for projects.
 //!
-//! `BERTH_PROJECT_QUOTA` says that the tests' directory is on such a file system; the emulated machine of `vm` has one.
+//! `BERTH_PROJECT_QUOTA` declares that the tests' directory is on such a file system; the emulated machine of `vm` has
+//! one.
 
 use berth_tests::today::Today;
 use berth_tests::{merged, sh, wait};

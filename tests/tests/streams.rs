@@ -16,7 +16,7 @@ fn megabytes() -> usize {
     given.unwrap_or(16)
 }
 
-/// Bytes that repeat only after a length that no buffer has, so that a lost, doubled or swapped piece shows.
+/// Bytes that repeat only after a length that no buffer has, so that a lost, doubled or swapped part shows.
 fn pattern() -> Vec<u8> {
     let mut state = 1_u32;
     let next = |_| {

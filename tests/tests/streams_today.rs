@@ -253,7 +253,7 @@ fn clients_leave_by_keys_of_their_own() {
     wait::until("the event", || (events("1.55") == ["attach", "detach"]).then_some(()));
     assert_eq!(events("1.23"), ["attach"]);
     assert_eq!(today.state(&id, "Running"), true);
-    // Before there were names, the usual keys count whatever is said.
+    // Before there were names, the usual keys count whatever the request has.
     let (_, mut stream) = attach(&engine.at("1.21"), &id, "stream=1&stdin=1&stdout=1&detachKeys=ctrl-a,x");
     stream.send(b"\x10\x11").expect("keys");
     let _ = stream.read_to_end().expect("the end");

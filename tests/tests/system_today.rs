@@ -255,7 +255,7 @@ fn checkpoints_are_refused() {
     let _ = engine.at("1.24").get(&path).expect(404);
 }
 
-/// buildx, bake and Compose ask for this alone before they have images made with attestations or of several platforms.
+/// buildx, bake and Compose check this alone before they have images made with attestations or of several platforms.
 #[test]
 fn the_store_is_known_to_take_indexes() {
     let engine = Engine::start();

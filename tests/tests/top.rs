@@ -56,8 +56,8 @@ fn the_usual_columns_are_those_of_ps() {
             let output = Command::new("ps").env("LC_ALL", "C.UTF-8").args(["-fp", pid]).output();
             let shown = String::from_utf8(output.expect("ps (procps)").stdout).expect("text");
             let line = shown.lines().nth(1).unwrap_or_else(|| panic!("no process {pid}: {row:?}"));
-            // The share of the processor changes between the two, and a terminal that only the container
-            // has is none to ps.
+            // The share of the processor changes between the two, and ps does not see a terminal that only
+            // the container has.
             let mut words: Vec<&str> = line.split_whitespace().take(7).collect();
             (words[3], words[5]) = (&row[3], &row[5]);
             // A second next to a full minute is rounded either way.

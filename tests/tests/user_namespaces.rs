@@ -1,4 +1,5 @@
-//! `--userns-remap`: containers whose root is nobody on the host, with the images and volumes of all others.
+//! `--userns-remap`: containers whose root is an unprivileged user of the host, with the images and volumes
+//! of all others.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +19,7 @@ fn start() -> Today {
     Today::of(Engine::start_with(Options { arguments: vec![REMAP.to_owned()], etc, ..Options::default() }))
 }
 
-/// A running container that has said that it is up.
+/// A running container that has printed that it is up.
 fn up(engine: &Client, script: &str, host: Value) -> String {
     let id = engine.run(&merged(sh(&format!("{script}; echo up; sleep 600")), json!({ "HostConfig": host })));
     wait::until("its start", || engine.logs(&id).0.contains("up").then_some(()));
@@ -37,7 +38,7 @@ fn fetched(engine: &Client, id: &str, path: &str) -> ((u64, u64), String) {
     (entry.owner, String::from_utf8_lossy(&entry.content).into_owned())
 }
 
-/// An archive of a file that belongs to somebody.
+/// An archive of a file with an owner.
 fn belonging_to(name: &str, (user, group): (u64, u64)) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();

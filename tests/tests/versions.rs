@@ -1,4 +1,4 @@
-//! A daemon that is asked to serve versions newer than its default.
+//! A daemon that is configured to serve versions newer than its default.
 
 use berth_tests::{Answer, Engine, Options};
 use serde_json::json;

@@ -169,7 +169,7 @@ fn clients_that_break_the_rules_are_told_so() {
     let mut socket = connect();
     socket.send(&[0x82, 3, b'a', b'b', b'c']).expect("a frame without a mask");
     assert_eq!(goodbye(&mut socket), Some(1002));
-    // What is as large as it may be passes, in pieces too.
+    // The largest messages pass, in fragments too.
     let mut socket = connect();
     let large = vec![0xfe; 3_000_000];
     send(&mut socket, 2, &large);
@@ -214,7 +214,7 @@ fn messages_that_do_not_end_share_a_budget() {
         let _ = socket.send(&unfinished);
         begun.push(socket);
     }
-    // The last frame says 1013, try again later, in the registry of RFC 6455; one for which there was room just ends.
+    // The last frame has 1013, try again later, in the registry of RFC 6455; one within the budget just ends.
     let is_refused = || {
         let mut socket = connect();
         let _ = socket.send(&unfinished);

@@ -35,7 +35,7 @@ pub struct File {
 /// Parses a file of cases.
 ///
 /// # Panics
-/// When it is none.
+/// When it is malformed.
 #[must_use]
 pub fn cases(text: &str) -> Vec<Case> {
     let cases = text.split("\n=== ").map(|case| case.trim_start_matches("=== "));

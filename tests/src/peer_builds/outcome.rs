@@ -1,4 +1,4 @@
-//! What came of a build, as text that two engines' results can be compared by.
+//! The result of a build, as text by which two engines' results can be compared.
 //!
 //! Left out is what no two builds have in common: times of building, digests of layers, ids of an engine's own.
 
@@ -19,7 +19,7 @@ pub struct BaseImage {
     history: Vec<Value>,
 }
 
-/// What came of a build.
+/// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Warnings with the lines that they are about, sorted.
@@ -94,7 +94,7 @@ impl BaseImage {
     }
 }
 
-/// A value without fields that say nothing: whether those are written at all is no matter.
+/// A value without empty fields: whether those are written at all does not matter.
 fn filled(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -152,7 +152,7 @@ fn line(path: &str, entry: &Entry) -> String {
 /// Reads a file of results.
 ///
 /// # Panics
-/// When it is none.
+/// When it is malformed.
 #[must_use]
 pub fn results(text: &str) -> BTreeMap<String, String> {
     let results = text.split("\n=== ").map(|result| result.trim_start_matches("=== "));
@@ -163,7 +163,7 @@ pub fn results(text: &str) -> BTreeMap<String, String> {
 /// Where BuildKit's daemon has the files of a step while it makes them: a number and the path follow.
 const PEER_MOUNTS: &str = "/cachemounts/buildkit";
 
-/// An error's text as clients show it (`Code: ` stands before it where the code says something) without what only
+/// An error's text as clients show it (with `Code: ` before it where the code is meaningful) without what only
 /// this build has: ids of references, and directories of the daemon.
 #[must_use]
 pub fn error(text: &str) -> String {

@@ -75,7 +75,7 @@ impl Content {
     /// A manifest that was added, by its tag or digest.
     ///
     /// # Panics
-    /// When there is none.
+    /// When it does not exist.
     #[must_use]
     pub fn document_of(&self, name: &str) -> Value {
         serde_json::from_slice(&self.manifests[name].1).expect("JSON")
@@ -84,7 +84,7 @@ impl Content {
     /// The bytes of a manifest.
     ///
     /// # Panics
-    /// When there is none.
+    /// When it does not exist.
     #[must_use]
     pub fn length_of(&self, name: &str) -> usize {
         self.manifests[name].1.len()
@@ -133,7 +133,7 @@ impl Content {
     }
 }
 
-/// A blob, or what is behind the byte asked for.
+/// A blob, or its part behind the requested byte.
 fn ranged(asked: &Asked, blob: &[u8]) -> Reply {
     let start =
         asked.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());

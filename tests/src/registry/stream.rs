@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{Answer, Client, query};
 
-/// What a pull or push said.
+/// The messages of a pull or push.
 #[derive(Debug, Clone)]
 pub struct Messages {
     /// The status of the answer.

@@ -15,7 +15,7 @@ use crate::Engine;
 /// Where it listens in the engine's network.
 pub(super) const ADDRESS: &str = "127.0.0.1:5055";
 
-/// A running token service: the user `joe` with the password `secret` may everything, nobody else anything.
+/// A running token service: the user `joe` with the password `secret` has all permissions, others none.
 #[derive(Debug)]
 pub struct TokenService {
     /// Its server, which remembers the requests.
@@ -51,7 +51,7 @@ fn answer(certificates: &Certificates, asked: &Asked, life: Duration) -> Reply {
         .filter_map(|scope| access(&scope))
         .collect();
     let token = signed(certificates, &access, life);
-    // A life that is short lets the engine ask again before it ends.
+    // A short life makes the engine request another one before it ends.
     let mut answer = json!({ "token": token, "expires_in": life.as_secs() });
     if asked.query.contains("offline_token=true") {
         answer["refresh_token"] = json!("opaque-refresh-token");
@@ -59,7 +59,7 @@ fn answer(certificates: &Certificates, asked: &Asked, life: Duration) -> Reply {
     Reply::new(200).body(answer.to_string())
 }
 
-/// `repository:a/b:pull,push` as the token says it.
+/// `repository:a/b:pull,push` in the form of the token.
 fn access(scope: &str) -> Option<Value> {
     let (kind, rest) = scope.split_once(':')?;
     let (name, actions) = rest.rsplit_once(':')?;

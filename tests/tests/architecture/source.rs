@@ -10,7 +10,7 @@ pub(crate) fn code(text: &str) -> String {
     without_restrictions(&relative_to_file(&plain))
 }
 
-/// `pub(in a::b)` says who may use something, not what it needs.
+/// `pub(in a::b)` limits the users of something, and is not a dependency.
 fn without_restrictions(text: &str) -> String {
     let mut parts = text.split("pub(in ");
     let mut out = parts.next().unwrap_or_default().to_owned();

@@ -145,7 +145,7 @@ fn records_outlive_the_daemon() {
 fn a_step_is_found_by_whichever_way_it_was_built() {
     let engine = Engine::start();
     let client = engine.at("1.41");
-    // What a step prints into a file tells whether it ran again.
+    // What a step writes into a file shows whether it ran again.
     let dockerfile = |number: u32| {
         format!(
             "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /run-{number}\nWORKDIR /w\nCOPY a /w/\nCMD [\"x\"]\n"

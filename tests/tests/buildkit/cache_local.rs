@@ -90,7 +90,7 @@ fn layers_are_packed_as_the_client_wants_and_sent_once() {
         assert_eq!(layer["mediaType"], format!("application/vnd.oci.image.layer.v1.{kind}"));
         let blob = store.get(layer["digest"].as_str().expect("a digest")).expect("the layer");
         assert!(blob.starts_with(start), "{kind}");
-        // What is there is neither asked for nor sent again.
+        // Existing blobs are neither requested nor sent again.
         let before = store.blobs.lock().expect("the blobs").clone();
         let again = build(&engine, &store, vec![entry("dest", attributes)], Vec::new());
         assert_eq!(noted(&again), index);
@@ -182,7 +182,7 @@ fn a_cache_is_as_large_as_it_declares_and_no_larger_than_the_disk() {
     ] {
         let (digest, layer) = with_declared_size(&store, &index, size);
         let store = match size {
-            // It is not even asked for.
+            // It is not even requested.
             MORE_THAN_ANY_DISK => ContentStore { stalling: Some((layer, Arc::default())), ..store.clone() },
             _ => store.clone(),
         };

@@ -138,7 +138,7 @@ fn a_socket_in_a_layer_is_copied_as_an_empty_file() {
         FROM busybox\nCOPY --from=s /d /all\nCOPY --from=s /d/log /one\n\
         RUN cat /all/log /all/f /one && ls /all && ls -l /one | cut -c 1\n";
     let output = succeed(&engine, dockerfile, &[]);
-    // The program that makes the socket says so too.
+    // The program that makes the socket prints a line too.
     assert!(output.ends_with("beside\nf\nlog\n-\n"), "{output}");
     engine.forget_builds();
 }

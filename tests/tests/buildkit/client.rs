@@ -127,7 +127,7 @@ impl Control {
     }
 }
 
-/// What came of a build.
+/// The result of a build.
 pub(crate) struct Outcome {
     pub(crate) result: Result<HashMap<String, String>, Failure>,
     pub(crate) progress: Vec<StatusResponse>,
@@ -184,7 +184,7 @@ impl Outcome {
     }
 }
 
-/// A build: what is offered, and what is asked for.
+/// A build: the client's offers, and its request.
 pub(crate) struct Order {
     /// Whether the session of the build judges its sources.
     pub(crate) judges_sources: bool,
@@ -240,7 +240,7 @@ impl Order {
     }
 }
 
-/// What the engine says of itself, so that a test knows that it still serves.
+/// Requests the engine's information, to check that it still serves.
 pub(crate) async fn still_serves(socket: &Path) {
     let control = Control::open(socket).await;
     let workers: ListWorkersResponse = control

@@ -80,7 +80,7 @@ fn a_registry_gets_layers_as_they_are_wanted() {
     // Docker's manifests have gzip only, whatever the registry has of the layer.
     let (stored, manifest, _) = push(&[]);
     assert_layers(&stored, &manifest, gzip, &GZIP);
-    // What is known to hold a layer is used, unless that is ruled out.
+    // A known blob of a layer is used, unless that is ruled out.
     let (stored, manifest, id) = push(&[("compression", "zstd"), ("force-compression", "true")]);
     assert_layers(&stored, &manifest, &zstd, &ZSTD);
     engine.forget_builds();

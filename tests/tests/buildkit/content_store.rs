@@ -24,9 +24,9 @@ const ALREADY_EXISTS: i32 = 6;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ContentStore {
     pub(crate) blobs: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
-    /// The blob that is never sent to those who ask for it, and how far a call for it has come.
+    /// The blob that is requested but never sent, and how far a call for it has come.
     pub(crate) stalling: Option<(String, Arc<Mutex<Stalled>>)>,
-    /// A directory that is looked at with each blob that comes.
+    /// A directory that is checked with each blob that comes.
     pub(crate) directory: Option<Watched>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Stalled {
     #[default]
     Unasked,
     Waiting,
-    /// Whoever asked waits no more.
+    /// The caller has given up.
     GivenUp,
 }
 

@@ -1,4 +1,4 @@
-//! Contexts: what of them the client is asked for, what they leave out, and the names that lead to them.
+//! Contexts: the parts that are requested from the client, their excludes, and their names.
 
 use berth_tests::Engine;
 
@@ -76,7 +76,8 @@ fn triggers_read_what_no_instruction_names() {
     engine.forget_builds();
 }
 
-/// What a variable makes of a mount is known when the step runs: until then the stage is none that is needed.
+/// The variable of a mount is substituted when the step runs: until then its stage is not among the needed
+/// ones.
 #[test]
 fn stages_that_a_step_turns_out_to_need_are_shown() {
     let engine = Engine::start();

@@ -25,7 +25,7 @@ fn large() -> (Content, String) {
     (content, layer)
 }
 
-/// Begins a build, waits until a server was asked for something that it holds back, and lets the client leave.
+/// Begins a build, waits until a server gets a request that it holds back, and lets the client leave.
 fn leave(engine: &Engine, order: Order, server: &Server, is_held: impl Fn(&Asked) -> bool) {
     let gone = server.left();
     run(async {
@@ -62,7 +62,7 @@ fn a_client_that_leaves_while_an_image_is_pulled_ends_the_pull() {
     engine.forget_builds();
 }
 
-/// A registry that takes uploads and holds back what it says of each.
+/// A registry that accepts uploads and holds back its responses.
 fn holding(engine: &Engine) -> Server {
     let gate = Gate::default();
     Server::start(engine, HELD, move |asked| match asked.method.as_str() {

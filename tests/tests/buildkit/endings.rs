@@ -1,4 +1,4 @@
-//! How builds end that nobody waits for: a client that leaves, a daemon that is killed.
+//! Ends of builds without a waiter: a client that leaves, a daemon that is killed.
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;

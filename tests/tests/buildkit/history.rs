@@ -1,4 +1,4 @@
-//! Records of builds, as clients list and look at them.
+//! Records of builds, as clients list and read them.
 
 use berth_tests::Engine;
 use buildkit_messages::content::{InfoRequest, InfoResponse, ReadContentRequest, ReadContentResponse};

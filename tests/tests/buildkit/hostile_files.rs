@@ -125,7 +125,7 @@ fn packets_that_answer_nothing_are_refused() {
         let shown = format!("{packets:?}");
         let built = play(&engine, packets, end);
         if text.is_empty() {
-            // All of the file has come: what follows is nobody's concern.
+            // All of the file has come: what follows does not matter.
             continue;
         }
         assert!(built.failure().1.contains(text), "{shown}: {}", built.failure().1);

@@ -1,4 +1,4 @@
-//! What becomes of a container that hosts steps while none runs in it: somebody stops it, removes it, kills its shim or the daemon.
+//! Containers that host steps while none runs in them: they are stopped, removed, or their shim or the daemon is killed.
 
 use std::fs;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ fn check_and_forget(engine: &Engine) {
     nothing_is_left(engine);
 }
 
-/// The steps behind one have another host where somebody has done this to the first while it was idle.
+/// Later steps have another host if this was done to the first while it was idle.
 fn goes_on_after(disturb: impl FnOnce(&Engine, &str)) {
     let engine = Engine::start();
     run(async {

@@ -20,7 +20,7 @@ fn lines(answer: &Answer) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
 }
 
-/// What the progress says: names of steps, and all output.
+/// The content of the progress: names of steps, and all output.
 fn progress(lines: &[Value]) -> (Vec<String>, String) {
     let (mut names, mut output) = (Vec::new(), Vec::new());
     for line in lines.iter().filter(|line| line["id"] == "moby.buildkit.trace") {

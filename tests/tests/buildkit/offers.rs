@@ -11,17 +11,17 @@ use crate::content_store::ContentStore;
 pub(crate) const DIRECTORY: u32 = 1 << 31;
 pub(crate) const SYMLINK: u32 = 1 << 27;
 
-/// A directory as packets: entries in their order, and what is sent for each content that is asked for.
+/// A directory as packets: entries in their order, and the content for each request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Offer {
     pub(crate) stats: Vec<Stat>,
-    /// The pieces by the entry's number; the end of a content is sent behind them.
+    /// The chunks by the entry's number; the end of a content is sent behind them.
     pub(crate) contents: HashMap<u32, Vec<Bytes>>,
     /// Whether further entries are sent for ever.
     pub(crate) endless: bool,
-    /// Whether contents that are asked for never come.
+    /// Whether requested contents never come.
     pub(crate) stalls: bool,
-    /// What is sent instead of all that, whatever is asked for.
+    /// Sent instead of all that, whatever is requested.
     pub(crate) script: Option<Script>,
 }
 
@@ -38,11 +38,11 @@ pub(crate) enum End {
     /// The end of the call.
     #[default]
     Closes,
-    /// The last piece again, for ever.
+    /// The last chunk again, for ever.
     Repeats,
 }
 
-/// A blob of a layout, in pieces.
+/// A blob of a layout, in chunks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OfferedBlob {
     pub(crate) pieces: Vec<Bytes>,
@@ -90,7 +90,7 @@ impl Offer {
         self.contents.insert(number, content.chunks(32 * 1024).map(Bytes::copy_from_slice).collect());
     }
 
-    /// Only what lies at these paths, or all where there are none; as links are not followed, a directory with links is
+    /// Only what lies at these paths, or all without paths; as links are not followed, a directory with links is
     /// offered whole.
     pub(crate) fn at(&self, paths: &[String]) -> Self {
         let is_link = |stat: &Stat| stat.mode & SYMLINK != 0 && stat.mode & DIRECTORY == 0;
@@ -141,11 +141,11 @@ pub(crate) struct Offers {
     pub(crate) ignores_exports: bool,
     /// The blobs of its layouts by their digests.
     pub(crate) layouts: HashMap<String, HashMap<String, OfferedBlob>>,
-    /// The pieces of the archive that it has for the context.
+    /// The chunks of the archive that it has for the context.
     pub(crate) archive: Option<OfferedBlob>,
     /// Its stores of blobs, by their names.
     pub(crate) stores: HashMap<String, ContentStore>,
-    /// What it says of sources.
+    /// Its verdicts on sources.
     pub(crate) policy: Option<fn(&CheckPolicyRequest) -> CheckPolicyResponse>,
 }
 

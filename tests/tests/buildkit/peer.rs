@@ -61,7 +61,7 @@ fn build(engine: &Engine, case: &Case, base: &BaseImage) -> Outcome {
     Outcome { warnings, result }
 }
 
-/// How clients begin an error of this code: `Unknown` says nothing.
+/// The beginning of an error of this code in clients: `Unknown` has none.
 fn shown(code: i32) -> &'static str {
     match code {
         2 => "",

@@ -1,4 +1,4 @@
-//! Contexts that lie elsewhere, as clients of today ask for them.
+//! Contexts that lie elsewhere, as current clients request them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::graphs::graph_of;
 use crate::offers::Offers;
 use crate::session::Session;
 
-/// Serves the files beneath a directory to those who say who they are.
+/// Serves the files beneath a directory to authenticated clients.
 fn private(engine: &Engine, root: PathBuf, authorization: &str) -> Server {
     let wanted = authorization.to_owned();
     Server::start(engine, "127.0.0.1:0", move |asked| {

@@ -42,17 +42,17 @@ const METHODS: [&str; 8] = [
     WRITE,
 ];
 
-/// What stands for an export among what was asked for.
+/// Stands for an export in the list of requests.
 pub(crate) const EXPORT: &str = "an export";
 
-/// What exporters sent, and which contents the engine asked for.
+/// What exporters sent, and which contents the engine requested.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Received {
     /// The bytes of files.
     pub(crate) file: Vec<u8>,
     /// The entries of a directory with their contents.
     pub(crate) directory: Vec<(Stat, Vec<u8>)>,
-    /// The paths of contents that were asked for.
+    /// The paths of requested contents.
     pub(crate) asked: Vec<String>,
 }
 
@@ -183,7 +183,7 @@ async fn serve(
     let _ = stream.send_trailers(trailers);
 }
 
-/// Sends pieces, and what comes behind them.
+/// Sends chunks, and what comes behind them.
 async fn send_pieces(stream: &mut SendStream<Bytes>, pieces: Vec<Bytes>, end: End) {
     for piece in &pieces {
         if !send(stream, piece.clone()).await {
@@ -259,7 +259,7 @@ async fn send_tree(
     }
 }
 
-/// Takes a file, or a directory: what an exporter sends tells which.
+/// Receives a file, or a directory: the exporter's messages show which.
 async fn receive(stream: &mut SendStream<Bytes>, messages: &mut Messages, received: &Mutex<Received>) {
     let mut directory: Vec<(Stat, Vec<u8>)> = Vec::new();
     let mut waiting = 0;
@@ -302,7 +302,8 @@ enum Either {
     Packet(Packet),
 }
 
-/// What an exporter sent: field 1 is the bytes of a piece, or the number of a packet's kind, which its head tells.
+/// A message of an exporter: field 1 is the bytes of a chunk, or the number of a packet's kind, which its head
+/// shows.
 fn read(message: &Bytes) -> Either {
     match message.first() {
         Some(0x0a) => Either::File(BytesMessage::decode(message.clone()).expect("a piece").data),

@@ -74,7 +74,7 @@ fn a_step_begins_with_an_empty_layer() {
 #[test]
 fn a_step_finds_nothing_that_an_earlier_one_did_to_its_hosts_file() {
     let engine = Engine::start();
-    // Each shows that its changes took place: where they do not, nothing is told by their absence in the next one.
+    // Each shows that its changes took place: otherwise their absence in the next one would prove nothing.
     let show = "stat -c '%n %a %u:%g' /etc/hosts /etc/resolv.conf /etc/hostname";
     // Without a network the kernel sends nothing by itself, after which a host of steps would not be used again.
     for network in ["default", "none"] {

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 /// How a call ended that failed: code and text.
 pub(crate) type Failure = (i32, String);
 
-/// Asks for a connection that is no longer HTTP/1.1.
+/// Requests a connection that is no longer HTTP/1.1.
 pub(crate) async fn upgraded(socket: &Path, path: &str, fields: &str) -> UnixStream {
     let mut stream = UnixStream::connect(socket).await.expect("the engine's socket");
     let head =

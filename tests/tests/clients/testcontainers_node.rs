@@ -2,8 +2,8 @@
 
 use berth_tests::{Context, Engine, Program, client_files, installed, node};
 
-/// Reads connections as the reaper does, and writes what it is sent to its log. It says that it has started when it listens and
-/// has the engine's socket.
+/// Reads connections as the reaper does, and writes its input to its log. It prints that it has started when it listens and has
+/// the engine's socket.
 const REAPER: &str = r#"FROM busybox
 LABEL org.testcontainers.ryuk=true
 RUN printf '#!/bin/sh\nwhile read -r line; do echo "$line" >&2; echo ACK; done\n' > /answer && chmod 755 /answer

@@ -9,7 +9,7 @@ use serde_json::json;
 /// Where it listens, in the engine's network.
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8100);
 
-/// What it says of a path without a route.
+/// Its response for a path without a route.
 const NO_ROUTE: &str = "404 page not found\n";
 
 /// A running Traefik.

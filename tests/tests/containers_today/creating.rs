@@ -1,4 +1,4 @@
-//! `POST /containers/create`: what later versions ask for.
+//! `POST /containers/create`: the settings of later versions.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Namespaces of other containers, and who may join them.
+//! Namespaces of other containers, and the permission to join them.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn shareable_ipc_is_shared_and_private_is_not() {
         let refused = engine.post(&format!("/containers/{outsider}/start")).expect(400).message();
         assert!(refused.contains("non-shareable IPC"), "{mode}: {refused}");
     }
-    // Before 1.40, all may join who says nothing.
+    // Before 1.40, the default namespace can be joined.
     let old = engine.at("1.39").run(&sh("sleep 600"));
     assert_eq!(host(&engine.at("1.39"), &old)["IpcMode"], "shareable");
     let taker = engine.run(&joins(&old));

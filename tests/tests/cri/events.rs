@@ -30,7 +30,7 @@ fn listen(cri: &Cri) -> Events {
     cri.stream("RuntimeService/GetContainerEvents", GetEventsRequest {})
 }
 
-/// The next event: of whom, what, and the pod's state and its containers'.
+/// The next event: its container, its kind, and the pod's state and its containers'.
 fn next(events: &Events) -> (String, ContainerEventType, PodSandboxState, Vec<ContainerStatus>) {
     let event = events.recv_timeout(wait::TIMEOUT).expect("an event").expect("no failure");
     let kind = event.container_event_type();

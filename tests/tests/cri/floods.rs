@@ -1,4 +1,4 @@
-//! Clients of sessions that send what nobody takes, and that leave while nothing happens.
+//! Clients of sessions whose data is not read, and that leave while nothing happens.
 
 use berth_tests::channels::Websocket;
 use berth_tests::cri::Cri;
@@ -90,7 +90,7 @@ fn input_that_nobody_takes_is_not_held() {
     }
     let grown = engine.peak_memory() - held;
     assert!(grown < GROWTH, "{} MiB were held for {CLIENTS} clients", grown >> 20);
-    // The commands run on, and nothing of who left is held for them.
+    // The commands keep running, and nothing is held for clients that left.
     drop(clients);
     until_closed(&engine, before);
     remove(&cri, &sandbox);

@@ -1,4 +1,4 @@
-//! Pods in a network of CNI's plugins: a script that makes a pair of interfaces, and writes down what it is asked.
+//! Pods in a network of CNI's plugins: a script that makes a pair of interfaces, and records its commands.
 
 use std::cell::Cell;
 use std::fs;
@@ -18,7 +18,7 @@ use tonic::Code;
 use crate::FLAG;
 use crate::pod::{create, exec, logs, pod, remove, run, shell, started, status, stop};
 
-/// It gives every pod the same address: tests have one pod at a time. Where a file says so it fails, or it waits.
+/// It gives every pod the same address: tests have one pod at a time. If a file requests it, it fails or waits.
 const PLUGIN: &str = r#"#!/bin/sh
 here=$(dirname "$0"); request=$(cat)
 printf '%s\n' "{\"command\": \"$CNI_COMMAND\", \"container\": \"$CNI_CONTAINERID\", \"interface\": \"$CNI_IFNAME\", \
@@ -84,7 +84,7 @@ impl Host {
         fs::write(self.directory.join("plugins").join(what), command).expect("a file");
     }
 
-    /// Everything that the plugin was asked since the last time.
+    /// All commands of the plugin since the last call.
     fn asked(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.directory.join("plugins/asked")).unwrap_or_default();
         let new = &text[self.read.get()..];

@@ -1,4 +1,4 @@
-//! Pods and containers for the tests of this file: made, asked for, and taken away at the end.
+//! Pods and containers for the tests of this program: made, requested, and removed at the end.
 
 use std::path::{Path, PathBuf};
 

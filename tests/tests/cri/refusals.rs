@@ -1,4 +1,4 @@
-//! What is refused before anything is made, and what comes of the same call several times at once.
+//! Refusals before anything is made, and the same call several times at once.
 
 use std::thread;
 
@@ -66,7 +66,7 @@ fn what_the_interface_does_not_know_is_refused() {
         linux: Some(linux),
         ..Default::default()
     };
-    // A kubelet sends it with every change of resources; it stays, and the log says so.
+    // A kubelet sends it with every change of resources; it stays, and is logged.
     let changed = cri.call("RuntimeService/UpdateContainerResources", asked);
     let _: UpdateContainerResourcesResponse = changed.expect("no refusal");
     assert!(engine.log().contains("keeps the oom_score_adj"), "{}", engine.log());

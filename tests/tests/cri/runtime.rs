@@ -1,4 +1,4 @@
-//! What the runtime says of itself, and its socket.
+//! The runtime's information about itself, and its socket.
 
 use std::os::unix::fs::PermissionsExt;
 

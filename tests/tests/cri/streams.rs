@@ -282,7 +282,7 @@ fn streams_that_cannot_be_are_refused_before_there_is_a_url() {
         let answer = answer.map(|answer: PortForwardResponse| answer.url);
         assert_eq!(answer.expect_err("a refusal").code(), Code::InvalidArgument, "{port}");
     }
-    // A request that is not served says why.
+    // The refusal of a request has the reason.
     let url = exec_url(&cri, good);
     let get = |url: &str| {
         let (address, path) = url.trim_start_matches("http://").split_once('/').expect("a path");

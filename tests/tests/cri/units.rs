@@ -27,7 +27,7 @@ fn has_systemd() -> bool {
     Path::new("/run/systemd/system").exists() && Path::new(CGROUPS).join("cgroup.controllers").exists()
 }
 
-/// An engine whose pods systemd keeps; on other hosts it is refused, and there is none.
+/// An engine whose pods are systemd's scopes; on other hosts it is refused, and this returns `None`.
 fn engine() -> Option<Engine> {
     if has_systemd() {
         return Some(Engine::start_with_flags(&[FLAG, DRIVER]));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A Dockerfile and what comes of it.
+/// A Dockerfile and its expected result.
 #[derive(Debug, Default)]
 pub(crate) struct Case {
     pub(crate) name: String,

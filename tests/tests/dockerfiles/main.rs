@@ -1,4 +1,4 @@
-//! Small Dockerfiles with what comes of them, written from Docker's Dockerfile reference: `cases/*.txt`.
+//! Small Dockerfiles with their expected results, written from Docker's Dockerfile reference: `cases/*.txt`.
 //!
 //! ```text
 //! === name                       a case: the Dockerfile follows
@@ -7,7 +7,7 @@
 //! --- tree                       what /out holds: `NAME MODE OWNER:GROUP CONTENT`, directories end in `/`
 //! --- config                     a part of the image's configuration, as JSON
 //! --- fails                      a part of the error's text
-//! --- says                       a line that a step writes
+//! --- says                       a line that a step prints
 //! ```
 
 mod case;

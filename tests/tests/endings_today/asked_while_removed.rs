@@ -1,10 +1,10 @@
-//! What a client asks of a container while another removes it: it comes before the removal, or finds no container.
+//! Requests for a container while another client removes it: they come before the removal, or find no container.
 
 use super::*;
 
 const ROUNDS: usize = 40;
 
-/// Asks for something while the container is removed; gives the status of what was asked.
+/// Sends a request while the container is removed; returns its status.
 fn beside_a_removal<T: Send>(client: &Client, id: &str, ask: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let asked = scope.spawn(ask);

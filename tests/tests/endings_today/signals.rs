@@ -4,7 +4,7 @@ use berth_tests::wait;
 
 use super::*;
 
-/// Says which signal came.
+/// Prints which signal came.
 const TRAPS: &str = "for s in USR1 TERM HUP QUIT; do trap \"echo $s; exit 11\" $s; done; echo ready; \
                      while :; do sleep 0.02; done";
 

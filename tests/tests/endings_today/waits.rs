@@ -26,7 +26,7 @@ fn older_versions_answer_whole_unless_a_condition_is_named() {
     let old = engine.at("1.29").post(&format!("/containers/{id}/wait?condition=nonsense")).expect(200);
     assert!(old.head.header("content-length").is_some());
     assert_eq!(old.json(), json!({ "StatusCode": 0 }));
-    // Clients of today that are held to an old version say what they wait for all the same.
+    // Current clients that are held to an old version send the condition all the same.
     let waiting = acknowledged(&engine.at("1.20"), &id, "next-exit").answer_later();
     engine.start(&id);
     assert_eq!(waiting.join().expect("an answer"), json!({ "StatusCode": 5 }));

@@ -1,5 +1,5 @@
 //! A database that cannot be written, for a moment, for a while, or that waits for its disk: nothing sticks, and
-//! nobody waits who need not.
+//! only requests that need the disk wait.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use berth_tests::{Answer, Engine, Options, merged, sh, wait};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
-/// What the engine says of a change that it cannot save.
+/// The engine's error for a change that it cannot save.
 const REFUSED: &str = "cannot save a change in the engine's database";
 
 /// How many writes a container's life has at most.
@@ -94,7 +94,7 @@ fn while_nothing_can_be_saved_containers_stay_in_no_phase_between() {
     }
 }
 
-/// Asks, and once more when the database refused the first time.
+/// Sends a request, and once more when the database refused the first time.
 fn insist(step: &str, status: u16, ask: impl Fn() -> Answer) -> Answer {
     let first = ask();
     if first.status() != 500 {

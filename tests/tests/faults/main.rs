@@ -165,7 +165,7 @@ fn check_bridges(engine: &Engine) {
     assert_eq!(there, wanted, "the bridges of the networks that there are");
 }
 
-/// A running container has the addresses, the default route and the names that the engine says.
+/// A running container has the addresses, the default route and the names that the engine shows.
 fn check_networks(engine: &Engine, id: &str) {
     let seen = engine.at("1.55").inspect(id);
     let steady = seen["HostConfig"]["RestartPolicy"]["Name"].as_str() == Some("no");
@@ -215,7 +215,7 @@ fn check_networks(engine: &Engine, id: &str) {
     }
 }
 
-/// A container is what the engine says of it, and can be used and ended.
+/// A container is as the engine shows it, and can be used and ended.
 fn check_and_end(engine: &Engine, id: &str) {
     let seen = engine.inspect(id);
     let state = &seen["State"];

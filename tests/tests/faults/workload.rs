@@ -29,7 +29,7 @@ impl<'t> Worker<'t> {
         Self { client, promised, number }
     }
 
-    /// Makes, starts, uses and removes containers until told to stop.
+    /// Makes, starts, uses and removes containers until it is stopped.
     pub(crate) fn work(&self, stop: &AtomicBool) {
         let mut last = String::new();
         let mut turn = 0;

@@ -9,7 +9,7 @@ use crate::{check, check_all, check_posts};
 
 const IMAGE: &str = "127.0.0.1:5000/a/b";
 
-/// A stream without what it says of its progress, which depends on the time that it takes.
+/// A stream without its messages of progress, which depend on the time that it takes.
 fn without_progress(mut seen: Value) -> Value {
     if let Some(messages) = seen["body"].as_array_mut() {
         messages.retain(|message| {

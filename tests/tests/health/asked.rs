@@ -1,4 +1,4 @@
-//! What clients and images ask for, and how each version shows what is found.
+//! Checks of clients and images, and how each version shows their results.
 
 use berth_tests::{Context, Engine, merged, query, sh};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{MILLISECOND, checked, health, listed, results, told, until};
 
-/// Counts its runs, and says which it is.
+/// Counts its runs, and prints the number.
 const COUNT: &str = "echo $(($(cat /n 2>/dev/null) + 1)) > /n; cat /n; test -f /ok";
 
 fn number(result: &Value) -> u32 {
@@ -22,7 +22,7 @@ fn checks_go_on_without_a_daemon_and_the_next_one_shows_what_they_found() {
     for round in 0..2 {
         let today = engine.at("1.55");
         wait::until("what is told of the change", || (told(&today, &id) == words[..=round]).then_some(()));
-        // What was told is written before what is written now: the kill takes none of it.
+        // Earlier notices are written before those of now: the kill loses none of them.
         engine.remove(&engine.create(&berth_tests::sh("true")));
         let counted = number(results(&today, &id, 1).last().expect("a result"));
         let root = format!("/proc/{}/root", engine.pid(&id));

@@ -1,4 +1,4 @@
-//! Health checks: what is asked for, what is run, what is shown, and what outlives whom.
+//! Health checks: their settings, what is run, what is shown, and what survives what.
 
 mod asked;
 mod lasting;

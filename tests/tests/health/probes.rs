@@ -87,7 +87,7 @@ fn a_probe_that_takes_too_long_is_killed_with_all_that_came_of_it() {
     let limits = json!({ "Timeout": 300 * MILLISECOND, "Retries": 1 });
     let id = today.run(&checked(&["CMD-SHELL", script], limits));
     let (init, shim) = (today.pid(&id), shim_of(&today, &id));
-    // On a busy machine the time may be over before a probe has said anything.
+    // On a busy machine the time may be over before a probe has printed anything.
     wait::until("what a probe said", || {
         let seen = results(&today, &id, 1);
         assert!(seen.iter().all(|result| result["ExitCode"] == -1), "{seen:?}");

@@ -49,7 +49,7 @@ fn attack(what: &str, path: &str, body: &[u8]) {
         .map(|_| {
             let mut connection = engine.connect();
             connection.send(head.as_bytes()).expect("a head");
-            // One that is refused may be told so in the midst of it.
+            // One that is refused may get the response in the midst of it.
             let _ = connection.send(body);
             connection
         })

@@ -13,7 +13,7 @@ use super::Target;
 
 /// The daemon's `--unpack-allowance`, in MiB.
 const ALLOWANCE: usize = 48;
-/// The bomb: a gibibyte of zeros, made of pieces that are compressed once.
+/// The bomb: a gibibyte of zeros, made of parts that are compressed once.
 const PIECE: usize = 64 << 20;
 const PIECES: usize = 16;
 

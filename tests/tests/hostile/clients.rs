@@ -1,4 +1,4 @@
-//! Clients that stall: they ask for streams and do not read them.
+//! Clients that stall: they request streams and do not read them.
 
 use berth_tests::sh;
 

@@ -31,7 +31,7 @@ fn assert_ends(what: &str, parameters: &str, body: &[u8], port: u16) {
         let (mut client, _) = listener.accept().expect("a client");
         let _ = client.read(&mut [0; 4096]).expect("a request");
         client.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n\r\n").expect("a head");
-        // A tar of one file that is as long as sizes can say, or a download that is nothing in particular.
+        // A tar of one file that is as long as its size field allows, or a download of no particular kind.
         let mut header = tar::Header::new_ustar();
         header.set_path("file").expect("a name");
         header.set_size(0o777_7777_7777);

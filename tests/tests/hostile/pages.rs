@@ -103,7 +103,7 @@ fn requests_that_name_two_hosts_are_refused() {
     assert_eq!(ask(&engine, &format!("GET http://{PLACE}/_ping"), &[&own]), (200, "OK".to_owned()));
 }
 
-/// What a page loads without asking, an image say, comes without `Origin`.
+/// What a page merely loads, an image for example, comes without `Origin`.
 #[test]
 fn what_pages_of_other_sites_load_is_refused_where_clients_are_not_known() {
     let strict = engine(&[]);

@@ -78,7 +78,7 @@ fn heads_that_do_not_end_share_the_budget() {
     let mut refused = None;
     for _ in 0..400 {
         let mut connection = engine.connect();
-        // One that is refused may be told so in the midst of it.
+        // One that is refused may get the response in the midst of it.
         let _ = connection.send(part.as_bytes());
         unfinished.push(connection);
     }

@@ -1,4 +1,4 @@
-//! Of the images of an archive those for the platforms that are asked for are loaded.
+//! Of the images of an archive those for the requested platforms are loaded.
 
 use berth_tests::tarball::{self, TAR};
 use berth_tests::{Answer, Client, query};

@@ -1,4 +1,4 @@
-//! Images of several platforms: an index is kept as it came, only what was asked for is unpacked, and what was pulled or
+//! Images of several platforms: an index is kept as it came, only requested ones are unpacked, and what was pulled or
 //! loaded is pushed and saved byte for byte.
 
 mod bytes;

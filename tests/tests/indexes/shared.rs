@@ -48,7 +48,7 @@ impl Shared {
         self.today.delete(&format!("/images/{name}{wanted}"))
     }
 
-    /// What an answer says was deleted, and what untagged.
+    /// The numbers of deleted images and the untagged names of a response.
     fn removals(removed: &Value) -> (usize, Vec<String>) {
         let all = removed.as_array().expect("a list");
         let untagged = all.iter().filter_map(|one| one["Untagged"].as_str()).map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! A registry with an index of two platforms and an attestation, and how it is looked at.
+//! A registry with an index of two platforms and an attestation, and how it is read.
 
 use berth_tests::registry::{Content, Messages, Server, digest, gzip, tar_of};
 use berth_tests::{Client, Engine, Options, query, rootfs};
@@ -72,7 +72,7 @@ pub(crate) fn put(content: &mut Content, kind: &str, document: &Value) -> Value 
     json!({ "mediaType": kind, "digest": name, "size": document.to_string().len() })
 }
 
-/// Adds what BuildKit says of an image's making; gives its descriptor.
+/// Adds BuildKit's attestation of an image; returns its descriptor.
 pub(crate) fn attestation(content: &mut Content, of: &Value) -> Value {
     let statement =
         json!({ "_type": "https://in-toto.io/Statement/v0.1", "predicateType": PREDICATE, "predicate": {} });

@@ -52,7 +52,7 @@ fn unix_sockets_are_for_their_group() {
     let engine = started_with(&["--group", "12345"]);
     let seen = fs::metadata(engine.socket()).expect("the socket");
     assert_eq!((seen.permissions().mode() & 0o7777, seen.uid(), seen.gid()), (0o660, 0, 12345));
-    // Another user who is in the group may use it, one who is not may not.
+    // Another user in the group may use it, one outside may not.
     for (group, served) in [("12345", true), ("54321", false)] {
         let output = Command::new("setpriv")
             .args([
@@ -162,7 +162,7 @@ fn the_units_of_systemd_are_sound() {
     assert!(output.status.success() && !text.contains("berth."), "{text}");
 }
 
-/// Starts the daemon as `berth.socket` and `berth.service` say, at this socket and TCP port.
+/// Starts the daemon as in `berth.socket` and `berth.service`, at this socket and TCP port.
 fn activated(engine: &Engine, socket: &Path, port: &str) -> Child {
     let command_line = setting("berth.service", "ExecStart");
     let mut words = command_line.split(' ').skip_while(|word| *word != "daemon").skip(1);
@@ -274,7 +274,7 @@ fn a_daemon_that_stops_lets_go_of_its_clients_at_once() {
     // RFC 6455, section 7.4.1: 1001, going away.
     assert_eq!(websocket.read_to_end().expect("the end of the websocket"), [0x88, 2, 0x03, 0xe9]);
     drop((waiting, idle));
-    // Whoever is attached notices nothing.
+    // Attached clients are not affected.
     attached.send(b"still here\n").expect("input");
     let seen = berth_tests::frames::read_until(&mut attached, 1, b"still here\n").expect("the echo");
     assert_eq!(seen, b"still here\n");

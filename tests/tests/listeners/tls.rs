@@ -1,4 +1,4 @@
-//! TLS: who is let in, that streams pass both ways, and what clients leave that vanish.
+//! TLS: the accepted clients, streams in both directions, and the remains of clients that vanish.
 
 use std::fs;
 use std::io::Read;
@@ -183,7 +183,7 @@ fn clients_that_vanish_without_a_word_free_everything() {
     .collect();
     wait::until("five clients", || (sockets().len() >= 5 && held().0 >= before.0 + 5).then_some(()));
     wait::until("their streams", || (held().1 > before.1).then_some(()));
-    // The kernel asks each after a while whether it is there still: one whose host is gone sends no end.
+    // The kernel probes each after a while: one whose host is gone sends no end.
     wait::until("a question that is due", || {
         sockets().iter().any(|line| line.contains("timer:(keepalive,")).then_some(())
     });

@@ -27,7 +27,7 @@ fn containers_reach_each_other_the_host_and_the_outside() {
     let _servers = Servers::start(outside.pid(), 7000, "outside");
     let from = ask(engine.pid(&web), (OtherHost::ADDRESS, 7000)).expect("an answer");
     assert_eq!(from, format!("outside {}", OtherHost::ENGINE));
-    // Nobody reaches the container from outside past its published ports.
+    // From outside the container is reached by its published ports only.
     let route = format!("ip route add {ip}/32 via {}", OtherHost::ENGINE);
     let _ = in_network_of(outside.pid(), &["sh", "-ec", &route]);
     assert!(unreachable(outside.pid(), (ip, 80)));

@@ -1,5 +1,5 @@
-//! Beside firewalls of the host that drop what it forwards: what works by itself, and that what
-//! docs/networking.md tells the administrator to do is enough.
+//! Beside firewalls of the host that drop what it forwards: what works by itself, and that the advice of
+//! docs/networking.md to the administrator is enough.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{address, idle, publishing};
 
-/// A container that publishes a port, another one that asks, and another host.
+/// A container that publishes a port, another one that sends requests, and another host.
 struct Scene {
     web: Ipv4Addr,
     client: u32,
@@ -53,7 +53,7 @@ impl Scene {
     }
 
     /// The published port and the way out are shut. Packets between two ports of the bridge are forwarded
-    /// only where the host's kernel has bridges ask its firewall.
+    /// only where the host's kernel passes bridged packets through its firewall.
     fn is_cut_off(&self, why: &str) {
         for (from, to) in &self.ways()[..2] {
             assert!(unreachable(*from, *to), "{why} does not cut {to:?} off, so this test shows nothing");

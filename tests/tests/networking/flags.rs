@@ -102,7 +102,7 @@ fn containers_that_are_kept_apart_meet_by_links_and_published_ports() {
     assert!(ask(engine.pid(&stranger), (gateway, 18080)).is_ok(), "what is published is for everybody");
     assert!(ask(outside.pid(), (OtherHost::ENGINE, 18080)).is_ok());
     drop((port, other));
-    // The opening follows the target to its new address and goes with the link.
+    // The exception follows the target to its new address and is removed with the link.
     let _ = engine.post("/containers/db/restart?t=0").expect(204);
     let ip = address(&engine, &db, "IPAddress");
     let _port = Servers::start(engine.pid(&db), 80, "db");
@@ -229,7 +229,7 @@ fn another_bridge_waits_until_containers_are_stopped() {
     let id = engine.run(&idle(json!({})));
     assert_eq!(address(&engine, &id, "Gateway"), Ipv4Addr::new(10, 99, 0, 1));
     engine.remove(&id);
-    // As it was, for the look at what is left.
+    // As it was, for the check of what is left.
     engine.stop_daemon();
     engine.start_daemon_with_flags(&[]);
 }

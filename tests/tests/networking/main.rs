@@ -59,7 +59,7 @@ fn host_port(engine: &Engine, id: &str, port: &str) -> u16 {
         .unwrap_or_else(|| panic!("{bindings}"))
 }
 
-/// Starts a container that cannot be started; gives what the engine says.
+/// Starts a container that cannot be started; returns the engine's error.
 fn refused_start(engine: &Engine, id: &str, status: u16) -> String {
     let answer = engine.post(&format!("/containers/{id}/start")).expect(status);
     assert_eq!(engine.state(id, "Running"), false);

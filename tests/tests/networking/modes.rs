@@ -66,7 +66,7 @@ fn a_joined_network_is_one_and_comes_back_with_its_owner() {
         assert_eq!(read(&joined), read(&owner), "{file}");
     }
     assert_eq!(engine.exec(&joined, &["hostname"]).stdout, format!("{}\n", &owner[..12]));
-    // Somebody in the joined network answers at its owner's port, whatever becomes of the owner.
+    // A container in the joined network answers at its owner's port, whatever happens to the owner.
     let _servers = Servers::start(engine.pid(&joined), 80, "joined");
     let reached = || ask(outside.pid(), (OtherHost::ENGINE, 18080)).ok();
     assert_eq!(reached(), Some(format!("joined {}", OtherHost::ADDRESS)));
@@ -92,7 +92,7 @@ fn a_joined_network_is_one_and_comes_back_with_its_owner() {
         assert!(engine.exec(&joined, &["cat", "/etc/hosts"]).stdout.contains(&ip.to_string()));
         assert_eq!(reached(), Some(format!("joined {}", OtherHost::ADDRESS)), "round {round}");
     }
-    // Without anybody in it the next run has a new one.
+    // Without processes in it the next run has a new one.
     let former = namespace(&engine, "owner");
     engine.remove(&joined);
     let _ = engine.post("/containers/owner/restart?t=0").expect(204);
@@ -194,7 +194,7 @@ fn a_joined_network_stays_the_one_of_the_container_that_was_named() {
     engine.remove(&donor);
     let text = refused_start(&engine, &by_start, 404);
     assert_eq!(text, format!("no such id: {donor}"));
-    // Who comes later is found at the first start, and stays.
+    // A container that is made later is found at the first start, and stays.
     let early = engine.create(&idle(mode("container:late")));
     let late = engine.create_named("late", &idle(json!({})));
     engine.start(&late);

@@ -1,4 +1,4 @@
-//! The files by which containers know names, and where inspect says they are.
+//! The containers' files for names, and their paths in inspect.
 
 use berth_tests::{Engine, merged, sh};
 use serde_json::json;

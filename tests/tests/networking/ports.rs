@@ -1,4 +1,4 @@
-//! Published ports: who reaches them and as whom, what is refused, when they come free.
+//! Published ports: the clients that reach them and their addresses, what is refused, when they come free.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
@@ -28,7 +28,7 @@ fn a_port_is_reached_from_everywhere_and_sees_who_comes() {
         assert_eq!(tcp, udp, "both protocols see the same");
         tcp
     };
-    // Who comes through an address that the container could not answer comes from the gateway.
+    // Clients of an address that the container could not answer come from the gateway.
     assert_eq!(seen(host, (LOCAL, 18080)), format!("web {gateway}"));
     assert_eq!(seen(host, (gateway, 18080)), format!("web {gateway}"));
     assert_eq!(seen(host, (HOST, 18080)), format!("web {HOST}"));
@@ -49,7 +49,7 @@ fn a_port_is_reached_from_everywhere_and_sees_who_comes() {
     shown_everywhere(&engine, &web);
 }
 
-/// What inspect, the list and `docker port` say of it.
+/// The ports in inspect, the list and `docker port`.
 fn shown_everywhere(engine: &Engine, web: &str) {
     let settings = engine.inspect(web)["NetworkSettings"].clone();
     let place = |ip: &str, port: &str| json!({ "HostIp": ip, "HostPort": port });
@@ -235,7 +235,7 @@ fn a_successor_gets_the_datagrams_of_a_steady_client() {
     let outside = OtherHost::beside(&engine);
     let client = datagram_socket(outside.pid());
     let place = (HOST, 18053);
-    // Before anybody publishes the port the packets are the host's own.
+    // Before the port is published the packets are the host's own.
     let _ = client.send_to(b"early", place);
     for name in ["first", "second"] {
         let id = engine.run(&publishing(&["18053:53/udp"]));

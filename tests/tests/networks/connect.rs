@@ -155,7 +155,7 @@ fn a_container_that_has_ended_unseen_is_connected_for_its_next_start_and_disconn
         let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
         rustix::process::kill_process(pid, signal).expect("sent");
     };
-    // Who would report its end cannot.
+    // The shim cannot report its end.
     signal(shims[0], rustix::process::Signal::STOP);
     signal(init, rustix::process::Signal::KILL);
     wait::until("the end of its network", || {

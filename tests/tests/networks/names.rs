@@ -1,4 +1,4 @@
-//! Names of containers within networks that clients made, as programs inside ask for them at 127.0.0.11.
+//! Names of containers within user-defined networks, as programs inside query them at 127.0.0.11.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -12,10 +12,11 @@ use super::*;
 /// Of a question and an answer: an address of IPv4, in the Internet.
 const A_IN: [u8; 4] = [0, 1, 0, 1];
 
-/// What is found of a name that nobody has.
+/// The result for an unknown name.
 const NOBODY: [Ipv4Addr; 0] = [];
 
-/// A container that asks: for what no container is called it is told at once that nobody is there to say.
+/// A container that sends queries: for unknown names it gets an error at once, as there is no upstream
+/// server.
 fn asking(network: &str) -> Value {
     merged(within(network), json!({ "HostConfig": { "Dns": ["127.0.0.1"] } }))
 }

@@ -17,8 +17,8 @@ const LOCAL: Ipv6Addr = Ipv6Addr::LOCALHOST;
 /// No answer in a test takes longer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the kernel does with bridged packets of IPv6 in the network namespace of the engine: nothing, or they pass the
-/// host's firewall. A kernel without br_netfilter has no such switch.
+/// Whether the kernel passes bridged packets of IPv6 through the host's firewall in the network namespace of the
+/// engine. A kernel without br_netfilter has no such switch.
 fn pass_bridged_packets(engine: &Today, passes: &str) {
     let command =
         format!("sw=/proc/sys/net/bridge/bridge-nf-call-ip6tables; test ! -e $sw || echo {passes} > $sw");
@@ -72,11 +72,12 @@ fn ports(client: &Client, container: &str) -> Value {
     client.inspect(container)["NetworkSettings"]["Ports"].clone()
 }
 
-/// What a server of UDP says to a client in the engine's network; it is asked again where a datagram was lost.
+/// The response of a UDP server to a client in the engine's network; the query is repeated where a datagram
+/// was lost.
 fn ask_datagram(pid: u32, address: IpAddr) -> String {
     other_host::inside(pid, || {
         let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("a socket");
-        // Only what comes from the address that was asked arrives.
+        // Only answers from the queried address arrive.
         socket.connect((address, 18080)).expect("a route");
         socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket that waits a while");
         wait::until("a datagram", || {
@@ -158,7 +159,7 @@ fn bytes_arrive_whole_both_ways_and_each_side_may_end_first() {
         let mut stream = wait::until("a server", || {
             let mut stream = TcpStream::connect((LOCAL, 18080)).ok()?;
             stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-            // One that nobody listens for behind the relay is ended at once.
+            // A connection without a listener behind the relay is ended at once.
             stream.read_exact(&mut [0; 6]).ok()?;
             Some(stream)
         });
@@ -241,7 +242,7 @@ impl Drop for GreetingServer {
     }
 }
 
-/// Asks that server.
+/// Sends a request to that server.
 fn greeted(host: u32) -> Option<()> {
     other_host::inside(host, || {
         let mut stream = TcpStream::connect((LOCAL, 18080)).ok()?;
@@ -281,7 +282,7 @@ fn relayed_ports_follow_the_network_that_leads() {
     assert_eq!(reach("of one network"), "web 10.81.0.1");
     connect(&engine, "a", &web, json!({}));
     assert_eq!(reach("with another"), "web 10.80.0.1");
-    // With an address of IPv6 nobody relays.
+    // With an address of IPv6 nothing is relayed.
     connect(&engine, "a6", &web, json!({ "GwPriority": 1 }));
     assert_eq!(reach("with IPv6"), format!("web {}", OtherHost::IPV6[1]));
     disconnect(&engine, "a6", &web);

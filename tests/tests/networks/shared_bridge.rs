@@ -1,4 +1,4 @@
-//! Networks on a bridge that somebody else made: it stays as it is, but for the network's own addresses.
+//! Networks on a bridge that was made elsewhere: it stays as it is, except for the network's own addresses.
 
 use berth_tests::host::in_network_of;
 use berth_tests::other_host::{OtherHost, Servers, ask};

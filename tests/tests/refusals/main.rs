@@ -1,4 +1,4 @@
-//! Bad values of every setting: the documented status, words that say what is wrong, and nothing made.
+//! Bad values of every setting: the documented status, a text with the fault, and nothing made.
 
 mod kinds;
 mod unusable;
@@ -7,7 +7,7 @@ mod words;
 use berth_tests::{Engine, merged, sh};
 use serde_json::{Value, json};
 
-/// Asks for a container with each of the bodies; none may be made.
+/// Requests a container with each of the bodies; none may be made.
 fn refuse_all(engine: &Engine, cases: &[(Value, &str)]) {
     refuse_all_with(500, engine, cases);
 }

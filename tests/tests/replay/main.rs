@@ -8,14 +8,14 @@ mod registry;
 use berth_tests::Answer;
 use serde::Deserialize;
 
-/// A status and what is said with it: an error's text, or the last message of a stream.
+/// A status and its text: an error's, or the last message of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Outcome {
     status: u16,
     text: String,
 }
 
-/// What this engine is expected to tell.
+/// The expected outcome of this engine.
 fn expected(recorded: &Outcome, here: Option<&Outcome>, why: Option<&String>) -> Outcome {
     assert_eq!(here.is_some(), why.is_some(), "what differs has a reason: {recorded:?}");
     here.unwrap_or(recorded).clone()

@@ -165,7 +165,7 @@ fn make_disk(path: PathBuf, program: &str, options: &[&str]) -> PathBuf {
     path
 }
 
-/// What a test program said from its first failure on.
+/// The output of a test program from its first failure on.
 fn failures(lines: &[String], name: &str) -> String {
     let begin = format!("VM begins {name}");
     let own =
@@ -224,7 +224,7 @@ fn initramfs(modules: &Path) -> Vec<u8> {
     archive.finish()
 }
 
-/// Adds the modules asked for and all they depend on, as `modules.dep` has it.
+/// Adds the requested modules and all they depend on, as `modules.dep` has it.
 fn add_modules(archive: &mut Initramfs, modules: &Path) {
     let table = fs::read_to_string(modules.join("modules.dep")).expect("modules.dep");
     let target = modules.to_string_lossy().trim_start_matches('/').to_owned();

@@ -10,7 +10,7 @@ pub(super) const TESTS: &str = "units of systemd";
 /// Programs of the host, Debian's packages systemd and dbus.
 const PROGRAMS: [&str; 3] = ["/lib/systemd/systemd", "/usr/bin/systemctl", "/usr/bin/dbus-daemon"];
 
-/// A bus on which everybody may do everything: the machine has root alone.
+/// A bus without access control: the machine has root alone.
 const BUS: &str = r#"<busconfig>
   <type>system</type>
   <listen>unix:path=/run/dbus/system_bus_socket</listen>

@@ -36,7 +36,7 @@ fn make_and_remove(client: &Client, round: usize) -> (Vec<String>, Vec<String>) 
         } else if status("DELETE", &format!("/volumes/{name}"), &json!({})) == Some(204) {
             gone.push(name);
         } else {
-            // It may be there or not: the daemon said neither.
+            // It may be there or not: the daemon reported neither.
             break;
         }
     }

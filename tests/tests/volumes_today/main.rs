@@ -51,7 +51,7 @@ fn prune(client: &Client, filters: Value) -> (Vec<String>, u64) {
     (deleted, answer["SpaceReclaimed"].as_u64().expect("bytes"))
 }
 
-/// What has happened to volumes so far, as a version tells it.
+/// The events of volumes so far, in the form of a version.
 fn past(client: &Client) -> Vec<Value> {
     client.past_events(&json!({ "type": ["volume"] }))
 }

@@ -168,7 +168,7 @@ fn an_empty_volume_gets_the_images_content_and_one_with_content_keeps_it() {
     let filled = engine.output(&at_data("empty", "cat /data/seed; stat -c '%a %u:%g' /data"));
     assert_eq!(filled.stdout, "seed\n1777 1000:1001\n");
     assert_eq!(engine.output(&at_data("full", "ls -A /data")).stdout, "own\n");
-    // The image has nothing there: owner and mode stay as somebody has set them.
+    // The image has nothing there: owner and mode stay as they were set.
     std::os::unix::fs::chown(content(&engine, "elsewhere"), Some(7), Some(8)).expect("another owner");
     assert_eq!(engine.output(&on("elsewhere", "stat -c %u:%g /v; ls -A /v")).stdout, "7:8\n");
     let _ = engine.delete("/images/tree").expect(200);

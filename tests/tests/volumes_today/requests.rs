@@ -16,7 +16,7 @@ fn a_volume_is_made_shown_and_removed() {
     assert_eq!(shown(&engine, "data"), made);
     assert_eq!(engine.get("/volumes").expect(200).json()["Volumes"], json!([made]));
 
-    // A client that asks for less gets what is there, one that asks for something else does not.
+    // A client that requests less gets the existing one, one that requests something else does not.
     assert_eq!(volume(&engine, json!({ "Name": "data", "Labels": { "tier": "web" } })), made);
     let text = engine.delete("/volumes/nosuch").expect(404).message();
     assert!(text.contains("nosuch: no such volume"), "{text}");
