@@ -25,6 +25,7 @@ pub mod frames;
 pub mod golden;
 pub mod host;
 pub mod http;
+pub mod images;
 pub mod initramfs;
 pub mod listener;
 mod loop_device;

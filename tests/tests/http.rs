@@ -139,9 +139,8 @@ fn a_body_of_json_without_end_is_cut_off() {
     while sent < 256 * 1024 * 1024 && connection.send(piece.as_bytes()).is_ok() {
         sent += 65_536;
     }
-    let status = connection.read_head().map(|head| head.status);
-    // The connection may be reset before the answer is read: what was sent since is left unread.
-    assert!(matches!(status, Ok(413) | Err(_)), "{status:?}");
+    // A connection over a Unix socket gives what has come before it tells that the other side is closed.
+    assert_eq!(connection.read_head().expect("an answer").status, 413);
     assert_eq!(engine.get("/_ping").text(), "OK");
 }
 
