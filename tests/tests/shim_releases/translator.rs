@@ -1,5 +1,5 @@
-//! A socket between a daemon and a shim that translates both to an earlier protocol. What that protocol has no
-//! words for ends the connection, as it did then.
+//! A socket between a daemon and a shim that translates both to an earlier protocol. A request that this protocol does
+//! not have ends the connection in protocol 1 and is answered "unsupported" since, as it was then.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,7 +14,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// No packet is larger, in bytes.
 const MAXIMUM_PACKET: usize = 192 * 1024;
@@ -35,56 +35,75 @@ const FIRST_REQUESTS: [&str; 12] = [
     "release",
 ];
 
-/// What a shim passes for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Release {
-    /// Its protocol has no number.
-    Protocol1,
-    /// Its protocol has a number, and lists the execs that run.
-    Protocol2,
-    /// It answers names.
-    Protocol3,
+/// The requests that came later, each with the first protocol that has it.
+const LATER_REQUESTS: [(&str, u32); 5] =
+    [("execs", 2), ("hello", 2), ("names", 3), ("reopen_log", 5), ("relay", 6)];
+
+/// The protocol of this release.
+pub(crate) const PRESENT: u32 = 8;
+
+/// The first protocol that has messages in several packets.
+const PIECES_SINCE: u32 = 7;
+
+/// The protocol that a shim passes for. The first one has no number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Protocol(pub(crate) u32);
+
+/// What becomes of a packet.
+enum Fate {
+    /// The other side gets this.
+    Sent(Vec<u8>),
+    /// The sender gets this as its answer.
+    Answered(Vec<u8>),
+    /// Nobody gets it.
+    Dropped,
+    /// The connection ends.
+    Refused,
 }
 
-impl Release {
-    /// The requests that its protocol has besides those of the first.
-    pub(crate) const fn requests_since_the_first(self) -> &'static [&'static str] {
-        match self {
-            Self::Protocol1 => &[],
-            Self::Protocol2 => &["execs", "hello"],
-            Self::Protocol3 => &["execs", "hello", "names"],
+impl Protocol {
+    /// Whether it has requests of this kind.
+    pub(crate) fn has(self, kind: &str) -> bool {
+        let later = LATER_REQUESTS.iter().any(|(later, since)| *later == kind && *since <= self.0);
+        later || FIRST_REQUESTS.contains(&kind)
+    }
+
+    /// What becomes of a shim's packet.
+    fn notice(self, packet: Vec<u8>) -> Fate {
+        if is_piece(&packet) {
+            assert!(self.0 >= PIECES_SINCE, "the shim sends pieces to a daemon of {self:?}");
+            return Fate::Sent(packet);
+        }
+        let notice: Value = serde_json::from_slice(&packet).expect("JSON");
+        let Some(hello) = notice.get("hello") else { return Fate::Sent(packet) };
+        assert_eq!(hello["protocol"], PRESENT, "there is a later protocol than this test has");
+        match self.0 {
+            1 => Fate::Dropped,
+            number => Fate::Sent(json!({ "hello": { "protocol": number } }).to_string().into_bytes()),
         }
     }
 
-    /// The number that each side sends the other; the first protocol has none.
-    const fn number(self) -> Option<u32> {
-        match self {
-            Self::Protocol1 => None,
-            Self::Protocol2 => Some(2),
-            Self::Protocol3 => Some(3),
+    /// What becomes of a daemon's request.
+    fn request(self, packet: Vec<u8>, number: &Value, kind: &str) -> Fate {
+        if kind == "hello" && self.0 > 1 {
+            let hello = json!({ "number": 0, "request": { "hello": { "protocol": self.0 } } });
+            return Fate::Sent(hello.to_string().into_bytes());
         }
+        if self.has(kind) {
+            return Fate::Sent(packet);
+        }
+        if self.0 == 1 {
+            return Fate::Refused;
+        }
+        let failure = json!({ "kind": "unsupported", "message": "the request is not known" });
+        let reply = json!({ "reply": { "number": number, "result": { "Err": failure } } });
+        Fate::Answered(reply.to_string().into_bytes())
     }
+}
 
-    /// What the shim sends, as this release would; `None` is not sent.
-    fn notice(self, packet: Vec<u8>) -> Option<Vec<u8>> {
-        let is_hello = serde_json::from_slice::<Value>(&packet).expect("JSON").get("hello").is_some();
-        if !is_hello {
-            return Some(packet);
-        }
-        self.number().map(|number| format!(r#"{{"hello":{{"protocol":{number}}}}}"#).into_bytes())
-    }
-
-    /// What the daemon sends, for the shim; `None` ends the connection.
-    fn request(self, packet: Vec<u8>, kind: &str) -> Option<Vec<u8>> {
-        if kind == "hello"
-            && let Some(number) = self.number()
-        {
-            let hello = format!(r#"{{"number":0,"request":{{"hello":{{"protocol":{number}}}}}}}"#);
-            return Some(hello.into_bytes());
-        }
-        let is_known = FIRST_REQUESTS.contains(&kind) || self.requests_since_the_first().contains(&kind);
-        is_known.then_some(packet)
-    }
+/// Whether a packet is a part of a message.
+fn is_piece(packet: &[u8]) -> bool {
+    packet.first().is_some_and(|first| b"(+)".contains(first))
 }
 
 /// The translator of one container's shim, until it is dropped.
@@ -94,7 +113,7 @@ pub(crate) struct Translator {
 }
 
 struct Shared {
-    release: Release,
+    protocol: Protocol,
     listener: OwnedFd,
     directory: File,
     requests: Mutex<BTreeSet<String>>,
@@ -104,14 +123,14 @@ struct Shared {
 
 impl Translator {
     /// Takes the place of the shim in its run directory.
-    pub(crate) fn start(directory: &Path, release: Release) -> Self {
+    pub(crate) fn start(directory: &Path, protocol: Protocol) -> Self {
         std::fs::rename(directory.join("shim.sock"), directory.join("real.sock")).expect("a shim's socket");
         let directory = File::open(directory).expect("a run directory");
         let listener = socket();
         rustix::net::bind(&listener, &address(&directory, "shim.sock")).expect("its place");
         rustix::net::listen(&listener, 8).expect("a listener");
         let (requests, ends) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { release, listener, directory, requests, ends });
+        let shared = Arc::new(Shared { protocol, listener, directory, requests, ends });
         let accepting = Arc::clone(&shared);
         let accepting = Some(std::thread::spawn(move || accepting.accept()));
         Self { shared, accepting }
@@ -150,24 +169,32 @@ impl Shared {
             let [daemon, shim] = ends.clone();
             let shared = Arc::clone(&self);
             std::thread::spawn(move || {
-                forward(&shim, &daemon, |packet| Some(shared.release.notice(packet)));
+                forward(&shim, &daemon, |packet| shared.protocol.notice(packet));
             });
             let [daemon, shim] = ends;
             let shared = Arc::clone(&self);
             std::thread::spawn(move || {
-                forward(&daemon, &shim, |packet| shared.request(packet).map(Some));
+                forward(&daemon, &shim, |packet| shared.request(packet));
             });
         }
     }
 
-    fn request(&self, packet: Vec<u8>) -> Option<Vec<u8>> {
+    fn request(&self, packet: Vec<u8>) -> Fate {
+        if is_piece(&packet) {
+            assert!(
+                self.protocol.0 >= PIECES_SINCE,
+                "the daemon sends pieces to a shim of {:?}",
+                self.protocol
+            );
+            return Fate::Sent(packet);
+        }
         let envelope: Value = serde_json::from_slice(&packet).expect("JSON");
         let kind = match &envelope["request"] {
             Value::String(kind) => kind.clone(),
             request => request.as_object().and_then(|kinds| kinds.keys().next()).expect("a request").clone(),
         };
         lock(&self.requests).insert(kind.clone());
-        self.release.request(packet, &kind)
+        self.protocol.request(packet, &envelope["number"], &kind)
     }
 
     fn disconnect(&self) {
@@ -191,13 +218,17 @@ fn address(directory: &File, name: &str) -> SocketAddrUnix {
     SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd())).expect("an address")
 }
 
-/// Forwards packets with their descriptors until one end is closed or `translate` gives `None`.
-fn forward(from: &OwnedFd, to: &OwnedFd, mut translate: impl FnMut(Vec<u8>) -> Option<Option<Vec<u8>>>) {
+/// Forwards packets with their descriptors until one end is closed or a packet is refused.
+fn forward(from: &OwnedFd, to: &OwnedFd, mut translate: impl FnMut(Vec<u8>) -> Fate) {
     while let Some((packet, descriptor)) = receive(from) {
-        match translate(packet) {
-            Some(Some(packet)) if send(to, &packet, descriptor.as_ref()) => {}
-            Some(None) => {}
-            Some(Some(_)) | None => break,
+        let goes_on = match translate(packet) {
+            Fate::Sent(packet) => send(to, &packet, descriptor.as_ref()),
+            Fate::Answered(packet) => send(from, &packet, None),
+            Fate::Dropped => true,
+            Fate::Refused => false,
+        };
+        if !goes_on {
+            break;
         }
     }
     let _ = rustix::net::shutdown(from, Shutdown::Both);
