@@ -1,8 +1,50 @@
 //! Whole answers, with what each run has of its own masked: ids, times, places on the host.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::{Engine, merged, sh};
+
+/// The variable by which a run replaces what is kept by what it sees.
+const VARIABLE: &str = "BERTH_GOLDEN";
+
+/// The field of an answer that names its request.
+const REQUEST: &str = "request";
+
+/// The header in which `/archive` describes a file.
+const FILE_HEADER: &str = "X-Docker-Container-Path-Stat";
+
+/// Whether this run replaces what is kept.
+#[must_use]
+pub fn writes() -> bool {
+    std::env::var(VARIABLE).is_ok_and(|value| value == "write")
+}
+
+/// Takes the request out of an answer and compares it with the one kept for answers of this name in a list; so the list
+/// says which endpoints have an answer.
+///
+/// # Panics
+/// When the list has another.
+pub fn check_request(list: &Path, name: &str, answer: &mut Value) {
+    static LIST: Mutex<()> = Mutex::new(());
+    let request =
+        answer.as_object_mut().and_then(|fields| fields.remove(REQUEST)).expect("an answer's request");
+    let _alone = LIST.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = std::fs::read_to_string(list).unwrap_or_else(|_| "{}".to_owned());
+    let mut kept: BTreeMap<String, Value> = serde_json::from_str(&text).expect("the list of requests");
+    if kept.get(name) == Some(&request) {
+        return;
+    }
+    assert!(writes(), "{name} answers {request}, kept is {:?}: {VARIABLE}=write keeps it", kept.get(name));
+    let _ = kept.insert(name.to_owned(), request);
+    let text = serde_json::to_string_pretty(&kept).expect("JSON") + "\n";
+    std::fs::write(list, text).expect("the list of requests");
+}
 
 /// A request without the version that it is for.
 #[derive(Debug, Clone)]
@@ -20,6 +62,11 @@ impl<'a> Request<'a> {
         Self { method, path, content_type: None, body: Vec::new() }
     }
 
+    /// Sends it with another method than `POST`.
+    pub const fn set_method(&mut self, method: &'a str) {
+        self.method = method;
+    }
+
     /// A `POST` of JSON.
     #[must_use]
     pub fn json(path: &'a str, body: &Value) -> Self {
@@ -34,7 +81,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Status, content type and body of an answer in one version, masked.
+/// Status, content type and body of an answer in one version, masked; of an archive the names in it. Beside them the request
+/// that it answers.
 ///
 /// # Panics
 /// When there is no answer.
@@ -46,10 +94,37 @@ pub fn answer(engine: &Engine, version: &str, request: &Request<'_>) -> Value {
     connection.request(method, &format!("/v{version}{path}"), &headers, body).expect("a request");
     let head = connection.read_head().expect("an answer");
     let body = connection.read_body(method, &head).expect("a body");
-    let text = String::from_utf8_lossy(&body).into_owned();
-    let body = serde_json::from_str(&text).ok().or_else(|| objects(&text)).unwrap_or(Value::String(text));
+    let of_text = || {
+        let text = String::from_utf8_lossy(&body).into_owned();
+        serde_json::from_str(&text).ok().or_else(|| objects(&text)).unwrap_or(Value::String(text))
+    };
+    let content = names_in(&body).unwrap_or_else(of_text);
     let kind = head.header("content-type").unwrap_or_default();
-    json!({ "status": head.status, "content-type": kind, "body": masked(engine, "", body) })
+    let place = path.split('?').next().unwrap_or_default();
+    let request = format!("{method} {}", masked_text(engine, place));
+    let mut seen = json!({
+        REQUEST: request, "status": head.status, "content-type": kind, "body": masked(engine, "", content),
+    });
+    if let Some(file) = head.header(FILE_HEADER) {
+        let file = STANDARD.decode(file).expect("base64");
+        seen["file"] = masked(engine, "", serde_json::from_slice(&file).expect("JSON"));
+    }
+    seen
+}
+
+/// The names of the entries of an archive, sorted; `None` for another body.
+fn names_in(body: &[u8]) -> Option<Value> {
+    // The magic of a header, tar(5).
+    (body.get(257..262)? == b"ustar").then_some(())?;
+    let mut archive = tar::Archive::new(body);
+    let entries = archive.entries().expect("an archive");
+    let names = entries.map(|entry| {
+        let entry = entry.expect("an entry");
+        Value::String(entry.path().expect("a name").display().to_string())
+    });
+    let mut names: Vec<Value> = names.collect();
+    names.sort_by_key(Value::to_string);
+    Some(Value::Array(names))
 }
 
 /// The objects of a stream of them, one a line.
@@ -90,6 +165,7 @@ fn masked(engine: &Engine, field: &str, value: Value) -> Value {
         Value::String(text) => Value::String(match field {
             "LowerDir" | "RootDir" => "PLACES".to_owned(),
             "CgroupnsMode" | "execDuration" => "HOST".to_owned(),
+            "mtime" => "TIME".to_owned(),
             _ => masked_text(engine, &text),
         }),
         Value::Number(number) if SIZES_AND_TIMES.contains(&field) => {

@@ -1,13 +1,15 @@
-//! Whole answers in the versions after 1.20, as `golden.rs` keeps those before. `golden/today/<answer>.<version>.json` is there
+//! Whole answers in the versions after 1.20, as `golden/` keeps those before. `golden/today/<answer>.<version>.json` is there
 //! where the answer differs from that of the version before in this list: what a version changed is what its files say.
 //! `BERTH_GOLDEN=write` replaces them.
 
 mod builds;
 mod containers;
 mod execs;
+mod files;
 mod images;
 mod networks;
 mod registries;
+mod swarms;
 mod system;
 mod volumes;
 
@@ -15,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use berth_tests::Engine;
-use berth_tests::golden::{Request, answer, kinds};
+use berth_tests::golden::{self, Request, answer, kinds};
 use serde_json::Value;
 
 /// What clients of today and of the years between speak.
@@ -27,13 +29,15 @@ fn place(name: &str, version: &str) -> PathBuf {
 
 /// Compares an answer with the kept one in each version.
 fn check(name: &str, ask: impl Fn(&str) -> Value) {
-    let writes = std::env::var("BERTH_GOLDEN").is_ok_and(|value| value == "write");
+    let requests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/requests_today.json");
     let mut before = None;
     for version in VERSIONS {
-        let seen = serde_json::to_string_pretty(&ask(version)).expect("JSON") + "\n";
+        let mut seen = ask(version);
+        golden::check_request(&requests, name, &mut seen);
+        let seen = serde_json::to_string_pretty(&seen).expect("JSON") + "\n";
         let place = place(name, version);
         let differs = before.as_ref() != Some(&seen);
-        match (writes, differs) {
+        match (golden::writes(), differs) {
             (true, true) => fs::write(&place, &seen).expect("a golden answer"),
             (true, false) => drop(fs::remove_file(&place)),
             (false, true) => {

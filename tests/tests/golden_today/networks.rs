@@ -27,13 +27,15 @@ fn answers_about_networks() {
             ("network-remove-unknown", "DELETE", "/networks/nosuch"),
         ],
     );
-    check("network-list", |version| {
-        let mut seen = answer(&engine, version, &Request::new("GET", "/networks"));
-        let mut networks = seen["body"].as_array().cloned().unwrap_or_default();
-        networks.sort_by_key(|network| network["Name"].to_string());
-        seen["body"] = networks.iter().map(kinds).collect();
-        seen
-    });
+    for (name, path) in [("network-list", "/networks"), ("network-list-slash", "/networks/")] {
+        check(name, |version| {
+            let mut seen = answer(&engine, version, &Request::new("GET", path));
+            let mut networks = seen["body"].as_array().cloned().unwrap_or_default();
+            networks.sort_by_key(|network| network["Name"].to_string());
+            seen["body"] = networks.iter().map(kinds).collect();
+            seen
+        });
+    }
     let container = json!({ "Container": id });
     check_posts(
         &engine,

@@ -1,4 +1,4 @@
-//! The engine as a whole, its events, and what it does not have: plugins and swarms.
+//! The engine as a whole and its events.
 
 use berth_tests::{Engine, sh};
 
@@ -18,26 +18,8 @@ fn answers_about_the_engine() {
             ("disk-usage-unknown-type", "GET", "/system/df?type=nosuch"),
             ("events-bad-filter", "GET", "/events?until=1&filters=x"),
             ("session", "POST", "/session"),
-        ],
-    );
-}
-
-#[test]
-fn answers_about_plugins_and_swarms() {
-    let engine = Engine::start();
-    check_all(
-        &engine,
-        &[
-            ("plugins", "GET", "/plugins"),
-            ("plugin-unknown", "GET", "/plugins/nosuch/json"),
-            ("plugin-privileges", "GET", "/plugins/privileges?remote=x"),
-            ("swarm", "GET", "/swarm"),
-            ("swarm-leave", "POST", "/swarm/leave"),
-            ("nodes", "GET", "/nodes"),
-            ("services", "GET", "/services"),
-            ("tasks", "GET", "/tasks"),
-            ("secrets", "GET", "/secrets"),
-            ("configs", "GET", "/configs"),
+            ("grpc", "POST", "/grpc"),
+            ("ping-head", "HEAD", "/_ping"),
         ],
     );
 }

@@ -1,32 +1,46 @@
-//! Whole answers of each endpoint that differ, or could, between versions: what is shown today in
-//! `golden/<answer>.<version>.json`, with what each run has of its own masked. `BERTH_GOLDEN=write` replaces them.
+//! Whole answers of each endpoint in the versions up to 1.20: what is shown today in `<answer>.<version>.json`, with what
+//! each run has of its own masked. `BERTH_GOLDEN=write` replaces them.
+
+mod files;
+mod registries;
+mod routes;
+mod streams;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use berth_tests::golden::{Request, answer, kinds, settled};
+use berth_tests::golden::{self, Request, answer, kinds, settled};
 use berth_tests::{Engine, merged, sh, wait};
 use serde_json::{Value, json};
 
 /// The versions between which the shapes of answers differ, and the oldest that clients of then speak.
 const VERSIONS: [&str; 4] = ["1.12", "1.18", "1.19", "1.20"];
 
-fn place(name: &str, version: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.{version}.json"))
+/// A file of the answers that are kept.
+fn place(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.json"))
 }
 
 /// Compares an answer with the kept one in each version.
 fn check(name: &str, ask: impl Fn(&str) -> Value) {
-    let writes = std::env::var("BERTH_GOLDEN").is_ok_and(|value| value == "write");
     for version in VERSIONS {
-        let seen = serde_json::to_string_pretty(&ask(version)).expect("JSON") + "\n";
-        let place = place(name, version);
-        if writes {
+        let mut seen = ask(version);
+        golden::check_request(&place("requests"), name, &mut seen);
+        let seen = serde_json::to_string_pretty(&seen).expect("JSON") + "\n";
+        let place = place(&format!("{name}.{version}"));
+        if golden::writes() {
             fs::write(&place, seen).expect("a golden answer");
             continue;
         }
         let kept = fs::read_to_string(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()));
         assert_eq!(seen, kept, "{name} in {version}: BERTH_GOLDEN=write keeps the new answer");
+    }
+}
+
+/// Compares the answers to requests without a body, by their names.
+fn check_all(engine: &Engine, requests: &[(&str, &str, &str)]) {
+    for (name, method, path) in requests {
+        check(name, |version| answer(engine, version, &Request::new(method, path)));
     }
 }
 
@@ -159,24 +173,19 @@ fn answers_about_execs_are_those_that_are_kept() {
 #[test]
 fn answers_about_images_are_those_that_are_kept() {
     let engine = Engine::start();
-    for (name, path) in [
-        ("image-list", "/images/json"),
-        ("image-inspect", "/images/busybox/json"),
-        ("image-history", "/images/busybox/history"),
-        ("image-unknown", "/images/nosuch/json"),
-    ] {
-        check(name, |version| answer(&engine, version, &Request::new("GET", path)));
-    }
-    for (name, method, path) in [
+    let requests = [
+        ("image-list", "GET", "/images/json"),
+        ("image-inspect", "GET", "/images/busybox/json"),
+        ("image-history", "GET", "/images/busybox/history"),
+        ("image-unknown", "GET", "/images/nosuch/json"),
         ("image-tag", "POST", "/images/busybox/tag?repo=copy&tag=1&force=1"),
         ("image-tag-unknown", "POST", "/images/nosuch/tag?repo=copy"),
         ("image-tag-refused", "POST", "/images/busybox/tag?repo=UPPER"),
         ("image-remove-unknown", "DELETE", "/images/nosuch"),
         ("image-push-unknown", "POST", "/images/nosuch/push"),
         ("image-search-no-term", "GET", "/images/search"),
-    ] {
-        check(name, |version| answer(&engine, version, &Request::new(method, path)));
-    }
+    ];
+    check_all(&engine, &requests);
     let _ = engine.delete("/images/copy:1").expect(200);
     check("image-remove", |version| {
         let _ = engine.post("/images/busybox/tag?repo=going").expect(201);
@@ -195,6 +204,7 @@ fn answers_about_the_engine_have_the_fields_that_are_kept() {
             seen
         });
     }
-    check("ping", |version| answer(&engine, version, &Request::new("GET", "/_ping")));
-    check("unknown-path", |version| answer(&engine, version, &Request::new("GET", "/nosuch")));
+    let requests =
+        [("ping", "GET", "/_ping"), ("ping-head", "HEAD", "/_ping"), ("unknown-path", "GET", "/nosuch")];
+    check_all(&engine, &requests);
 }
