@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal};
 
-use crate::finish::Before;
+use crate::before::Before;
 use crate::memory_limit::MemoryLimit;
 use crate::namespaces::{etc_of, new_network};
 use crate::{Address, Client, rootfs, wait};
@@ -104,7 +104,7 @@ impl Engine {
         if !engine.options.without_image {
             engine.import("busybox", rootfs::busybox());
         }
-        engine.before = Before::of(&engine);
+        engine.before = Before::of(&engine.data_root(), engine.network_pid());
         engine
     }
 

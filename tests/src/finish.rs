@@ -1,38 +1,11 @@
 //! The end of every test: nothing may be left on the host.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::before::rows;
 use crate::{Engine, host, wait};
-
-/// What an engine shows before a test begins, to be compared with its end.
-#[derive(Debug, Default)]
-pub(crate) struct Before {
-    files: BTreeSet<PathBuf>,
-    rows: BTreeMap<String, i64>,
-    interfaces: BTreeSet<String>,
-    rules: BTreeSet<String>,
-    addresses: BTreeSet<String>,
-    settings: BTreeSet<String>,
-    ports: BTreeSet<String>,
-}
-
-impl Before {
-    /// Looks at an engine that has no containers.
-    pub(crate) fn of(engine: &Engine) -> Self {
-        Self {
-            files: host::files_of(&engine.data_root()),
-            rows: rows(engine),
-            interfaces: host::interfaces_of(engine.network_pid()),
-            rules: host::rules_of(engine.network_pid()),
-            addresses: host::addresses_of(engine.network_pid()),
-            settings: host::network_settings_of(engine.network_pid()),
-            ports: host::held_ports_of(engine.network_pid()),
-        }
-    }
-}
 
 impl Drop for Engine {
     fn drop(&mut self) {
@@ -100,7 +73,7 @@ impl Engine {
         leaks.extend(parts.iter().map(|path| format!("file exec/containers/{}", path.display())));
         let names = host::files_of(&self.exec_root().join("networks"));
         leaks.extend(names.iter().map(|path| format!("file exec/networks/{}", path.display())));
-        for (table, count) in rows(self) {
+        for (table, count) in rows(&self.data_root()) {
             let had = before.rows.get(&table).copied().unwrap_or_default();
             if count > had {
                 leaks.push(format!("{} rows of table {table}", count - had));
@@ -125,17 +98,6 @@ impl Engine {
         }
         leaks
     }
-}
-
-/// The rows of both databases. What happened is kept on purpose, and who the engine is.
-fn rows(engine: &Engine) -> BTreeMap<String, i64> {
-    let mut rows = host::rows_of(&engine.data_root().join("state.db"));
-    rows.remove("events");
-    rows.remove("settings");
-    for (table, count) in host::rows_of(&engine.data_root().join("images/images.db")) {
-        rows.insert(format!("images.{table}"), count);
-    }
-    rows
 }
 
 /// Removes every container; gives the ids of all that the engine can remember.

@@ -9,6 +9,7 @@
 
 mod address;
 mod api;
+mod before;
 mod building;
 pub mod cgroup;
 pub mod channels;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use berth_tests::http::Connection;
 use berth_tests::{Context, Entry, query};
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::{Engine, IMAGE};
 use crate::sample::{Sample, median, timed};
 use crate::session::api;

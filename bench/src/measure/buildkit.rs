@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use berth_tests::rootfs;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::{Sample, median, timed};
 

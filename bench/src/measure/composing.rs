@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use serde_json::json;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::{Engine, IMAGE, LABEL};
 use crate::sample::{Sample, middle, timed};
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::ensure;
 use berth_tests::tarball::TAR;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::Sample;
 use crate::session::api;

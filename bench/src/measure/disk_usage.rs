@@ -6,7 +6,7 @@ use anyhow::ensure;
 use serde_json::json;
 
 use super::images::{make_many, remove_many};
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::{Sample, median, timed};
 

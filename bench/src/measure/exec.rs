@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde_json::json;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::{Engine, TEXT_BYTES};
 use crate::sample::{Sample, median, timed};
 

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::memory::processes_of;
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::Sample;
 

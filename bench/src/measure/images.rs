@@ -7,7 +7,7 @@ use berth_tests::rootfs::append;
 use berth_tests::saved::{SavedImage, tarball};
 use tar::EntryType;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::{Sample, median, timed};
 use crate::session::Session;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::{Engine, TEXT_BYTES};
 use crate::sample::{Sample, median, timed};
 use crate::session::Session;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use berth_tests::http::Connection;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::{Sample, median, timed};
 use crate::session::allow_descriptors;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use std::{fs, thread};
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::{Engine, proportional_megabytes};
 use crate::sample::Sample;
 

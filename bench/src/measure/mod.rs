@@ -26,7 +26,7 @@ mod throughput;
 mod updating;
 mod volumes;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::Sample;
 

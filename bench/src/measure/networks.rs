@@ -10,7 +10,7 @@ use berth_tests::host::within_network_of;
 use serde_json::{Value, json};
 
 use super::{crowd, lifecycle};
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::{Sample, median, middle, timed};
 use crate::session::Session;

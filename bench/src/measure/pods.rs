@@ -16,7 +16,7 @@ use cri_messages::sandbox::{
 use cri_messages::value::ImageSpec;
 
 use super::memory::processes_of;
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::{Engine, IMAGE, proportional_megabytes};
 use crate::sample::{Sample, median, middle, timed};
 

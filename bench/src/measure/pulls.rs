@@ -8,7 +8,7 @@ use berth_tests::registry::Messages;
 use berth_tests::rootfs;
 use serde_json::json;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::registry::{HOST, Registry, config, layer};
 use crate::sample::{Sample, timed};

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::Sample;
 

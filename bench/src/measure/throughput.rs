@@ -17,7 +17,7 @@ use berth_tests::host::in_network_of;
 use berth_tests::other_host::{Namespace, OtherHost, inside};
 use serde_json::json;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::sample::Sample;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::engine::{Engine, TREE_BYTES, TREE_FILES};
 use crate::sample::{Sample, median, middle, timed};
 use crate::session::Session;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::certificates::Certificates;
-use super::{token, within_network};
+use super::network::within_network;
+use super::token;
 use crate::{Engine, wait};
 
 /// The user `joe` with the password `secret`, by bcrypt.

@@ -3,6 +3,7 @@
 mod certificates;
 mod content;
 mod debian;
+mod network;
 mod stream;
 mod token;
 mod web;
@@ -10,29 +11,7 @@ mod web;
 pub use certificates::Certificates;
 pub use content::{Content, digest, gzip, noise, tar_of};
 pub use debian::{Protection, Registry};
+pub use network::within_network;
 pub use stream::{Messages, authorization, config_header, pull, push};
 pub use token::TokenService;
 pub use web::{Asked, Ending, Gate, Reply, Server};
-
-use std::fs::File;
-use std::os::fd::AsFd;
-use std::thread;
-
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
-use crate::Engine;
-
-/// Does something in the network of an engine: sockets opened there stay there.
-///
-/// # Panics
-/// When the network is gone, and with whatever the work panics.
-pub fn within_network<T: Send>(engine: &Engine, work: impl FnOnce() -> T + Send) -> T {
-    let namespace = File::open(format!("/proc/{}/ns/net", engine.network_pid())).expect("the network");
-    let moved = || {
-        // Only this thread moves; it ends with the work.
-        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-            .expect("to enter the network");
-        work()
-    };
-    thread::scope(|scope| scope.spawn(moved).join().expect("the work in the engine's network"))
-}

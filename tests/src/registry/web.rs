@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::within_network;
+use super::network::within_network;
 use crate::Engine;
 
 /// How often a held answer looks at its gate and its peer.
