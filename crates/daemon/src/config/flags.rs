@@ -36,6 +36,15 @@ configuration file again: labels, debug, log-level and registry mirrors change w
 
 A flag and the configuration file may not both set the same thing.";
 
+/// The versions in it are those of the API's front end.
+fn help_of_api_max() -> String {
+    format!(
+        "Serve the API up to this version, at least {}: clients that negotiate take no newer one [default: {}]",
+        docker_api::REFERENCE,
+        docker_api::MAX
+    )
+}
+
 /// The daemon's flags and the file with more of them.
 #[derive(Debug, Args)]
 pub(crate) struct DaemonArguments {
@@ -107,8 +116,7 @@ pub(crate) struct Flags {
     #[arg(long = "cni-plugins", value_name = "DIRECTORY", help_heading = "Networks of pods")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) cni_plugins: Vec<PathBuf>,
-    /// Serve the API up to this version, at least 1.20: clients that negotiate take no newer one [default: 1.55]
-    #[arg(long, value_name = "VERSION", help_heading = "Listening")]
+    #[arg(long, value_name = "VERSION", help_heading = "Listening", help = help_of_api_max())]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) api_max: Option<String>,
 
