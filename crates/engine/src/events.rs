@@ -92,7 +92,7 @@ impl Events {
     fn keep(&self, history: &mut History, event: Event) {
         if let Some(database) = &self.database {
             let rows = vec![Row::Event { number: history.take_number(), event: event.clone() }];
-            // That the disk is full must not stop what the event is about.
+            // A full disk must not stop the operation of the event.
             match self.before_a_row {
                 true => database.keep_soon(rows),
                 false => database.keep(rows).forget(),
@@ -174,7 +174,7 @@ impl Events {
         }
     }
 
-    /// Records how much a prune of things of one kind has freed, and publishes it.
+    /// Records how much a prune of objects of one kind has freed, and publishes it.
     pub(crate) fn emit_prune(&self, kind: ResourceKind, reclaimed: u64) {
         let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
         self.emit(kind, "prune", Actor { id: String::new(), attributes });
@@ -210,7 +210,7 @@ impl Events {
         Subscription { past: history.past(), live }
     }
 
-    /// How many listen.
+    /// The number of listeners.
     #[must_use]
     pub fn listeners(&self) -> usize {
         self.sender.get().map_or(0, broadcast::Sender::receiver_count)

@@ -178,8 +178,8 @@ impl Execs {
         self.directory.get(container).map(|container| container.execs.unfinished()).unwrap_or_default()
     }
 
-    /// Makes the execs of a container that is taken over what they are: the last daemon may have died
-    /// before it sent a start, or before it read an answer or an end, or saved any of that.
+    /// Updates the execs of a container that is taken over: the last daemon may have died before it sent a
+    /// start, or before it read an answer or an end, or saved any of that.
     pub(crate) async fn settle(&self, container: &Container) {
         let open = container.execs.open();
         let Some(shim) = container.shim().filter(|_| !open.is_empty()) else { return };

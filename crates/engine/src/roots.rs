@@ -1,8 +1,7 @@
 //! Closes the engine's directories to the host's other users at every start, whatever modes they had before.
 //!
 //! The entries of a directory are closed before the directory itself: one that is found closed needs no check of its
-//! entries,
-//! of which a host may have thousands.
+//! entries, of which a host may have thousands.
 //!
 //! A container's files keep the modes that the container gave them, set-user-ID programs among them: a user
 //! of the host cannot run these (CVE-2021-41091) because the directories above them do not let him through.

@@ -17,7 +17,6 @@ impl ApiVersion {
 
     /// Reads `1.24`, leniently: what is not a number is 0, one that is too large the largest. Also returns whether further parts
     /// follow that are not 0.
-    /// are not 0.
     pub(super) fn parts(text: &str) -> (Self, bool) {
         let number = |part: &str| {
             let is_large = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

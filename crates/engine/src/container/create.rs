@@ -198,7 +198,7 @@ impl Creator {
         self.put(record, Durability::PowerLoss, Purpose::Client)
     }
 
-    /// Makes what a checked record needs, saves it and shows it to everyone; its name is taken already.
+    /// Makes what a checked record needs, saves and publishes it; its name is taken already.
     fn put(
         &self,
         mut record: Record,
@@ -289,7 +289,7 @@ impl Creator {
         sys::overlay::forget_volatile(&work).map_err(file_error("clear", &work))
     }
 
-    /// Takes back what was made of a container that could not be made whole.
+    /// Removes what was made of a container after a failure.
     fn discard_files(&self, record: &Record) {
         let directory = self.paths.container(&record.id);
         if record.settings.host.storage_options.is_some() {

@@ -50,8 +50,8 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Follows a container until it ends, in a task of its own. What the end takes gets its memory then: there are as many of
-    /// these tasks as containers.
+    /// Follows a container until it ends, in a task of its own. The memory for handling the end is allocated only then: there
+    /// are as many of these tasks as containers.
     pub(crate) fn supervise(self: &Arc<Self>, container: Arc<Container>, mut notices: Notices) {
         let supervisor = Arc::clone(self);
         tokio::spawn(async move {
@@ -211,7 +211,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives back the network, the shim and its cgroups, saves that, then removes the run directory.
+    /// Releases the network, the shim and its cgroups, saves that, then removes the run directory.
     pub(crate) async fn take_down(&self, container: &Arc<Container>) {
         self.forget_execs(container);
         self.networking.disconnect_network(container).await;

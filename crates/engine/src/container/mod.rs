@@ -183,7 +183,7 @@ impl Container {
         &self.id
     }
 
-    /// Waits for the lock that orders what is done to it.
+    /// Waits for the lock that orders its transitions.
     ///
     /// # Errors
     /// [`Error::NoSuchContainer`] when it has been removed meanwhile: a client has found it before.
@@ -284,7 +284,7 @@ impl Container {
         self.row_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows a change that need not outlive the daemon.
+    /// Publishes a change that need not outlive the daemon.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Record)) -> Arc<Record> {
         let _state = self.row_state();
         self.change(change)

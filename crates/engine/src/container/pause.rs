@@ -140,7 +140,7 @@ impl Freezer {
         is_last && container.record().frozen_for_work && self.thaw_in_order(container).await.is_some()
     }
 
-    /// The caller holds its lock. Gives what it is when it was thawed.
+    /// The caller holds its lock. Returns its record when it was thawed.
     async fn thaw_in_order(&self, container: &Container) -> Option<Arc<Record>> {
         let record = container.record();
         let is_frozen = record.is_paused() || (record.is_running() && record.frozen_for_work);

@@ -226,7 +226,7 @@ impl Starter {
         Ok(())
     }
 
-    /// Takes back what a failed start made, in reverse.
+    /// Undoes the steps of a failed start, in reverse.
     async fn undo_start(
         &self,
         container: &Arc<Container>,

@@ -251,7 +251,7 @@ fn log_of_pod(pod: &PodRole) -> LogSpec {
     }
 }
 
-/// Words why the source of a mount cannot be used, as the reference words it.
+/// The reason why the source of a mount cannot be used, with the reference's text.
 fn refused_source(call: &str, source: &Path, error: &io::Error) -> Error {
     let words = format!("{call} {}: {}", source.display(), kernel_words(error));
     if error.kind() == ErrorKind::NotFound { Error::not_found(words) } else { Error::refused(words) }

@@ -100,8 +100,7 @@ impl Networking {
     }
 
     /// Sets a container's default routes and published ports as its record has them, and updates its addresses in its
-    /// hosts
-    /// file: the last daemon may have died while it changed them. The caller holds its transition.
+    /// hosts file: the last daemon may have died while it changed them. The caller holds its transition.
     ///
     /// # Errors
     /// The kernel's refusal.

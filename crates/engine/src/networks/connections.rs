@@ -15,7 +15,7 @@ use crate::networking::{attachments, live, relays};
 use crate::outcome::{finish, joined};
 
 impl Networks {
-    /// Takes a container into a network: at once if it runs, else when it starts.
+    /// Connects a container to a network: at once if it runs, else when it starts.
     ///
     /// # Errors
     /// Unknown network or container, a container that is in it already or cannot be in it, an address that is
@@ -81,7 +81,7 @@ impl Networks {
         .await
     }
 
-    /// Takes a container into a network that it will be in when it starts.
+    /// Connects a stopped container to a network for its next start.
     async fn connect_stopped(
         &self,
         container: &Container,
@@ -100,7 +100,7 @@ impl Networks {
         container.update_saved(change).1.wait().await
     }
 
-    /// Takes a container out of a network. With force a network that is gone already is no obstacle.
+    /// Disconnects a container from a network. With force a network that is gone already is no obstacle.
     ///
     /// # Errors
     /// Unknown network or container, a container that is not in it.
@@ -228,7 +228,7 @@ fn is_left(registry: &NetworkRegistry, endpoint: &Endpoint, name: &str) -> bool 
     endpoint.name == name && registry.of_endpoint(endpoint).is_err()
 }
 
-/// Whether a client means this endpoint of a network that is gone.
+/// Whether a client's reference names this endpoint of a network that is gone.
 fn is_named(endpoint: &Endpoint, network: &str) -> bool {
     let id = endpoint.network.as_ref().map(|id| id.as_str());
     endpoint.name == network || (network.len() >= 12 && id.is_some_and(|id| id.starts_with(network)))

@@ -68,7 +68,7 @@ fn check_inheritance(definition: &NetworkDefinition) -> Result<(), Error> {
     }
 }
 
-/// Everything that contradicts itself in one pool of a network's addresses.
+/// All contradictions in one pool of a network's addresses.
 #[must_use]
 pub fn pool_faults(pool: &Pool) -> Vec<String> {
     let Some(subnet) = pool.subnet else {

@@ -53,7 +53,7 @@ impl SharedNames {
         self.write(&known)
     }
 
-    /// Takes a container's names away, if it has any.
+    /// Removes a container's names, if it has any.
     ///
     /// # Errors
     /// When the file cannot be written; the next change writes it.

@@ -53,8 +53,7 @@ impl Pods {
     }
 
     /// The user of a running container's first process at its start, by the container's own files; `None` for a
-    /// container that
-    /// does not run.
+    /// container that does not run.
     #[must_use]
     pub fn identity(&self, record: &Record) -> Option<Identity> {
         let process = record.phase.process()?;

@@ -1,5 +1,5 @@
-//! Opens what the services stand on side by side: the network, the image store with the builder over it, and the
-//! connections to shims that run. None of them needs another, and each is mostly work of the kernel.
+//! Opens the parts below the services in parallel: the network, the image store with the builder over it, and
+//! the connections to running shims. None of them needs another, and each is mostly work of the kernel.
 //!
 //! ```text
 //! the engine's database ─▶ network ────────▶ ┐
@@ -31,7 +31,7 @@ pub(super) struct Foundations {
 /// The shims that an earlier daemon left, by their containers.
 pub(super) type FoundShims = HashMap<ContainerId, FoundShim>;
 
-/// Opens all of it, the network in the calling thread; whatever fails, the others are through with it when this returns.
+/// Opens all of it, the network in the calling thread; if one fails, the others have finished when this returns.
 ///
 /// # Errors
 /// The first of network and store that cannot be opened.

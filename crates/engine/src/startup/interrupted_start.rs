@@ -47,7 +47,7 @@ pub(crate) async fn settle(realm: &Arc<Realm>, container: &Arc<Container>, direc
     if exit.is_none()
         && let Ok((shim, mut notices)) = Shim::adopt(directory)
     {
-        // What is true it sends first, before any answer. Whether it has processes does not matter here.
+        // It sends its state first, before any answer. Whether it has processes does not matter here.
         let _ = shim.request_within(TIMEOUT, Request::Processes, None).await;
         progress.learn(&mut notices);
         if progress.started.is_none() {

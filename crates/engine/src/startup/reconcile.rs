@@ -28,7 +28,7 @@ const SETTLE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 pub(crate) struct Left {
     pub(crate) containers: Vec<Record>,
     pub(crate) execs: Vec<ExecRow>,
-    /// The containers of builds that it died over.
+    /// The containers of builds during which it died.
     pub(crate) of_builds: Vec<ContainerId>,
     /// The shims that run.
     pub(super) shims: FoundShims,
@@ -183,7 +183,7 @@ async fn settle(realm: Arc<Realm>, container: Arc<Container>) {
         realm.execs.settle(&container).await;
         settle_networks(&realm, &container).await;
     });
-    // A shim that does not answer must not hold up the daemon's start.
+    // A shim that does not respond must not delay the daemon's start.
     let _ = tokio::time::timeout(SETTLE_TIMEOUT, settling).await;
 }
 
@@ -239,8 +239,8 @@ async fn finish_removal(realm: &Arc<Realm>, container: &Arc<Container>) {
     }
 }
 
-/// Gives back what a container that does not run still has of the network: the last daemon died
-/// between its end, or its interrupted start, and that. One that was about to start is again what it was before.
+/// Releases what a container that does not run still has of the network: the last daemon died between its end,
+/// or its interrupted start, and that. One that was about to start has its former state again.
 async fn settle_unstarted(realm: &Arc<Realm>, container: &Arc<Container>) {
     realm.networking.disconnect_network(container).await;
     let record = container.record();
@@ -258,7 +258,7 @@ async fn settle_unstarted(realm: &Arc<Realm>, container: &Arc<Container>) {
     });
 }
 
-/// Removes the containers of builds that a daemon died over.
+/// Removes the containers of builds during which a daemon died.
 fn remove_leftovers(realm: &Arc<Realm>, containers: Vec<ContainerId>) {
     for id in containers {
         let realm = Arc::clone(realm);

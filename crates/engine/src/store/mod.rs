@@ -154,7 +154,7 @@ impl Written {
         self.0.blocking_recv().unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Lets the write go on without a waiter: its failure is in the log, and it is retried.
+    /// Lets the write continue without a waiter: its failure is logged, and it is retried.
     pub(crate) fn forget(self) {}
 }
 

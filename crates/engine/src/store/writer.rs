@@ -1,6 +1,6 @@
 //! The thread that owns the database: it commits all that waits in one transaction.
 //!
-//! A batch that fails is taken apart, so that one row that cannot be written keeps no other from the disk.
+//! A batch that fails is split, so that one row that cannot be written keeps no other from the disk.
 //! What stays unwritten is tried again after a growing delay.
 
 use std::sync::Arc;

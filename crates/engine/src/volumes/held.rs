@@ -1,6 +1,5 @@
 //! Volumes that are mounts of their own: mounted when the first container that uses them starts, unmounted with the
-//! end of
-//! the last one. No mount of the host shows them.
+//! end of the last one. No mount of the host shows them.
 //!
 //! ```text
 //! the volume's mount ── the root of a mount namespace without processes

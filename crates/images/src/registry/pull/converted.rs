@@ -22,7 +22,6 @@ use crate::store::digest_of;
 const TAG_LIMIT: usize = 100;
 
 /// Searches a tag whose conversion has the digest; `None` when the registry has none or does not convert.
-/// convert.
 pub(super) fn find(
     session: &Session<'_>,
     platform: &Platform,
