@@ -44,7 +44,7 @@ fn main() -> anyhow::Result<()> {
     table.print().context("cannot print the table")
 }
 
-/// The measurements asked for.
+/// The requested measurements.
 fn wanted(only: &[String]) -> impl Iterator<Item = &'static Measurement> {
     MEASUREMENTS.iter().filter(move |measurement| {
         only.is_empty() || only.iter().any(|prefix| measurement.name.starts_with(prefix.as_str()))

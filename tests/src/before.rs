@@ -18,7 +18,7 @@ pub(crate) struct Before {
 }
 
 impl Before {
-    /// Looks at an engine that has no containers: its data root, and a process in its network.
+    /// Records the state of an engine without containers: its data root, and a process in its network.
     pub(crate) fn of(data_root: &Path, network: u32) -> Self {
         Self {
             files: host::files_of(data_root),
@@ -32,7 +32,7 @@ impl Before {
     }
 }
 
-/// The rows of both databases. What happened is kept on purpose, and who the engine is.
+/// The rows of both databases, except events and the engine's identity, which are kept on purpose.
 pub(crate) fn rows(data_root: &Path) -> BTreeMap<String, i64> {
     let mut rows = host::rows_of(&data_root.join("state.db"));
     rows.remove("events");

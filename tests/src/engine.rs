@@ -205,7 +205,7 @@ impl Engine {
         self.start_daemon();
     }
 
-    /// Starts a daemon with flags that it refuses; gives what it says.
+    /// Starts a daemon with flags that it refuses; returns its output.
     ///
     /// # Panics
     /// When it does not end with a failure.

@@ -25,11 +25,11 @@ pub fn writes() -> bool {
     std::env::var(VARIABLE).is_ok_and(|value| value == "write")
 }
 
-/// Takes the request out of an answer and compares it with the one kept for answers of this name in a list; so the list
-/// says which endpoints have an answer.
+/// Takes the request out of an answer and compares it with the one that a list has for answers of this name; so the
+/// list shows which endpoints have an answer.
 ///
 /// # Panics
-/// When the list has another.
+/// When the list has another one.
 pub fn check_request(list: &Path, name: &str, answer: &mut Value) {
     static LIST: Mutex<()> = Mutex::new(());
     let request =

@@ -9,7 +9,7 @@ pub enum Removal {
     Deleted,
     /// It has lost names.
     Untagged,
-    /// Others were faster: there is no such image.
+    /// Others were faster: the image does not exist.
     Missing,
     /// Others have a use of it that keeps it.
     Kept,
@@ -23,7 +23,7 @@ const USES: [&str; 4] = [
     "is using it, stop it and retry",
 ];
 
-/// Removes an image by force; whoever is faster, the answer says which end it is.
+/// Removes an image by force; whichever client is faster, the answer shows the outcome.
 ///
 /// # Panics
 /// When the answer is none of these ends.

@@ -1,8 +1,8 @@
 //! Drives the real daemon over its socket, as its users do.
 //!
 //! [`Engine`] starts a daemon of its own for each test: own data and state directories, own socket, own
-//! network namespace. When it is dropped it removes what the test made, stops the daemon and looks at the
-//! host: a process, mount, cgroup, interface, firewall rule, file or database row that is left fails the test.
+//! network namespace. When it is dropped it removes what the test made, stops the daemon and checks the host:
+//! a process, mount, cgroup, interface, firewall rule, file or database row that is left fails the test.
 //!
 //! The client ([`http`]) is written on plain sockets so that hijacked, upgraded, half-closed and malformed
 //! connections can be driven byte by byte.

@@ -13,7 +13,7 @@ fn commit(engine: &Engine, container: &str, pairs: &[(&str, &str)], config: &Val
     engine.get(&format!("/images/{id}/json")).expect(200).json()
 }
 
-/// What a script says in a container of an image.
+/// The output of a script in a container of an image.
 fn says(engine: &Engine, image: &Value, script: &str) -> String {
     let output = engine.output(&json!({ "Image": image["Id"], "Cmd": ["sh", "-c", script] }));
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{script}: {}", output.stdout);

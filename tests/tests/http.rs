@@ -139,7 +139,7 @@ fn a_body_of_json_without_end_is_cut_off() {
     while sent < 256 * 1024 * 1024 && connection.send(piece.as_bytes()).is_ok() {
         sent += 65_536;
     }
-    // A connection over a Unix socket gives what has come before it tells that the other side is closed.
+    // A connection over a Unix socket returns what has come before it reports that the other side is closed.
     assert_eq!(connection.read_head().expect("an answer").status, 413);
     assert_eq!(engine.get("/_ping").text(), "OK");
 }
@@ -223,7 +223,7 @@ fn connections_are_kept_or_closed_as_the_client_asks() {
     let head = closed.read_head().expect("an answer");
     assert_eq!((head.status, head.header("connection")), (200, Some("close")));
     assert!(closed.read_to_end().expect("the end").is_empty(), "an answer to HEAD has no body");
-    // Without chunks for who does not know them.
+    // Without chunks for clients that do not support them.
     let mut old = engine.connect();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
     old.send(format!("GET /events?since=1&until={now} HTTP/1.0\r\n\r\n").as_bytes()).expect("a request");

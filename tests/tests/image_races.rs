@@ -1,5 +1,5 @@
-//! Images that come while others remove whatever has no name: nobody who was told of success lacks the image, and
-//! nobody who brings one fails because of the others.
+//! Images that come while others remove all unnamed ones: each successful client has its image, and none fails
+//! because of the others.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -24,7 +24,7 @@ fn remove_without_end(engine: &Engine, names: &[&str], over: &AtomicBool) -> usi
     removed
 }
 
-/// Lets crowds bring images while one crowd removes them; nobody may fail.
+/// Lets crowds bring images while one crowd removes them; no client may fail.
 fn race(engine: &Engine, names: &[&str], bringers: &[&(dyn Fn(usize) + Sync)]) {
     let (over, removed) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {

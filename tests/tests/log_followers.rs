@@ -1,4 +1,5 @@
-//! `GET /containers/{id}/logs?follow=1`: each line once, whatever becomes of the files, and nothing for those who wait.
+//! `GET /containers/{id}/logs?follow=1`: each line once, whatever happens to the files, and no cost for waiting
+//! followers.
 
 use berth_tests::frames;
 use berth_tests::{Engine, merged, sh};
@@ -57,7 +58,7 @@ fn threads(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process").count()
 }
 
-/// How often a process asked the kernel to read something.
+/// How many reads a process has made.
 fn reads(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("a process");
     let count = text.lines().find_map(|line| line.strip_prefix("syscr: "));
@@ -114,7 +115,7 @@ fn a_log_that_takes_long_to_open_holds_up_nobody_else() {
     assert_eq!(engine.wait(&id), 0);
     let path = engine.inspect(&id)["LogPath"].as_str().expect("a path").to_owned();
     std::fs::remove_file(&path).expect("the log to go");
-    // Who opens it waits until somebody writes.
+    // Opening it waits for a writer.
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("a FIFO");
     let requests = 2 * std::thread::available_parallelism().map_or(8, usize::from) + 2;

@@ -215,7 +215,7 @@ fn a_reader_that_goes_ends_its_follow() {
     assert_eq!(engine.state(&id, "Running"), true);
 }
 
-/// Bytes that a process has asked the kernel for.
+/// Bytes that a process has read.
 fn bytes_read(pid: u32) -> u64 {
     let counters = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("the process");
     let line = counters.lines().find_map(|line| line.strip_prefix("rchar: ")).expect("rchar");
@@ -267,6 +267,6 @@ fn the_end_of_a_huge_log_is_found_without_reading_it() {
     assert_eq!(numbers(&format!("since={}", begin + count / 10 - 5)), last(50));
     assert_eq!(numbers(&format!("since={}&tail=3", begin + count / 10 - 5)), last(3));
     assert_eq!(numbers(&format!("since={}", begin + count / 10)), last(0));
-    // A busy disk gives so much back slowly: not while the end of the test is looked at.
+    // A busy disk frees so much slowly: not while the end of the test is checked.
     drop(std::fs::File::create(&path).expect("the log"));
 }

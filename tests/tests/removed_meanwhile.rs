@@ -1,4 +1,4 @@
-//! Containers and images that are removed while files are read of them: what succeeds is complete, and what fails says
+//! Containers and images that are removed while their files are read: a success is complete, and a failure reports
 //! that the container is gone.
 
 use std::collections::BTreeMap;

@@ -73,7 +73,7 @@ fn a_volume_whose_name_is_a_path_is_no_volume() {
         assert!(outside.join("_data").exists());
         engine.stop_daemon();
     }
-    // For whoever looks at what became of them.
+    // For an administrator who checks what happened to them.
     change(&engine, "DELETE FROM unreadable WHERE origin = 'volumes'");
     engine.start_daemon();
     let _ = engine.at("1.44").delete("/volumes/kept").expect(204);

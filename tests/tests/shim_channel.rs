@@ -266,7 +266,7 @@ fn a_start_that_fails_early_gives_its_own_reason() {
     }
 }
 
-/// What may be asked of a container at the moment of its end: the status of each, and the words of its refusals then.
+/// Requests for a container at the moment of its end: the status of each, and the texts of its refusals then.
 fn ask_at_the_end(engine: &Engine, id: &str, over: &AtomicBool) {
     let is = |state: &str| format!("Container {id} is {state}\n");
     let cannot = |verb: &str, state: &str| format!("Cannot {verb} container {id}: {}", is(state));

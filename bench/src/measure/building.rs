@@ -21,7 +21,7 @@ const FILES: usize = 5_000;
 const FILE_BYTES: usize = 10_000;
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(600);
-/// Large contexts are sent in pieces of this size.
+/// Large contexts are sent in chunks of this size.
 const PIECE: usize = 1 << 20;
 
 pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Result<Vec<Sample>> {
@@ -85,7 +85,7 @@ fn end(mut connection: Connection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a context that no step looks at: how fast, and how much memory the daemon needs for it.
+/// Reads a context that no step uses: how fast, and how much memory the daemon needs for it.
 fn large_context(engine: &Engine, megabytes: usize) -> anyhow::Result<Vec<Sample>> {
     let entry = 64 * PIECE;
     let content = pseudo_random(entry);

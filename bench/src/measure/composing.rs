@@ -15,7 +15,7 @@ const PROJECT: &str = "berth-bench-compose";
 /// How often the project comes and goes; the medians count.
 const ROUNDS: usize = 5;
 
-/// Who waits for whom, as in a shop of several parts: what each service depends on, and its networks.
+/// The dependencies of services, as in a shop of several parts, and their networks.
 const SERVICES: [(&str, &[&str], &[&str]); 12] = [
     ("database", &[], &["back"]),
     ("cache", &[], &["back"]),

@@ -1,4 +1,4 @@
-//! A thousand listeners, each of whom receives a thousand events.
+//! A thousand listeners, each of which receives a thousand events.
 
 use std::time::{Duration, Instant};
 

@@ -33,7 +33,7 @@ pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Res
     Ok(samples)
 }
 
-/// A command that writes so many pieces, and one that reads to the end.
+/// A command that writes so many chunks, and one that reads to the end.
 const OUTPUT: &str = "read line; i=0; while [ $i -lt PIECES ]; do cat /text; i=$((i+1)); done";
 const INPUT: &str = "cat > /dev/null";
 

@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// The first number of containers.
 const FEW: usize = 200;
-/// The versions at which lists are asked for, each with a shape of its own, as far as an engine serves them.
+/// The versions at which lists are requested, each with a shape of its own, as far as an engine serves them.
 const MINOR_VERSIONS: [u32; 4] = [20, 24, 44, 55];
 
 pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Result<Vec<Sample>> {

@@ -7,10 +7,10 @@ use crate::arguments::Arguments;
 use crate::engine::{Engine, proportional_megabytes};
 use crate::sample::Sample;
 
-/// How many containers run while memory is looked at.
+/// How many containers run while memory is measured.
 const CONTAINERS: u32 = 20;
 
-/// A daemon that nobody has asked anything for so long is idle.
+/// A daemon without requests for so long is idle.
 const IDLE: Duration = Duration::from_secs(3);
 
 pub(super) fn measure(engine: &mut Engine, _arguments: &Arguments) -> anyhow::Result<Vec<Sample>> {

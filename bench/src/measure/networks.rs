@@ -19,9 +19,9 @@ use crate::session::Session;
 const NAME: &str = "berth-bench";
 /// A version that has networks, in dockerd 20.10 too. berth serves it with `--api-max`.
 const VERSION: &str = "1.41";
-/// Where containers ask for names.
+/// The name server of containers.
 const NAME_SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 0, 0, 11), 53);
-/// How many clients in the container ask at once.
+/// How many clients in the container send queries at once.
 const CLIENTS: usize = 4;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -145,7 +145,7 @@ fn question(name: &str) -> Vec<u8> {
     message
 }
 
-/// Asks and has at least one address in the answer.
+/// Sends a query and requires at least one address in the answer.
 fn ask(socket: &UdpSocket, question: &[u8]) -> anyhow::Result<()> {
     socket.send(question)?;
     let mut answer = [0; 512];

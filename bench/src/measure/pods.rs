@@ -20,7 +20,7 @@ use crate::arguments::Arguments;
 use crate::engine::{Engine, IMAGE, proportional_megabytes};
 use crate::sample::{Sample, median, middle, timed};
 
-/// A node that nobody has asked anything for so long is quiet.
+/// A node without requests for so long is quiet.
 const QUIET: Duration = Duration::from_secs(3);
 
 pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Result<Vec<Sample>> {
@@ -95,7 +95,7 @@ fn full_node(
     ])
 }
 
-/// Whether a process is what a pod was asked to run, and serves none.
+/// Whether a process is a pod's own program, and not a server of it.
 fn is_own(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.starts_with(b"sleep\0"))
 }

@@ -70,7 +70,7 @@ fn push(engine: &Engine) -> anyhow::Result<Sample> {
     Ok(Sample::milliseconds(&format!("push, {PUSHED} layers of 144 MB"), middle(times)))
 }
 
-/// A request whose stream tells of its success.
+/// A request whose stream reports its success.
 fn succeeds(engine: &Engine, path: &str) -> anyhow::Result<()> {
     let answer = engine.client().attempt("POST", path, &[("X-Registry-Auth", "e30=")], b"")?;
     let messages = Messages::of(&answer);

@@ -92,7 +92,7 @@ fn receive(pid: u32, address: SocketAddr, bytes: usize) -> anyhow::Result<Durati
     inside(pid, take).with_context(|| format!("cannot receive from {address}"))
 }
 
-/// Sends zeros to whoever connects, from the network namespace of a process.
+/// Sends zeros to each client, from the network namespace of a process.
 struct Sender {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,

@@ -39,7 +39,7 @@ pub(super) fn measure(engine: &mut Engine, arguments: &Arguments) -> anyhow::Res
     Ok(samples)
 }
 
-/// Creates and removes volumes that nobody uses, one at a time.
+/// Creates and removes unused volumes, one at a time.
 fn empty_volumes(session: &mut Session, budget: Duration) -> anyhow::Result<Vec<Sample>> {
     let (mut creates, mut removes) = (Vec::new(), Vec::new());
     let begin = Instant::now();

@@ -65,7 +65,7 @@ fn close_exec_root(root: &Path, sockets: &[PathBuf]) -> Result<(), Error> {
     close_with_entries(&runs)
 }
 
-/// Clients who are members of a socket's group must be able to pass through to it.
+/// Members of a socket's group must be able to pass through to it.
 fn close_root(root: &Path, sockets: &[PathBuf]) -> Result<(), Error> {
     match group_of_socket_beneath(root, sockets) {
         Some(group) => private::directory_for_group(root, group).map_err(file_error("close", root)),

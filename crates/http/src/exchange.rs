@@ -152,8 +152,8 @@ impl Exchange {
         self.head.headers.contains_key(header::UPGRADE)
     }
 
-    /// Ends HTTP on this connection as the specification's section 3.2 says, and gives it away. On a unix socket no read
-    /// with room for the head takes what follows together with it: some clients (docker-py) lose that.
+    /// Ends HTTP on this connection (the specification's section 3.2), and gives it away. On a unix socket no read with
+    /// room for the head takes what follows together with it: some clients (docker-py) lose that.
     pub async fn hijack(&mut self, kind: StreamKind) -> io::Result<Hijacked> {
         let (hijacked, head) = self.hijack_unsent(kind);
         self.output.send_head(&head).await?;

@@ -1,5 +1,5 @@
 //! The host's ports that are held for containers: each by a bound socket, so that no other program can take
-//! it, and recorded here, so that a container's port can be told from a program's.
+//! it, and recorded here, to distinguish a container's port from a program's.
 
 use std::collections::HashMap;
 use std::io;

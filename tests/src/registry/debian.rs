@@ -59,7 +59,7 @@ impl Registry {
             .expect("nsenter");
         let mut registry = Self { host: address.to_owned(), directory, process };
         wait::until("docker-registry (Debian's package) to listen", || {
-            // Who else listens there would be taken for it.
+            // Another listener there would be taken for it.
             let ended = registry.process.try_wait().expect("the registry's process");
             assert!(ended.is_none(), "docker-registry ended: {}", registry.log());
             within_network(engine, || TcpStream::connect(address).ok())
@@ -88,7 +88,7 @@ impl Drop for Registry {
     }
 }
 
-/// A directory of its own, apart from the engine's, whose files are looked at in the end.
+/// A directory of its own, apart from the engine's, whose files are checked in the end.
 fn scratch() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A web server in the network of an engine: answers as a test tells it, also wrongly, and counts.
+//! A web server in the network of an engine: responds as a test configures it, also wrongly, and counts.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::network::within_network;
 use crate::Engine;
 
-/// How often a held answer looks at its gate and its peer.
+/// How often a held response checks its gate and its peer.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A request as it came.

@@ -106,7 +106,7 @@ impl Route {
     }
 }
 
-/// Whether an answer says that there is no such path.
+/// Whether an answer is that of an unknown path.
 fn is_unknown_path(answer: &str) -> bool {
     let answer: Value = serde_json::from_str(answer).expect("JSON");
     answer["status"] == 404 && answer["body"].to_string().contains("page not found")

@@ -1,5 +1,5 @@
-//! Whole answers in the versions after 1.20, as `golden/` keeps those before. `golden/today/<answer>.<version>.json` is there
-//! where the answer differs from that of the version before in this list: what a version changed is what its files say.
+//! Whole answers in the versions after 1.20, as `golden/` keeps those before. `golden/today/<answer>.<version>.json` exists
+//! where the answer differs from that of the version before in this list: its files show what a version changed.
 //! `BERTH_GOLDEN=write` replaces them.
 
 mod builds;

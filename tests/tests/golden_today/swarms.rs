@@ -1,4 +1,4 @@
-//! What the engine does not have, plugins and swarms: each of their endpoints says so.
+//! Unsupported parts, plugins and swarms: each of their endpoints reports that.
 
 use berth_tests::Engine;
 use serde_json::json;

@@ -254,8 +254,8 @@ fn numbers_of_users_are_not_names() {
     let _ = engine.delete("/images/accounts").expect(200);
 }
 
-/// An image's files of accounts are links to what the kernel says: the daemon's root would read the host's messages, and
-/// take them away, or find users in a text of the container's choice.
+/// An image's files of accounts are links to files of the kernel: the daemon's root would read the host's messages, and
+/// consume them, or find users in a text of the container's choice.
 #[test]
 fn files_of_the_kernel_are_no_accounts() {
     let engine = Target::start();

@@ -37,7 +37,7 @@ const OF_CONFIG: [Row; 10] = [
     // A text or a list; a container without an entry point has a command.
     row("-+---+-", "Cmd"),
     row("++-+-+-", "Entrypoint"),
-    // An object of texts, or of fields of which there is none without a name.
+    // An object of texts, or of fields that all have names.
     row("+---+-+", "Labels Healthcheck HostConfig NetworkingConfig"),
     // An object of objects.
     row("+---+--", "Volumes ExposedPorts"),
@@ -63,7 +63,7 @@ const OF_HOST: [Row; 9] = [
         "Memory MemorySwap MemoryReservation KernelMemory MemorySwappiness CpuShares CpuPeriod CpuQuota NanoCpus \
          BlkioWeight OomScoreAdj PidsLimit ShmSize",
     ),
-    // A list of texts or objects that must say something.
+    // A list of texts or objects that must not be empty.
     row(
         "+--+---",
         "Binds Links BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps \
@@ -74,7 +74,7 @@ const OF_HOST: [Row; 9] = [
     row("+--+-+-", "Dns DnsSearch DnsOptions GroupAdd Devices DeviceRequests Ulimits"),
     // A list, or the object of earlier versions.
     row("+--++--", "LxcConf"),
-    // An object whose names must say something.
+    // An object whose names must not be empty.
     row("+---+--", "PortBindings Tmpfs Sysctls StorageOpt"),
     // An object of which any name is taken.
     row("+---+-+", "RestartPolicy LogConfig Annotations"),
@@ -86,7 +86,7 @@ const OF_HOST: [Row; 9] = [
     ),
 ];
 
-/// Asks for a container with each kind of value in a field, and takes away what is made; gives the marks.
+/// Requests a container with each kind of value in a field, and removes what is made; returns the marks.
 fn marks_of(client: &Client, field: &str, body: impl Fn(Value) -> Value) -> String {
     let mark = |value: Value| {
         let answer = client.post_json("/containers/create", &merged(sh("true"), body(value.clone())));
@@ -117,7 +117,7 @@ fn each_kind_of_value_is_taken_by_the_fields_of_its_kind_alone() {
     for (field, marks) in fields(&OF_HOST) {
         let in_host = marks_of(&today, field, |value| json!({ "HostConfig": { field: value } }));
         assert_eq!(in_host, marks, "HostConfig.{field}");
-        // The first clients wrote these fields beside the others, and an empty text where one says nothing.
+        // The first clients wrote these fields beside the others, and an empty text for an unset one.
         let beside = format!("{}+{}", &marks[..1], &marks[2..]);
         assert_eq!(marks_of(&today, field, |value| json!({ field: value })), beside, "{field}");
     }

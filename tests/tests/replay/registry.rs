@@ -66,7 +66,7 @@ fn pushes_pulls_and_builds_are_answered_as_they_were_recorded() {
         let _ = engine.delete(&format!("/images/{name}?force=1")).expect(200);
     }
     remove_what_was_built(&engine);
-    // The registries' blobs of its layers are known as long as it is there.
+    // The registries' blobs of its layers are recorded as long as it is there.
     let _ = engine.delete("/images/busybox").expect(200);
 }
 
@@ -101,7 +101,8 @@ fn ask(engine: &Engine, case: &Case, marks: &BTreeMap<String, String>) -> Answer
     engine.call(&case.method, &path, &headers, &body)
 }
 
-/// What an answer tells: of a stream its last message, of what was untagged all, of other answers their status.
+/// The outcome of an answer: of a stream its last message, of untagged names all, of other answers their
+/// status.
 fn outcome(case: &Case, answer: &Answer) -> Outcome {
     let body = text(answer);
     let text = match answer.status() {
@@ -118,7 +119,7 @@ fn outcome(case: &Case, answer: &Answer) -> Outcome {
     Outcome { status: answer.status(), text }
 }
 
-/// Remembers the digests that a push tells.
+/// Records the digests in the answer to a push.
 fn learn(answer: &Answer, marks: &mut BTreeMap<String, String>) {
     for (tag, mark) in [("v1", "<DIGEST1>"), ("v2", "<DIGEST2>"), ("base", "<DIGEST3>")] {
         if let Some(rest) = answer.text().split(&format!("\"{tag}: digest: sha256:")).nth(1) {

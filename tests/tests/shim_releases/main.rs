@@ -86,7 +86,8 @@ fn pipes_and_limits(protocol: Protocol) {
     let _ = engine.at("1.55").delete(&format!("/networks/{network}")).expect(204);
 }
 
-/// A command that no single packet holds: since the protocol has messages in pieces it runs, before it is refused.
+/// A command that no single packet holds: since the protocol has fragmented messages it runs, before it is
+/// refused.
 fn long_arguments(engine: &Engine, id: &str, protocol: Protocol) {
     let argument = "x".repeat(LONG_ARGUMENT);
     let mut command = vec!["sh", "-c", "echo $#"];

@@ -49,13 +49,13 @@ const PIECES_SINCE: u32 = 7;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Protocol(pub(crate) u32);
 
-/// What becomes of a packet.
+/// The fate of a packet.
 enum Fate {
     /// The other side gets this.
     Sent(Vec<u8>),
     /// The sender gets this as its answer.
     Answered(Vec<u8>),
-    /// Nobody gets it.
+    /// It is dropped.
     Dropped,
     /// The connection ends.
     Refused,

@@ -40,8 +40,8 @@ pub struct Given<'a> {
 /// exists. The caller must have a single thread. Descriptors of its stdio are closed in the caller.
 ///
 /// # Errors
-/// [`StartError`] when the specification asks for what this host lacks, or the kernel refuses the
-/// cgroup or the clone. Nothing is left behind then.
+/// [`StartError`] when the specification requires what this host lacks, or the kernel refuses the cgroup or
+/// the clone. Nothing is left behind then.
 pub fn create(
     host: &Host,
     spec: &ContainerSpec,
