@@ -1,9 +1,11 @@
 //! Holds the code to ARCHITECTURE.md: the table of crates, no circles of files, no hubs, files of a size to read.
 
 mod blocking;
+mod calls;
 mod documents;
 mod imports;
 mod source;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -250,23 +252,4 @@ fn nothing_below_imports_the_whole_engine() {
     let wrong: Vec<String> =
         Crate::read(&source).importers_of("engine").into_iter().filter(|module| !above(module)).collect();
     assert!(wrong.is_empty(), "these files import Engine: {wrong:?}");
-}
-
-/// The crates with code that the runtime's workers run.
-const ASYNCHRONOUS: [&str; 7] = ["engine", "http", "docker-api", "buildkit-api", "cri-api", "cni", "daemon"];
-
-#[test]
-fn no_worker_of_the_runtime_waits() {
-    let mut wrong = Vec::new();
-    let is_theirs =
-        |name: &str| ASYNCHRONOUS.iter().any(|part| name.starts_with(&format!("crates/{part}/src/")));
-    for path in sources() {
-        let name = shown(&path);
-        if !is_theirs(&name) || name.ends_with("tests.rs") || name.contains("/tests/") {
-            continue;
-        }
-        let code = source::code(&fs::read_to_string(&path).expect("a source file"));
-        wrong.extend(blocking::waiting(&code).iter().map(|line| format!("{name}: {line}")));
-    }
-    assert!(wrong.is_empty(), "async functions that wait; use spawn_blocking:\n{}", wrong.join("\n"));
 }

@@ -49,7 +49,12 @@ impl Networking {
             let (networking, own, namespace) =
                 (Arc::clone(self), Arc::clone(container), Arc::clone(&namespace));
             tokio::task::spawn_blocking(move || {
-                networking.wire(&own, namespace.as_ref().as_ref().map(AsFd::as_fd))
+                networking.wire(&own, namespace.as_ref().as_ref().map(AsFd::as_fd))?;
+                let record = own.record();
+                match record.endpoints.iter().any(|endpoint| endpoint.lease.is_some()) {
+                    true => networking.write_hosts(&record),
+                    false => Ok(()),
+                }
             })
         };
         match joined(wire().await)? {
@@ -60,11 +65,7 @@ impl Networking {
             }
             result => result?,
         }
-        let record = container.record();
-        if record.endpoints.iter().any(|endpoint| endpoint.lease.is_some()) {
-            self.write_hosts(&record)?;
-        }
-        Ok(first_interface(&record).map(network::Endpoint::interface))
+        Ok(first_interface(&container.record()).map(network::Endpoint::interface))
     }
 
     /// Waits until the addresses and ports of containers that have ended are free.

@@ -15,6 +15,7 @@ use crate::error::{Error, file_error};
 use crate::fault;
 use crate::networks::registry::NetworkRegistry;
 use crate::options::Options;
+use crate::outcome::joined;
 use crate::paths::Paths;
 use crate::shim::{RequestError, Shim};
 
@@ -74,9 +75,9 @@ impl NameServers {
         if service.is_some() {
             send(&record, &shim, service).await?;
             fault::check("names-answered")?;
-            self.change_resolv_conf(&record, &host_file)
+            self.change_resolv_conf(&record, &host_file).await
         } else {
-            self.change_resolv_conf(&record, &host_file)?;
+            self.change_resolv_conf(&record, &host_file).await?;
             fault::check("names-answered")?;
             send(&record, &shim, service).await
         }
@@ -163,24 +164,31 @@ impl NameServers {
 
     /// Writes the resolv.conf that the container's networks need now, unless the container has changed it: its
     /// content is then neither that of networks with names nor that of others.
-    fn change_resolv_conf(&self, record: &Record, host_file: &str) -> Result<(), Error> {
+    async fn change_resolv_conf(&self, record: &Record, host_file: &str) -> Result<(), Error> {
         let path = self.paths.resolv_conf(&record.id);
-        let content = sys::bounded_read::read(&path, LONGEST_OWN).map_err(file_error("read", &path))?;
         let own = self.own_server(record, host_file).resolv_conf;
         let hosts = self.host_servers(record, host_file);
         let (wanted, other) = if record.has_names() { (own, hosts) } else { (hosts, own) };
-        // A daemon that died while it wrote has left empty lines.
-        if content.trim_ascii_end() == other.trim_ascii_end().as_bytes() {
-            return network::names::write_in_place(&path, wanted).map_err(Error::Network);
-        }
-        if content.trim_ascii_end() != wanted.trim_ascii_end().as_bytes() {
-            tracing::info!(
-                "the resolv.conf of container {} is not as the engine wrote it, and stays as it is",
-                record.id
-            );
-        }
-        Ok(())
+        let container = record.id.clone();
+        // It is on the disk of the data root.
+        let change = move || change_resolv_conf(&container, &path, &wanted, &other);
+        joined(tokio::task::spawn_blocking(change).await)?
     }
+}
+
+/// Writes a container's resolv.conf if it is the `other` one.
+fn change_resolv_conf(container: &ContainerId, path: &Path, wanted: &str, other: &str) -> Result<(), Error> {
+    let content = sys::bounded_read::read(path, LONGEST_OWN).map_err(file_error("read", path))?;
+    // A daemon that died while it wrote has left empty lines.
+    if content.trim_ascii_end() == other.trim_ascii_end().as_bytes() {
+        return network::names::write_in_place(path, wanted).map_err(Error::Network);
+    }
+    if content.trim_ascii_end() != wanted.trim_ascii_end().as_bytes() {
+        tracing::info!(
+            "the resolv.conf of container {container} is not as the engine wrote it, and stays as it is"
+        );
+    }
+    Ok(())
 }
 
 fn host_file() -> Result<String, Error> {
