@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use berth_tests::http::Connection;
-use berth_tests::{Engine, query, sh};
+use berth_tests::{Engine, query, sh, wait};
 use serde_json::{Value, json};
 
 /// A listener whose head has come: it receives all that happens from now on.
@@ -165,9 +165,11 @@ fn filters_are_exact() {
 fn since_and_until_limit_the_past() {
     let engine = Engine::start();
     let early = engine.create(&sh("true"));
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    // Bounds are whole seconds.
+    let made = now();
+    wait::until("a second after it", || (now() > made + 1).then_some(()));
     let border = now();
-    std::thread::sleep(std::time::Duration::from_millis(1100));
+    wait::until("the next second", || (now() > border).then_some(()));
     let late = engine.create(&sh("true"));
     let border = border.to_string();
     let ids = |parameters: &[(&str, &str)]| {

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use berth_tests::frames;
 use berth_tests::host::parent_of;
@@ -44,7 +43,10 @@ fn output_does_not_come_before_a_slow_client_has_read_the_head() {
          Content-Length: 2\r\n\r\n{{}}"
     );
     client.write_all(request.as_bytes()).expect("the request");
-    std::thread::sleep(Duration::from_millis(300));
+    wait::until("the exec's end", || {
+        let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+        (inspected["Running"] == false && inspected["ExitCode"] == 0).then_some(())
+    });
     let mut head = vec![0; 8192];
     let count = client.read(&mut head).expect("the head");
     assert!(head[..count].ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(&head[..count]));
@@ -217,7 +219,10 @@ fn an_exec_ends_with_its_container() {
     let mut stream = engine.exec_start(&exec, &json!({}));
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || stream.read_to_end());
-        std::thread::sleep(Duration::from_millis(100));
+        wait::until("the exec to run", || {
+            let inspected = engine.get(&format!("/exec/{exec}/json")).expect(200).json();
+            (inspected["Running"] == true).then_some(())
+        });
         let _ = engine.post(&format!("/containers/{id}/kill")).expect(204);
         let _ = reading.join().expect("the reader").expect("the stream ends");
     });

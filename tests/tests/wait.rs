@@ -1,9 +1,13 @@
 //! `POST /containers/{id}/wait`.
 
-use std::time::Duration;
-
-use berth_tests::{Engine, sh};
+use berth_tests::{Engine, sh, wait};
 use serde_json::json;
+
+/// Waits until so many requests to wait for a container have come.
+fn until_asked(engine: &Engine, id: &str, count: usize) {
+    let request = format!("POST /v1.20/containers/{id}/wait");
+    wait::until("the requests", || (engine.log().matches(&request).count() >= count).then_some(()));
+}
 
 #[test]
 fn wait_gives_the_code_of_the_end() {
@@ -22,7 +26,7 @@ fn several_wait_at_once() {
     let blocked = engine.run(&sh("sleep 600"));
     std::thread::scope(|scope| {
         let waiting: Vec<_> = (0..5).map(|_| scope.spawn(|| engine.wait(&blocked))).collect();
-        std::thread::sleep(Duration::from_millis(100));
+        until_asked(&engine, &blocked, 5);
         let _ = engine.post(&format!("/containers/{blocked}/kill")).expect(204);
         for one in waiting {
             assert_eq!(one.join().expect("an answer"), 137);
@@ -47,8 +51,7 @@ fn removal_ends_a_wait() {
     let id = engine.run(&sh("sleep 600"));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| engine.post(&format!("/containers/{id}/wait")).status());
-        let request = format!("POST /v1.20/containers/{id}/wait");
-        berth_tests::wait::until("the wait to begin", || engine.log().contains(&request).then_some(()));
+        until_asked(&engine, &id, 1);
         engine.remove(&id);
         assert_eq!(waiting.join().expect("an answer"), 200);
     });
@@ -60,7 +63,7 @@ fn a_client_that_goes_leaves_the_container_running() {
     let id = engine.run(&sh("sleep 600"));
     let mut connection = engine.connect();
     connection.request("POST", &format!("/v1.20/containers/{id}/wait"), &[], b"").expect("a request");
-    std::thread::sleep(Duration::from_millis(50));
+    until_asked(&engine, &id, 1);
     drop(connection);
     assert_eq!(engine.state(&id, "Running"), true);
 }
