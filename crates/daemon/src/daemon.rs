@@ -1,18 +1,19 @@
 //! The daemon's life: settings, log, engine, listeners, signals, and the way back.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use berth_http::request_budget;
 use buildkit_api::BuildKit;
-use docker_api::{Api, OriginPolicy, Requests, SharedSettings, common_headers};
+use docker_api::{Api, OriginPolicy, SharedSettings, common_headers};
 use engine::Engine;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{DaemonArguments, Reloadable, Settings};
+use crate::idle_memory;
 use crate::listener::{self, Accepting, Connections, CriListener};
 use crate::log::LogLevel;
 use crate::pidfile::PidFile;
@@ -22,11 +23,13 @@ use crate::reserve::Reserve;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Areas of memory that threads allocate from.
 const ARENAS: i32 = 2;
-/// Memory is given back when no request came for this long after the start or after others.
-const QUIET: Duration = Duration::from_secs(1);
-/// Threads for blocking work, one of them in reserve; idle ones end after a while. A client that stops in the middle of an archive
+/// Threads for blocking work, one of them in reserve; idle ones end after [`IDLE_THREAD`]. A client that stops in the middle of an archive
 /// keeps one waiting, so there are many: it must take more such clients than anyone has to hold others up.
 const BLOCKING_THREADS: usize = 1025;
+
+/// How long a thread for blocking work waits for more of it: it is gone, and its stack with it, when a daemon that has become
+/// quiet gives memory back.
+const IDLE_THREAD: Duration = Duration::from_secs(1);
 
 /// Bytes of unfinished requests in memory, of all clients together.
 const UNFINISHED_REQUESTS: usize = 64 << 20;
@@ -44,7 +47,7 @@ pub(crate) fn run(arguments: &DaemonArguments, log: &LogLevel) -> anyhow::Result
         .worker_threads(std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 4)))
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_stack_size(1 << 20)
-        .thread_keep_alive(Duration::from_secs(5))
+        .thread_keep_alive(IDLE_THREAD)
         .enable_all();
     reserve.listen(&mut builder);
     let runtime = builder.build().context("cannot start the runtime")?;
@@ -100,7 +103,7 @@ async fn serve(
     let build_kit = BuildKit::new(Arc::clone(&engine), received, env!("CARGO_PKG_VERSION"), cache_limit)
         .context("cannot make the directory for clients' files")?;
     let api = Api::new((Arc::clone(&engine), build_kit), Arc::clone(&shown), settings.maximum, origins);
-    tokio::spawn(give_memory_back(Arc::downgrade(&engine), api.requests()));
+    idle_memory::start(Arc::downgrade(&engine), api.requests()).context("cannot start a thread")?;
     let cri = cri.map(|cri| {
         let api = Arc::new(cri_api::Api::new(&engine, &settings.pinned_images));
         tokio::spawn(cri.serve(api, stopping.clone()))
@@ -140,27 +143,6 @@ async fn serve(
     }
     engine.close().await;
     Ok(())
-}
-
-/// Gives freed memory back to the kernel after the start and whenever the daemon has become quiet. Meanwhile it
-/// sleeps: a quiet daemon uses no processor time.
-async fn give_memory_back(engine: Weak<Engine>, requests: Arc<Requests>) {
-    loop {
-        let served = requests.count();
-        tokio::time::sleep(QUIET).await;
-        if requests.count() == served {
-            let engine = Weak::clone(&engine);
-            let work = move || {
-                if let Some(engine) = engine.upgrade() {
-                    engine.release_pages();
-                }
-                engine::sys::memory::give_back()
-            };
-            // A failed task would only mean that nothing was given back.
-            let _ = tokio::task::spawn_blocking(work).await;
-            requests.more_than(served).await;
-        }
-    }
 }
 
 /// The meaning of a signal.

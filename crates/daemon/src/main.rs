@@ -3,6 +3,7 @@
 mod config;
 mod daemon;
 mod first_image;
+mod idle_memory;
 mod listener;
 mod log;
 mod pidfile;

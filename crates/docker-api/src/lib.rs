@@ -26,6 +26,7 @@ mod progress;
 mod properties;
 mod prune_filter;
 mod query;
+mod requests;
 mod route;
 mod routes;
 mod settings;
@@ -39,17 +40,16 @@ mod words;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use buildkit_api::BuildKit;
 use engine::Engine;
 use http::{Method, StatusCode, header};
 use model::ErrorKind;
-use tokio::sync::Notify;
 
 pub use cors::common_headers;
 pub(crate) use error::ApiError;
 pub use origin::OriginPolicy;
+pub use requests::Requests;
 pub use settings::{DaemonSettings, SharedSettings};
 pub use version::{ApiVersion, MAX, REFERENCE, VersionError};
 
@@ -65,32 +65,6 @@ pub struct Api {
     maximum: ApiVersion,
     origins: OriginPolicy,
     requests: Arc<Requests>,
-}
-
-/// The number of answered requests, for waiters for further ones.
-#[derive(Debug, Default)]
-pub struct Requests {
-    count: AtomicU64,
-    changed: Notify,
-}
-
-impl Requests {
-    /// How many there were.
-    pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    /// Waits until there were more than that.
-    pub async fn more_than(&self, seen: u64) {
-        while self.count() <= seen {
-            self.changed.notified().await;
-        }
-    }
-
-    fn add(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.changed.notify_one();
-    }
 }
 
 impl Service for Api {
