@@ -1,10 +1,10 @@
-//! Opens the parts below the services in parallel: the network, the image store with the builder over it, and
-//! the connections to running shims. None of them needs another, and each is mostly work of the kernel.
+//! Opens the parts below the services in parallel: the engine's database with the network and the connections to running shims,
+//! for which it is read first, and the image store with the builder over it. Each is mostly work of the kernel.
 //!
 //! ```text
 //! the engine's database ─▶ network ────────▶ ┐
-//!                       ├▶ store ──────────▶ ├─ Foundations
-//!                       └▶ shims that run ─▶ ┘
+//!                       └▶ shims that run ─▶ ├─ Foundations
+//! store ───────────────────────────────────▶ ┘
 //! ```
 
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use model::ContainerId;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::state::State;
 use crate::container::{Phase, Record};
 use crate::error::Error;
 use crate::options::Options;
@@ -31,23 +32,33 @@ pub(super) struct Foundations {
 /// The shims that an earlier daemon left, by their containers.
 pub(super) type FoundShims = HashMap<ContainerId, FoundShim>;
 
-/// Opens all of it, the network in the calling thread; if one fails, the others have finished when this returns.
+/// Opens all of it, the database and the network in the calling thread; if one fails, the others have finished when this
+/// returns.
 ///
 /// # Errors
-/// The first of network and store that cannot be opened.
-pub(super) async fn open(
-    (options, paths): (&Arc<Options>, &Arc<Paths>),
-    containers: &[Record],
-    open_network: impl FnOnce() -> Result<network::Network, Error>,
-) -> Result<Foundations, Error> {
-    let shims = find_shims(paths, containers);
-    let (options, paths) = (Arc::clone(options), Arc::clone(paths));
-    let store = spawn_blocking(move || open_store(&options, &paths));
-    let network = open_network();
-    let (store, shims) = (joined(store.await), joined(shims.await));
-    let (network, shims) = (network?, shims?);
+/// The first of database, network and store that cannot be opened.
+pub(super) async fn open(options: &Arc<Options>, paths: &Arc<Paths>) -> Result<(State, Foundations), Error> {
+    let store = {
+        let (options, paths) = (Arc::clone(options), Arc::clone(paths));
+        spawn_blocking(move || open_store(&options, &paths))
+    };
+    let opened = open_state(options, paths).await;
+    let store = joined(store.await);
+    let (state, network, shims) = opened?;
     let (store, builder) = store??;
-    Ok(Foundations { network, store, builder, shims })
+    Ok((state, Foundations { network, store, builder, shims }))
+}
+
+/// Opens the database, and what it is read for.
+async fn open_state(
+    options: &Options,
+    paths: &Paths,
+) -> Result<(State, network::Network, FoundShims), Error> {
+    let state = State::read(options)?;
+    let shims = find_shims(paths, &state.saved.containers);
+    let network = state.open_network();
+    let shims = joined(shims.await);
+    Ok((state, network?, shims?))
 }
 
 /// Begins to connect to the shims of the containers that ran.

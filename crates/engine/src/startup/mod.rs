@@ -6,3 +6,4 @@ mod interrupted_start;
 mod open;
 mod order;
 mod reconcile;
+mod state;

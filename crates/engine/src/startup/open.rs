@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::foundations::{self, Foundations};
 use super::reconcile;
+use super::state::State;
 use crate::builds::Builds;
 use crate::clients::ClientNumbers;
 use crate::container::containers::Containers;
@@ -61,19 +62,10 @@ impl Engine {
         crate::roots::close(&options)?;
         let pod_networks = paths.pod_networks();
         std::fs::create_dir_all(&pod_networks).map_err(file_error("make", &pod_networks))?;
-        let path = options.data_root.join("state.db");
-        let (database, saved) = Database::open(&path, crate::fault::of_database())?;
-        let database = Arc::new(database);
+        let (State { database, saved, .. }, Foundations { network, store, builder, shims: found }) =
+            foundations::open(&options, &paths).await?;
         let Saved { mut containers, execs, volumes, networks, events, identity } = saved;
         let identity = identity.unwrap_or_else(|| make_identity(&database));
-        let endpoints = opening::saved_leases_of_default(&containers);
-        let of_default = opening::default_options(&options, &networks)?;
-        let Foundations { network, store, builder, shims: found } =
-            foundations::open((&options, &paths), &containers, move || {
-                let faults = crate::fault::of_network();
-                network::Network::open_with(&of_default, endpoints, faults).map_err(Error::Network)
-            })
-            .await?;
         let directory = Arc::new(Directory::default());
         let directory_of_pods = Arc::new(Directory::default());
         let users = [&directory, &directory_of_pods].map(Arc::clone);

@@ -1,4 +1,6 @@
-//! The tables of `images.db`.
+//! Opens `images.db`; what it holds.
+
+mod tables;
 
 use std::path::Path;
 
@@ -7,110 +9,12 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row};
 
 use crate::Error;
+use tables::{KEPT_BLOBS, TABLES};
 
 /// The number of this layout, in `PRAGMA user_version`.
 const VERSION: i64 = 2;
 /// The number from the first layer on that another one lends files: earlier releases would take its own files for all.
 pub(super) const LENDING_VERSION: i64 = 3;
-
-const TABLES: &str = "
-    CREATE TABLE documents (digest BLOB PRIMARY KEY, content BLOB NOT NULL);
-    CREATE TABLE layers (
-        key TEXT PRIMARY KEY, diff_id BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, tar_size INTEGER NOT NULL,
-        boot TEXT
-    );
-    CREATE TABLE images (
-        id BLOB PRIMARY KEY, config BLOB NOT NULL, legacy BLOB, parent BLOB,
-        created_seconds INTEGER NOT NULL, created_nanoseconds INTEGER NOT NULL,
-        size INTEGER NOT NULL, virtual_size INTEGER NOT NULL, labels TEXT, sequence INTEGER NOT NULL
-    );
-    CREATE TABLE image_layers (
-        image BLOB NOT NULL REFERENCES images(id) ON DELETE CASCADE, position INTEGER NOT NULL,
-        layer TEXT NOT NULL REFERENCES layers(key), PRIMARY KEY (image, position)
-    );
-    CREATE TABLE tags (
-        repository TEXT NOT NULL, tag TEXT NOT NULL, image BLOB NOT NULL REFERENCES images(id),
-        target BLOB, PRIMARY KEY (repository, tag)
-    );
-    CREATE TABLE digests (
-        repository TEXT NOT NULL, digest BLOB NOT NULL, image BLOB NOT NULL REFERENCES images(id),
-        PRIMARY KEY (repository, digest)
-    );
-    CREATE TABLE layer_blobs (
-        diff_id BLOB NOT NULL, digest BLOB NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL,
-        repository TEXT NOT NULL, PRIMARY KEY (diff_id, digest, repository)
-    );
-    CREATE INDEX layer_blobs_by_digest ON layer_blobs(digest);
-";
-
-/// The records of a layer's blobs are deleted with the layer.
-const BLOBS_GO: &str = "
-    CREATE TRIGGER IF NOT EXISTS layer_blobs_go AFTER DELETE ON layers
-        BEGIN DELETE FROM layer_blobs WHERE diff_id = OLD.diff_id; END;
-    DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
-";
-
-/// Blobs that lie with their layers, and their sizes; a row is deleted with its layer.
-const KEPT_BLOBS: &str = "
-    CREATE TABLE kept_blobs (
-        layer TEXT NOT NULL REFERENCES layers(key) ON DELETE CASCADE, digest BLOB NOT NULL,
-        size INTEGER NOT NULL, PRIMARY KEY (layer, digest)
-    ) WITHOUT ROWID;
-";
-
-/// Images whose configuration came from elsewhere; a mark is deleted with its image.
-const FOREIGN: &str = "
-    CREATE TABLE IF NOT EXISTS foreign_images (image BLOB PRIMARY KEY) WITHOUT ROWID;
-    CREATE TRIGGER IF NOT EXISTS foreign_images_go AFTER DELETE ON images
-        BEGIN DELETE FROM foreign_images WHERE image = OLD.id; END;
-    DELETE FROM foreign_images WHERE image NOT IN (SELECT id FROM images);
-";
-
-/// When each image got a tag the last time; earlier times were not recorded.
-const LAST_TAGGED: &str = "
-    CREATE TABLE IF NOT EXISTS last_tagged (image BLOB PRIMARY KEY, milliseconds INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TRIGGER IF NOT EXISTS tags_are_timed AFTER INSERT ON tags BEGIN
-        INSERT OR REPLACE INTO last_tagged VALUES (NEW.image, CAST(unixepoch('subsec') * 1000 AS INTEGER));
-    END;
-    CREATE TRIGGER IF NOT EXISTS last_tagged_go AFTER DELETE ON images
-        BEGIN DELETE FROM last_tagged WHERE image = OLD.id; END;
-";
-
-/// Images that are removed with the last container that uses them.
-const LEAVING: &str =
-    "CREATE TABLE IF NOT EXISTS leaving (image BLOB PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE);";
-
-/// The manifest or index of each image; a row is deleted with its image.
-const TARGETS: &str = "
-    CREATE TABLE IF NOT EXISTS variants (
-        image BLOB NOT NULL REFERENCES images(id) ON DELETE CASCADE, target BLOB NOT NULL,
-        media_type TEXT NOT NULL, size INTEGER NOT NULL, manifest BLOB NOT NULL, PRIMARY KEY (image, target)
-    );
-    CREATE INDEX IF NOT EXISTS variants_by_target ON variants(target);
-    CREATE INDEX IF NOT EXISTS variants_by_manifest ON variants(manifest);
-    CREATE TABLE IF NOT EXISTS attachments (
-        target BLOB NOT NULL, document BLOB NOT NULL, PRIMARY KEY (target, document)
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS attachments_by_document ON attachments(document);
-";
-
-/// Steps of builds and their uses; a row is deleted with its image.
-const STEPS: &str = "
-    CREATE TABLE IF NOT EXISTS build_steps (
-        image BLOB PRIMARY KEY, used_seconds INTEGER NOT NULL, uses INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TRIGGER IF NOT EXISTS build_steps_go AFTER DELETE ON images
-        BEGIN DELETE FROM build_steps WHERE image = OLD.id; END;
-";
-
-/// Which layer lends which one files, and how many bytes these have.
-const BASES: &str = "
-    CREATE TABLE IF NOT EXISTS layer_bases (
-        layer TEXT PRIMARY KEY REFERENCES layers(key) ON DELETE CASCADE,
-        base TEXT NOT NULL REFERENCES layers(key), shared INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS layer_bases_by_base ON layer_bases(base);
-";
 
 /// Version 1 did not record the target of each tag. It showed and pushed for every tag its repository's digest of the
 /// image, or else the image's last target: the tag keeps that, or the index with the most platforms, for no image may
@@ -153,15 +57,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         let message = format!("the layout has version {version}, this program knows {}", LENDING_VERSION);
         return Err(failed()(rusqlite::Error::InvalidParameterName(message)));
     }
-    connection.execute_batch(BLOBS_GO).map_err(failed())?;
-    find_kept_blobs(&connection, path).map_err(failed())?;
-    take_former_marks(&connection).map_err(failed())?;
-    connection.execute_batch(FOREIGN).map_err(failed())?;
-    connection.execute_batch(LEAVING).map_err(failed())?;
-    connection.execute_batch(LAST_TAGGED).map_err(failed())?;
-    connection.execute_batch(TARGETS).map_err(failed())?;
-    connection.execute_batch(STEPS).map_err(failed())?;
-    connection.execute_batch(BASES).map_err(failed())?;
+    tables::make_later(&connection, |connection| find_kept_blobs(connection, path)).map_err(failed())?;
     if version == 1 {
         connection
             .execute_batch(&format!("BEGIN; {FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT;"))
@@ -169,16 +65,6 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     }
     super::keep_log(&connection, path, LOG_ROOM).map_err(failed())?;
     Ok(connection)
-}
-
-/// Keeps the marks of an earlier release, which only had those of images from a registry.
-fn take_former_marks(connection: &Connection) -> rusqlite::Result<()> {
-    if connection.table_exists(None, "pulled")? && !connection.table_exists(None, "foreign_images")? {
-        connection.execute_batch(
-            "DROP TRIGGER IF EXISTS pulled_go; ALTER TABLE pulled RENAME TO foreign_images;",
-        )?;
-    }
-    Ok(())
 }
 
 /// Makes the table of kept blobs. A store of an earlier release has such blobs already: they are searched this once.

@@ -13,7 +13,7 @@ fn marks_of_an_earlier_release_are_kept() {
     let former = open(&path).expect("a database");
     former
         .execute_batch(
-            "DROP TABLE foreign_images; DROP TRIGGER foreign_images_go;
+            "PRAGMA application_id = 0; DROP TABLE foreign_images; DROP TRIGGER foreign_images_go;
              CREATE TABLE pulled (image BLOB PRIMARY KEY) WITHOUT ROWID;
              CREATE TRIGGER pulled_go AFTER DELETE ON images
                  BEGIN DELETE FROM pulled WHERE image = OLD.id; END;",
