@@ -33,9 +33,6 @@ mod number {
 /// Brings the loopback up and, if given, the interface with its address and default route of IPv4. `proc`
 /// is a procfs that is surely one.
 pub(crate) fn configure(proc: impl AsFd, interface: Option<&InterfaceConfig>) -> Result<(), StartError> {
-    if let Some(interface) = interface.filter(|interface| !interface.has_ipv6) {
-        refuse_ipv6(proc, &interface.name)?;
-    }
     let mut socket = Socket::open(Protocol::Route).doing("opening netlink")?;
     let mut messages = vec![link_up(number::LOOPBACK)];
     if let Some(interface) = interface {
@@ -49,7 +46,12 @@ pub(crate) fn configure(proc: impl AsFd, interface: Option<&InterfaceConfig>) ->
     }
     let name = interface.map_or("lo", |interface| interface.name.as_str());
     socket.request(&messages).map_err(|error| error.source).doing_with(|| format!("configuring {name}"))?;
-    Ok(())
+    match interface.filter(|interface| !interface.has_ipv6) {
+        // Behind the messages, which wait for their turn: the switch does not wait for others that change interfaces, it is tried
+        // again and again until none does.
+        Some(interface) => refuse_ipv6(proc, &interface.name),
+        None => Ok(()),
+    }
 }
 
 /// The network has no IPv6, so router advertisements there are ignored, and routes of earlier ones are removed with the

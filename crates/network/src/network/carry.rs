@@ -33,15 +33,16 @@ impl Active {
         configurer: Configurer,
     ) -> Result<(), Error> {
         self.host.faults.pass(Step::CreateInterface)?;
-        if state == InterfaceState::Port || endpoint.ipv6.is_none() {
-            switches::refuse_ipv6(&endpoint.host_interface)?;
-        }
         let (interface, bridge) = {
             let mut routing = self.host.routing();
-            (
-                routing.existing_interface(&endpoint.host_interface)?,
-                routing.existing_interface(&self.bridge.name)?,
-            )
+            let bridge = routing.existing_interface(&self.bridge.name)?;
+            let interface = routing.existing_interface(&endpoint.host_interface)?;
+            if state == InterfaceState::Port || endpoint.ipv6.is_none() {
+                // Behind a question that has waited for its turn: the switch does not wait for others that change interfaces,
+                // it is tried again and again until none does. So no other thread of the engine may do so either.
+                switches::refuse_ipv6(&endpoint.host_interface)?;
+            }
+            (interface, bridge)
         };
         let gateway = if state == InterfaceState::Port { bridge.mac } else { interface.mac };
         within(namespace, |routing| {
