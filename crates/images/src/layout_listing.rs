@@ -29,19 +29,37 @@ struct LayoutVersion {
     image_layout_version: &'static str,
 }
 
+/// The kind of an archive of an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ArchiveKind {
+    /// Docker's: an image layout with a `manifest.json` beside it.
+    #[default]
+    Docker,
+    /// An image layout alone.
+    Oci,
+}
+
 /// The listing of a layout.
 #[derive(Debug, Default)]
 pub(crate) struct LayoutListing {
+    kind: ArchiveKind,
     index: Vec<Descriptor>,
     manifest: Vec<ManifestItem>,
     /// The annotations of each manifest and index in the list.
     annotations: Annotations,
+    /// What was listed last, without a name.
+    root: Option<Descriptor>,
 }
 
 impl LayoutListing {
     /// An empty listing, whose manifests and indexes get annotations with their names.
-    pub(crate) fn with_annotations(annotations: Annotations) -> Self {
-        Self { annotations, ..Self::default() }
+    pub(crate) fn of(kind: ArchiveKind, annotations: Annotations) -> Self {
+        Self { kind, annotations, ..Self::default() }
+    }
+
+    /// What was listed last, without a name.
+    pub(crate) const fn root(&self) -> Option<&Descriptor> {
+        self.root.as_ref()
     }
 
     /// Whether no image was added.
@@ -75,8 +93,9 @@ impl LayoutListing {
             self.index.push(named);
         }
         if names.is_empty() {
-            self.index.push(listed);
+            self.index.push(listed.clone());
         }
+        self.root = Some(listed);
     }
 
     /// Writes the directories that stand before the blobs.
@@ -97,7 +116,9 @@ impl LayoutListing {
     pub(crate) fn write(&self, writer: &mut Writer<&mut dyn Write>, seconds: i64) -> Result<(), Error> {
         let index = LayoutIndex { schema_version: 2, media_type: OCI_INDEX, manifests: &self.index };
         write_file(writer, "index.json", &line(&index)?, seconds)?;
-        write_file(writer, "manifest.json", &line(&self.manifest)?, seconds)?;
+        if self.kind == ArchiveKind::Docker {
+            write_file(writer, "manifest.json", &line(&self.manifest)?, seconds)?;
+        }
         let version = LayoutVersion { image_layout_version: "1.0.0" };
         write_file(writer, "oci-layout", &line(&version)?, seconds)
     }

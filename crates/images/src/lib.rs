@@ -45,7 +45,7 @@ mod xz_window;
 mod zstd_reader;
 
 pub use blobs::{BlobSize, BlobSource, Packed, PackedBlob, Packer, Root};
-pub use built::{Annotations, BuiltImage, BuiltImages, Predicate, package_address};
+pub use built::{Annotations, BuiltImage, BuiltImages, MediaTypes, Predicate, package_address};
 pub use changes::{Change, ChangeKind, changes};
 pub use commit::CommitRequest;
 pub use compression::{Compression, Peeked, decoder, decompress, peek};
@@ -56,6 +56,7 @@ pub use history::HistoryStep;
 pub use import::{ImportOptions, architecture};
 pub use inspect::ImageDetails;
 pub use layer::HashedPrefixes;
+pub use layout_listing::ArchiveKind;
 pub use list::{ImageSummary, ImagesSize, ListFilter};
 pub use load::Loaded;
 pub use manifests::{ManifestKind, ManifestSummary, Statement};

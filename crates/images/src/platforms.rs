@@ -87,7 +87,7 @@ impl Store {
         let named = {
             let index = self.index();
             let (image, _) = resolve::find(&index, text).map_err(Error::as_lookup)?;
-            let target = resolve::target(&index, text).map(|target| target.digest);
+            let target = resolve::published(&index, text).map(|target| target.digest);
             NamedImage { name: Name::of(reference), image: image.id, target }
         };
         let image = named.image;

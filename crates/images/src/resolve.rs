@@ -88,6 +88,15 @@ pub(crate) fn target<'index>(index: &'index Index, text: &str) -> Option<&'index
     target.filter(|target| target.has(&image.id))
 }
 
+/// What is published of a text: an id stands for its image alone where that was made here, as clients that built the same
+/// image have each recorded statements of their own.
+pub(crate) fn published<'index>(index: &'index Index, text: &str) -> Option<&'index Target> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let (image, found_by) = find(index, text).ok()?;
+    let is_id = found_by == FoundBy::Id && image.id.hexadecimal().starts_with(digits);
+    if is_id && !index.foreign.contains(&image.id) { None } else { target(index, text) }
+}
+
 /// The image that came under a manifest or an index of this digest, or was pushed as one: of several that which has a name.
 fn under(index: &Index, digest: &Digest) -> Option<Digest> {
     let variants = index.targets.find(digest).map(|target| target.variants.as_slice()).unwrap_or_default();

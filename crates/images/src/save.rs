@@ -108,7 +108,7 @@ impl Store {
             return Ok(asked.collect());
         }
         let (image, found_by) = resolve::find(&index, name).map_err(Error::as_lookup)?;
-        let target = resolve::target(&index, name).cloned();
+        let target = resolve::published(&index, name).cloned();
         let name = match (found_by, model::ImageReference::parse(name)) {
             (resolve::FoundBy::Name, Ok(reference)) => {
                 let target = match reference.digest {

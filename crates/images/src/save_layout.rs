@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use model::{Digest, ImageReference, Timestamp};
 
-use crate::built::Annotations;
+use crate::built::{Annotations, BuiltImages, PlainDocuments};
 use crate::layer::HashingWriter;
-use crate::layout_listing::{LayoutListing, blob_path};
+use crate::layout_listing::{ArchiveKind, LayoutListing, blob_path};
 use crate::registry::{Descriptor, ImageManifest, Index, OCI_CONFIG, OCI_MANIFEST, Platform};
 use crate::save::{Asked, line, member, write_file, write_layer};
 use crate::store::{Image, ImageRecord, Layer, Store, Target, Variant, digest_of};
@@ -82,22 +82,49 @@ impl Store {
         Ok(saved)
     }
 
-    /// Prepares one image for saving as a layout, under names that it need not have; what it is listed by gets the
-    /// annotations.
+    /// Prepares images that were built together for saving as a layout, under names that they need not have, which lead to
+    /// `main` in `manifest.json`; what they are listed by gets the annotations.
     ///
     /// # Errors
-    /// `NotFound` when it is unknown.
+    /// `NotFound` when one is unknown.
     pub fn layout_of(
         &self,
-        id: &Digest,
+        built: &BuiltImages,
+        main: &Digest,
         names: &[ImageReference],
-        annotations: &Annotations,
+        (kind, annotations): (ArchiveKind, &Annotations),
     ) -> Result<SavedLayout, Error> {
-        let listing = LayoutListing::with_annotations(annotations.clone());
+        let listing = LayoutListing::of(kind, annotations.clone());
         let mut saved = SavedLayout { listing, ..SavedLayout::default() };
-        for Asked { image, .. } in self.asked(&id.to_string())? {
-            let target = self.last_target_of(id);
-            self.add_to_layout(&mut saved, &AskedImage { image, target, names: names.to_vec() }, &[])?;
+        if let [only] = built.images.as_slice()
+            && self.is_foreign(&only.image)
+        {
+            for Asked { image, .. } in self.asked(&only.image.to_string())? {
+                let target = self.last_target_of(&image.id);
+                self.add_to_layout(&mut saved, &AskedImage { image, target, names: names.to_vec() }, &[])?;
+            }
+            return Ok(saved);
+        }
+        let types = built.types.unwrap_or_default();
+        let PlainDocuments { manifests, index, attachments } = self.plain_documents(built, types, names)?;
+        for (part, (manifest, document)) in built.images.iter().zip(manifests) {
+            let image = self.image(&part.image)?;
+            saved.document(OCI_CONFIG, self.document_of(&image.id, &image.config_digest)?);
+            saved.layers.extend(self.layers(&image)?.into_iter().map(|layer| (layer.diff_id(), layer)));
+            let descriptor = saved.document(types.manifest(), document);
+            if image.id == *main {
+                saved.add_image(&manifest, names);
+            }
+            if index.is_none() {
+                saved.listing.add_names(&with_platform(descriptor, &image), names);
+            }
+        }
+        for attachment in attachments {
+            saved.documents.insert(digest_of(&attachment), attachment);
+        }
+        if let Some(index) = index {
+            let descriptor = saved.document(types.index(), index);
+            saved.listing.add_names(&descriptor, names);
         }
         Ok(saved)
     }
@@ -273,6 +300,12 @@ impl SavedLayout {
         let (digest, size) = (digest_of(&document), document.len() as u64);
         self.documents.insert(digest, document);
         Descriptor::new(media_type, digest, size)
+    }
+
+    /// What was listed last, without a name.
+    #[must_use]
+    pub const fn root(&self) -> Option<&Descriptor> {
+        self.listing.root()
     }
 
     /// Writes the tarball.

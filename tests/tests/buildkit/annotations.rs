@@ -64,7 +64,7 @@ fn an_index_and_what_lists_it_have_their_own() {
         built.result.as_ref().expect("a build");
         let archive = Stored::of_archive(&built.received.file);
         let listed = listed(&built.received.file);
-        assert_eq!(listed["annotations"], json!({ "root": "4" }));
+        assert_eq!(listed["annotations"]["root"], "4", "{listed}");
         let index = archive.document(&listed);
         assert_eq!(index["annotations"], json!({ "whole": "3" }));
         assert_eq!(index["manifests"][0]["annotations"], json!({ "listed": "2" }));

@@ -46,10 +46,12 @@ fn an_archive_has_its_layers_as_they_are_wanted_and_comes_back() {
         let archive = Stored::of_archive(&built.received.file);
         let listed = archive.json("index.json")["manifests"][0].clone();
         assert_layers(&archive, &archive.document(&listed), &format!("{LAYER}{suffix}"), start);
-        let [item] =
-            archive.json("manifest.json").as_array().expect("a list").clone().try_into().expect("one");
-        assert_eq!(item["RepoTags"], serde_json::json!(["carried:1"]));
-        assert_eq!(item["Config"], format!("blobs/sha256/{}", id.trim_start_matches("sha256:")));
+        if kind == "docker" {
+            let list = archive.json("manifest.json");
+            let [item] = list.as_array().expect("a list").clone().try_into().expect("one");
+            assert_eq!(item["RepoTags"], serde_json::json!(["carried:1"]));
+            assert_eq!(item["Config"], format!("blobs/sha256/{}", id.trim_start_matches("sha256:")));
+        }
         engine.forget_builds();
         let client = engine.at("1.55");
         let _ = client

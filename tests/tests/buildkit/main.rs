@@ -36,6 +36,7 @@ mod policy;
 mod registry;
 mod remote_contexts;
 mod session;
+mod shared_images;
 mod step_hosts;
 mod step_layers;
 mod streams;

@@ -54,6 +54,11 @@ impl Stored {
         self.0.insert(format!("sha256:{name}"), content);
     }
 
+    /// All blobs and documents.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.values().map(Vec::as_slice)
+    }
+
     /// A blob.
     pub(crate) fn blob(&self, digest: &str) -> &[u8] {
         self.0.get(digest).unwrap_or_else(|| panic!("no {digest} in {:?}", self.0.keys()))

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use engine::images::{self, Packer, Root};
+use engine::images::registry::Descriptor;
+use engine::images::{self, ArchiveKind, Packer, Root};
+use model::{Timestamp, qualified};
 
 use super::options::ArchiveExport;
-use super::result::{BuildOutput, OutputFiles};
+use super::result::{AnnotatedImages, BuildOutput, Carrier, NAME, OutputFiles, described};
 use super::writer::{PieceWriter, piece_writer};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
@@ -27,22 +29,47 @@ pub(super) async fn export_image(
     output: &BuildOutput,
     export: ArchiveExport,
 ) -> Result<HashMap<String, String>, Status> {
-    let ArchiveExport { kind, names, form, annotations } = export;
-    let (built, of_root) = output.annotated(build, &annotations)?;
-    let response = output.record(parts, (built.clone(), of_root.clone()), &names).await?;
+    let ArchiveExport { kind, names, form, annotations, types } = export;
+    let AnnotatedImages { built, mut of_root } =
+        output.annotated(build, (&annotations, types), Carrier::Archive)?;
+    if kind == ArchiveKind::Docker && built.needs_index() {
+        let text = "docker exporter does not support exporting manifest lists, use the oci exporter instead";
+        return Err(Status::new(Code::Unknown, text));
+    }
+    let now = Timestamp::now().unix_seconds();
+    let now = Timestamp::from_unix(now, 0).unwrap_or(Timestamp::NEVER).to_string();
+    of_root.entry(CREATED.to_owned()).or_insert(now);
     let (store, image) = (parts.engine.images.store().clone(), output.main()?);
+    let whole: Vec<String> = names.iter().map(|name| qualified(&name.to_string())).collect();
     let cancellation = build.cancellation().child();
-    let write = move |out: &mut PieceWriter| -> Result<(), Status> {
+    let write = move |out: &mut PieceWriter| -> Result<Option<Descriptor>, Status> {
+        let listing = (kind, &of_root);
         let Some(form) = form else {
-            let written = store.layout_of(&image, &names, &of_root).and_then(|layout| layout.write(out));
-            return written.map_err(unwritten);
+            let layout = store.layout_of(&built, &image, &names, listing).map_err(unwritten)?;
+            layout.write(out).map_err(unwritten)?;
+            return Ok(layout.root().cloned());
         };
         let (store, names, cancellation) = (&store, &names, &cancellation);
         let packer = Packer { store, form, root: Root::Manifest, names, cancellation };
-        Ok(packer.write_archive(&built, &image, &of_root, out)?)
+        Ok(Some(packer.write_archive(&built, &image, listing, out)?))
     };
-    send(parts, build, exporter, kind.title(), write).await?;
+    let root = send(parts, build, exporter, title(kind), write).await?;
+    let mut response = root.as_ref().map(described).transpose()?.unwrap_or_default();
+    response.extend(output.config());
+    if !whole.is_empty() {
+        response.insert(NAME.to_owned(), whole.join(","));
+    }
     Ok(response)
+}
+
+/// When what a layout lists was made (OCI image specification, "Pre-Defined Annotation Keys").
+const CREATED: &str = "org.opencontainers.image.created";
+
+const fn title(kind: ArchiveKind) -> &'static str {
+    match kind {
+        ArchiveKind::Docker => "exporting to docker image format",
+        ArchiveKind::Oci => "exporting to oci image format",
+    }
 }
 
 fn unwritten(error: images::Error) -> Status {
@@ -110,13 +137,13 @@ impl Drop for Documents {
     }
 }
 
-async fn send(
+async fn send<T: Send + 'static>(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     exporter: usize,
     title: &str,
-    write: impl FnOnce(&mut PieceWriter) -> Result<(), Status> + Send + 'static,
-) -> Result<(), Status> {
+    write: impl FnOnce(&mut PieceWriter) -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
     let step = build.progress.start(&format!("export {exporter}"), title);
     let part = step.part("sending tarball");
     let sent = async {
@@ -124,10 +151,10 @@ async fn send(
         let mut upload = Upload::open(&session, exporter).await?;
         let (mut writer, mut pieces) = piece_writer();
         let work = tokio::task::spawn_blocking(move || {
-            write(&mut writer)?;
+            let written = write(&mut writer)?;
             // A client that is gone is noticed where its data is sent.
             let _ = writer.flush();
-            Ok::<(), Status>(())
+            Ok::<T, Status>(written)
         });
         let mut sent = 0;
         while let Some(piece) = pieces.recv().await {
@@ -136,8 +163,9 @@ async fn send(
             part.advance(sent);
         }
         let written = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-        written?;
-        upload.finish().await
+        let written = written?;
+        upload.finish().await?;
+        Ok(written)
     };
     let sent = sent.await;
     if sent.is_ok() {

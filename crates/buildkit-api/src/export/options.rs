@@ -1,8 +1,10 @@
-//! The exporters of a build and their attributes, parsed. Unknown ones are refused by name.
+//! The exporters of a build and their attributes, parsed. Unknown exporters are refused by name, unknown attributes are warned
+//! of.
 
 use std::collections::BTreeMap;
 
 use engine::images::registry::{Form, LayerForm};
+use engine::images::{ArchiveKind, MediaTypes};
 use model::ImageReference;
 
 use super::annotations::WantedAnnotations;
@@ -22,14 +24,27 @@ pub(super) struct ParsedExport {
 /// Where a result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Export {
-    /// Into the engine's store under these names, and from there to registries in this form.
-    Image { names: Vec<ImageReference>, push: Option<LayerForm>, annotations: WantedAnnotations },
+    /// Into the engine's store, and to registries.
+    Image(ImageExport),
     /// To the client as an archive of the image.
     Archive(ArchiveExport),
     /// To the client as an archive of the files; names of attestations begin with the prefix.
     Files { prefix: String },
     /// To the client as a directory of the files, likewise; `split`: whether each platform has a directory of its own.
     Directory { prefix: String, split: Option<bool> },
+}
+
+/// An image in the engine's store, and in registries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ImageExport {
+    pub(super) names: Vec<ImageReference>,
+    /// What its layers become in registries.
+    pub(super) push: Option<LayerForm>,
+    pub(super) annotations: WantedAnnotations,
+    /// Whose media types it has, where that is said.
+    pub(super) types: Option<MediaTypes>,
+    /// Whether it goes to registries alone, and gets no name here.
+    pub(super) is_kept: bool,
 }
 
 /// An archive of an image.
@@ -41,29 +56,14 @@ pub(super) struct ArchiveExport {
     /// The form of its layers; they stay as they are without one.
     pub(super) form: Option<Form>,
     pub(super) annotations: WantedAnnotations,
-}
-
-/// The kind of an archive of an image. Both are an image layout with a `manifest.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ArchiveKind {
-    Docker,
-    Oci,
-}
-
-impl ArchiveKind {
-    pub(super) const fn title(self) -> &'static str {
-        match self {
-            Self::Docker => "exporting to docker image format",
-            Self::Oci => "exporting to oci image format",
-        }
-    }
+    pub(super) types: Option<MediaTypes>,
 }
 
 impl ParsedExport {
     /// Parses an exporter.
     ///
     /// # Errors
-    /// `Unimplemented` for a kind or an attribute that is not supported, `InvalidArgument` for an invalid value.
+    /// `Unimplemented` for a kind that is not supported or an attribute that cannot be followed, `InvalidArgument` for an invalid value.
     pub(super) fn of(exporter: &Exporter) -> Result<Self, Status> {
         let kind = Kind::parse(&exporter.kind)?;
         let mut attributes = Attributes::default();
@@ -72,8 +72,8 @@ impl ParsedExport {
             attributes.take((kind, &exporter.kind), name, value)?;
         }
         let form = attributes.compression.form()?;
-        let Attributes { names, push, forces_compression, annotations, prefix, split, mut warnings, .. } =
-            attributes;
+        let Attributes { names, push, forces_compression, annotations, prefix, split, .. } = attributes;
+        let Attributes { types, is_unkept, mut warnings, .. } = attributes;
         let export = match kind {
             Kind::Image if push && names.is_empty() => {
                 return Err(Status::invalid("an image that is pushed needs a name"));
@@ -84,11 +84,12 @@ impl ParsedExport {
                     let text = "the compression of an image that is not pushed has no effect";
                     warnings.push(format!("{text}: layers in the engine's store are not compressed"));
                 }
-                Export::Image { names, push: push.then_some(layers), annotations }
+                let push = push.then_some(layers);
+                Export::Image(ImageExport { names, push, annotations, types, is_kept: !is_unkept })
             }
             Kind::Archive(kind) => {
                 let form = form.filter(|form| *form != Form::Plain);
-                Export::Archive(ArchiveExport { kind, names, form, annotations })
+                Export::Archive(ArchiveExport { kind, names, form, annotations, types })
             }
             Kind::Files => Export::Files { prefix },
             Kind::Directory => Export::Directory { prefix, split },
@@ -133,6 +134,8 @@ struct Attributes {
     annotations: WantedAnnotations,
     prefix: String,
     split: Option<bool>,
+    types: Option<MediaTypes>,
+    is_unkept: bool,
     warnings: Vec<String>,
 }
 
@@ -163,9 +166,13 @@ impl Attributes {
             (_, "dest") if kind != Kind::Image => {}
             (Kind::Image, "push") => self.push = flag()?,
             (Kind::Image, "push-by-digest") if flag()? => return refuse("images are pushed by name"),
-            (Kind::Image, "store") if !flag()? => return refuse("images are made in the engine's store"),
-            (Kind::Image, "unpack") if !flag()? => return warn("images are always unpacked"),
-            (Kind::Image, "push-by-digest" | "store" | "unpack") => {}
+            (Kind::Image, "push-by-digest") => {}
+            (Kind::Image, "store") => self.is_unkept = !flag()?,
+            // Clients send it with every push; images are always unpacked.
+            (Kind::Image, "unpack") => drop(flag()?),
+            (Kind::Image, "dangling-name-prefix") => {
+                return warn("an image without a name is found by its id");
+            }
             (Kind::Image, "name-canonical") if flag()? => {
                 return warn("images that are pushed get the name of their digest in any case");
             }
@@ -180,15 +187,9 @@ impl Attributes {
             (Kind::Image | Kind::Archive(_), "compression-level") => self.compression.set_level(value)?,
             // All layers of an archive are compressed alike.
             (Kind::Image | Kind::Archive(_), "force-compression") => self.forces_compression = flag()?,
-            (Kind::Image, "oci-mediatypes") if flag()? => {
-                return warn(
-                    "an image has the types of the OCI where something is said of it, or there are several",
-                );
+            (Kind::Image | Kind::Archive(_), "oci-mediatypes") => {
+                self.types = Some(if flag()? { MediaTypes::Oci } else { MediaTypes::Docker });
             }
-            (Kind::Archive(_), "oci-mediatypes") if !flag()? => {
-                return warn("archives have the types of the OCI");
-            }
-            (Kind::Image | Kind::Archive(_), "oci-mediatypes") => {}
             (Kind::Image | Kind::Archive(_), "buildinfo") if flag()? => {
                 return warn("clients of today have no such field of images");
             }
@@ -205,7 +206,7 @@ impl Attributes {
             (_, name) if name.starts_with("annotation") => {
                 return refuse("images have annotations, by a place and a key");
             }
-            _ => return refuse("it is not known"),
+            _ => return warn("it is not known"),
         }
         Ok(())
     }
@@ -241,7 +242,7 @@ mod tests {
     #[test]
     fn exporters_are_told_apart() {
         let export = parse("moby", &[("name", "a,b:c"), ("unpack", "true")]).expect("an exporter");
-        let Export::Image { names, push: None, .. } = export else { panic!("{export:?}") };
+        let Export::Image(ImageExport { names, push: None, .. }) = export else { panic!("{export:?}") };
         assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:latest", "b:c"]);
         assert_eq!(
             parse("local", &[("dest", "/x")]).expect("an exporter"),
@@ -254,19 +255,13 @@ mod tests {
     fn what_is_not_supported_is_refused_by_name() {
         for (kind, name, value) in [
             ("nosuch", "name", "a"),
-            ("image", "nosuch", "1"),
-            ("image", "dest", "/x"),
             ("image", "push-by-digest", "true"),
-            ("image", "store", "false"),
             ("image", "rewrite-timestamp", "true"),
             ("image", "source-date-epoch", "7"),
             ("oci", "tar", "false"),
-            ("oci", "push", "true"),
             ("docker", "compression", "estargz"),
             ("image", "annotation.", "b"),
             ("local", "annotation.a", "b"),
-            ("docker", "attestation-prefix", "a"),
-            ("local", "compression", "gzip"),
             ("tar", "rewrite-timestamp", "true"),
         ] {
             assert_eq!(
@@ -284,7 +279,7 @@ mod tests {
         let push = |attributes: &[(&str, &str)]| {
             let attributes = [&[("name", "a"), ("push", "true")], attributes].concat();
             let export = parse("image", &attributes).expect("an exporter");
-            let Export::Image { push, .. } = export else { panic!("{export:?}") };
+            let Export::Image(ImageExport { push, .. }) = export else { panic!("{export:?}") };
             push.expect("a push")
         };
         assert_eq!(push(&[]), LayerForm::default());
@@ -312,11 +307,17 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_named_and_what_is_so_anyway_is_not() {
         for (kind, name, value, is_warned) in [
-            ("image", "unpack", "false", true),
+            ("image", "unpack", "false", false),
+            ("image", "store", "true", false),
+            ("image", "nosuch", "1", true),
+            ("image", "dest", "/x", true),
+            ("image", "dangling-name-prefix", "a", true),
+            ("oci", "push", "true", true),
+            ("local", "compression", "gzip", true),
             ("image", "unpack", "true", false),
             ("image", "compression", "gzip", false),
             ("image", "force-compression", "true", false),
-            ("image", "oci-mediatypes", "true", true),
+            ("image", "oci-mediatypes", "true", false),
             ("image", "oci-mediatypes", "false", false),
             ("image", "name-canonical", "true", true),
             ("image", "prefer-image-digest", "true", false),
@@ -325,7 +326,7 @@ mod tests {
             ("oci", "compression-level", "9", false),
             ("oci", "compression", "uncompressed", false),
             ("oci", "oci-mediatypes", "true", false),
-            ("docker", "oci-mediatypes", "false", true),
+            ("docker", "oci-mediatypes", "false", false),
             ("docker", "force-compression", "true", false),
             ("docker", "dest", "/x", false),
             ("tar", "name", "a", true),

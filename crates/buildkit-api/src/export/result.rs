@@ -1,13 +1,12 @@
 //! The result of a build, for exporters.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::images::registry::{Descriptor, Platform};
-use engine::images::{Annotations, BuiltImage, BuiltImages, Predicate};
-use model::{Digest, ImageReference};
+use engine::images::{Annotations, BuiltImage, BuiltImages, MediaTypes, Predicate};
+use model::Digest;
 use serde_json::json;
 
 use super::annotations::WantedAnnotations;
@@ -23,6 +22,23 @@ use crate::statement::Statement;
 pub(super) struct BuildOutput {
     pub(super) images: Vec<MadeImage>,
     pub(super) provenance: Option<Provenance>,
+}
+
+/// The images of a build as they are exported.
+#[derive(Debug)]
+pub(super) struct AnnotatedImages {
+    pub(super) built: BuiltImages,
+    /// The annotations of what their root is listed by.
+    pub(super) of_root: Annotations,
+}
+
+/// What images go out as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// An image in the engine's store.
+    Image,
+    /// An archive: statements that are for images only are not in it.
+    Archive,
 }
 
 /// The files of an image among those of other platforms.
@@ -109,26 +125,34 @@ impl BuildOutput {
         OutputFiles { image: image.held.id, documents: documents.into_iter().collect() }
     }
 
-    /// The images with their statements, and the annotations of the descriptor of their root.
+    /// The images with their statements and annotations.
     ///
     /// # Errors
-    /// [`Status`] for annotations of parts that the result does not have.
+    /// [`Status`] for annotations of parts that the result does not have, and for statements with Docker's types.
     pub(super) fn annotated(
         &self,
         build: &Build,
-        wanted: &WantedAnnotations,
-    ) -> Result<(BuiltImages, Annotations), Status> {
+        (wanted, types): (&WantedAnnotations, Option<MediaTypes>),
+        carrier: Carrier,
+    ) -> Result<AnnotatedImages, Status> {
+        let provenance = self.provenance.as_ref();
+        let provenance =
+            provenance.filter(|provenance| carrier == Carrier::Image || !provenance.is_for_images_only);
         let built = |image: &MadeImage| BuiltImage {
-            predicates: self.provenance.iter().map(|provenance| provenance.predicate(build, image)).collect(),
+            predicates: provenance.map(|provenance| provenance.predicate(build, image)).into_iter().collect(),
             ..BuiltImage::new(image.held.id)
         };
         let images = self.images.iter().map(built).collect();
-        let mut built = BuiltImages { images, ..BuiltImages::default() };
+        let mut built = BuiltImages { images, types, ..BuiltImages::default() };
+        if types == Some(MediaTypes::Docker) && provenance.is_some() {
+            let text = "cannot export attestations with \"oci-mediatypes=false\"";
+            return Err(Status::new(Code::Unknown, text));
+        }
         let platforms: Vec<_> = self.images.iter().map(|image| image.platform.clone()).collect();
         let has_index = built.needs_index();
         built.annotations = wanted.apply(&platforms, &mut built.images, has_index)?;
         let of_root = wanted.of_root(&built.images, has_index);
-        Ok((built, of_root))
+        Ok(AnnotatedImages { built, of_root })
     }
 
     /// Warns of attributes that an image does not get which the build has not changed: it keeps what it came with.
@@ -144,35 +168,17 @@ impl BuildOutput {
         build.progress.warn_of_options(given.map(warning).collect());
     }
 
-    /// Records the index of the images, if there are statements or several images; returns what clients read of
-    /// the result.
-    ///
-    /// # Errors
-    /// [`Status`] when the store fails.
-    pub(super) async fn record(
-        &self,
-        parts: &Arc<Parts>,
-        (built, of_root): (BuiltImages, Annotations),
-        names: &[ImageReference],
-    ) -> Result<HashMap<String, String>, Status> {
-        let (store, names) = (parts.engine.images.store().clone(), names.to_vec());
-        let work = tokio::task::spawn_blocking(move || store.record_built(&built, &names));
-        let recorded = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-        let root = recorded.map_err(|error| Status::of_kind(error.kind(), error.to_string()))?;
-        let main = self.main()?.to_string();
-        let mut response = HashMap::from([(DIGEST.to_owned(), main.clone())]);
-        if self.images.len() == 1 {
-            response.insert(CONFIG_DIGEST.to_owned(), main);
-        }
-        if let Some(root) = root {
-            response.extend(described(&Descriptor { annotations: of_root, ..root })?);
-        }
-        Ok(response)
+    /// What clients read of the only image's configuration.
+    pub(super) fn config(&self) -> Option<(String, String)> {
+        let [only] = self.images.as_slice() else { return None };
+        Some((CONFIG_DIGEST.to_owned(), only.held.id.to_string()))
     }
 }
 
 /// The key of a result's digest in a response.
-const DIGEST: &str = "containerimage.digest";
+pub(super) const DIGEST: &str = "containerimage.digest";
+/// The key of the names of a result.
+pub(super) const NAME: &str = "image.name";
 /// The key of the digest of an image's configuration: its id.
 const CONFIG_DIGEST: &str = "containerimage.config.digest";
 

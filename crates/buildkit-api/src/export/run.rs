@@ -48,12 +48,12 @@ pub(crate) async fn run(
     build.set_statements(output.statements(build));
     for (number, exporter) in build.exporters.iter().enumerate() {
         match ParsedExport::of(exporter)?.export {
-            Export::Image { names, push, annotations } => {
-                let compresses = push.is_some_and(|layers| layers != LayerForm::default());
-                let attributes = [("annotation", !annotations.is_empty()), ("compression", compresses)];
+            Export::Image(export) => {
+                let compresses = export.push.is_some_and(|layers| layers != LayerForm::default());
+                let attributes =
+                    [("annotation", !export.annotations.is_empty()), ("compression", compresses)];
                 output.warn_if_foreign(parts, build, &attributes);
-                let built = output.annotated(build, &annotations)?;
-                response.extend(image::export(parts, build, (&output, built), names, push).await?);
+                response.extend(image::export(parts, build, &output, export).await?);
             }
             Export::Archive(export) => {
                 let is_lost = export.form.is_none() && !export.annotations.is_empty();

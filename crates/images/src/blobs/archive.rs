@@ -8,14 +8,14 @@ use model::{Digest, Timestamp};
 use super::pack::{PackedBlob, Packer};
 use crate::Error;
 use crate::built::{Annotations, BuiltImages};
-use crate::layout_listing::{LayoutListing, blob_path};
-use crate::registry::RegistryError;
+use crate::layout_listing::{ArchiveKind, LayoutListing, blob_path};
+use crate::registry::{Descriptor, RegistryError};
 use crate::save::member;
 use crate::tar::{Member, Writer};
 
 impl Packer<'_> {
-    /// Writes the archive of a layout. The names lead to all images, in `manifest.json` to `main`; `annotations` are those of
-    /// what the layout lists.
+    /// Writes the archive of a layout; gives what it lists. The names lead to all images, in `manifest.json` to `main`;
+    /// `annotations` are those of what the layout lists.
     ///
     /// # Errors
     /// As [`Packer::pack`]; what `out` fails with.
@@ -23,14 +23,14 @@ impl Packer<'_> {
         &self,
         built: &BuiltImages,
         main: &Digest,
-        annotations: &Annotations,
+        (kind, annotations): (ArchiveKind, &Annotations),
         out: &mut dyn Write,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Descriptor, RegistryError> {
         let seconds = Timestamp::now().unix_seconds();
         let mut writer = Writer::new(out);
         LayoutListing::write_directories(&mut writer, seconds)?;
         let packed = self.pack(built, |blob| write_blob(&mut writer, &blob, seconds))?;
-        let mut listing = LayoutListing::with_annotations(annotations.clone());
+        let mut listing = LayoutListing::of(kind, annotations.clone());
         let images = built.images.iter().zip(&packed.manifests);
         for (_, manifest) in images.filter(|(image, _)| image.image == *main) {
             let layers = manifest.layers.iter().map(|layer| &layer.digest);
@@ -38,7 +38,8 @@ impl Packer<'_> {
         }
         listing.add_names(&packed.root, self.names);
         listing.write(&mut writer, seconds)?;
-        Ok(writer.finish().map(drop).map_err(Error::Output)?)
+        writer.finish().map_err(Error::Output)?;
+        Ok(listing.root().cloned().unwrap_or(packed.root))
     }
 }
 

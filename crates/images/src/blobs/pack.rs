@@ -6,10 +6,10 @@ use std::io::{self, Cursor, Read};
 
 use model::{Digest, ImageReference};
 
-use crate::built::{BuiltImage, BuiltImages, Part, compose};
+use crate::built::{BuiltImage, BuiltImages, MediaTypes, Part, compose};
 use crate::registry::{
-    Cancellation, Descriptor, Form, ImageManifest, ManifestError, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST,
-    Platform, RegistryError, Written, write_out,
+    Cancellation, Descriptor, Form, ImageManifest, ManifestError, OCI_CONFIG, OCI_MANIFEST, Platform,
+    RegistryError, Written, write_out,
 };
 use crate::store::{Store, digest_of};
 
@@ -92,23 +92,25 @@ impl Packer<'_> {
         send: impl FnMut(PackedBlob) -> Result<(), E>,
     ) -> Result<Packed, E> {
         let mut out = Out { send, sent: BTreeSet::new(), layers: BTreeMap::new() };
+        let types = built.types.unwrap_or_default();
         let (mut parts, mut manifests) = (Vec::new(), Vec::new());
         for image in &built.images {
-            let (part, manifest) = self.pack_image(image, &mut out)?;
+            let (part, manifest) = self.pack_image(image, types, &mut out)?;
             parts.push(part);
             manifests.push(manifest);
         }
         if let ([only], Root::Manifest, false) = (parts.as_slice(), self.root, built.needs_index()) {
-            let root = Descriptor::new(OCI_MANIFEST, digest_of(&only.manifest), only.manifest.len() as u64);
+            let size = only.manifest.len() as u64;
+            let root = Descriptor::new(types.manifest(), digest_of(&only.manifest), size);
             let root = Descriptor { platform: Some(only.platform.clone()), ..root };
             return Ok(Packed { root, manifests });
         }
-        let composed = compose(&parts, &built.annotations, self.names).map_err(malformed)?;
+        let composed = compose(&parts, (types, &built.annotations), self.names).map_err(malformed)?;
         for attestation in composed.attestations {
             attestation.blobs.into_iter().try_for_each(|blob| out.document(blob))?;
             out.document(attestation.manifest)?;
         }
-        let root = Descriptor::new(OCI_INDEX, digest_of(&composed.index), composed.index.len() as u64);
+        let root = Descriptor::new(types.index(), digest_of(&composed.index), composed.index.len() as u64);
         out.document(composed.index)?;
         Ok(Packed { root, manifests })
     }
@@ -116,6 +118,7 @@ impl Packer<'_> {
     fn pack_image<'b, E: From<RegistryError>, S: FnMut(PackedBlob) -> Result<(), E>>(
         &self,
         built: &'b BuiltImage,
+        types: MediaTypes,
         out: &mut Out<S>,
     ) -> Result<(Part<'b>, ImageManifest), E> {
         let image = self.store.image(&built.image).map_err(RegistryError::from)?;
@@ -137,6 +140,7 @@ impl Packer<'_> {
             layers,
             annotations: built.annotations.clone(),
         };
+        let manifest = types.typed(manifest);
         let document = serde_json::to_vec(&manifest).map_err(malformed)?;
         out.document(config)?;
         out.document(document.clone())?;

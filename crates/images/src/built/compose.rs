@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::image::{Annotations, BuiltImage};
+use super::media_types::MediaTypes;
 use super::package::package_address;
 use crate::manifests::STATEMENT;
 use crate::registry::{
-    Descriptor, ImageManifest, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Platform, REFERENCE_DIGEST,
-    REFERENCE_TYPE,
+    Descriptor, ImageManifest, OCI_CONFIG, OCI_MANIFEST, Platform, REFERENCE_DIGEST, REFERENCE_TYPE,
 };
 use crate::store::digest_of;
 
@@ -63,13 +63,13 @@ struct WrittenIndex<'a> {
 /// What writing a document fails with.
 pub(crate) fn compose(
     parts: &[Part<'_>],
-    annotations: &Annotations,
+    (types, annotations): (MediaTypes, &Annotations),
     names: &[ImageReference],
 ) -> serde_json::Result<Composed> {
     let (mut images, mut listed, mut attestations) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         let digest = digest_of(&part.manifest);
-        let descriptor = Descriptor::new(OCI_MANIFEST, digest, part.manifest.len() as u64);
+        let descriptor = Descriptor::new(types.manifest(), digest, part.manifest.len() as u64);
         let annotations = part.built.descriptor_annotations.clone();
         images.push(Descriptor { platform: Some(part.platform.clone()), annotations, ..descriptor });
         if part.built.predicates.is_empty() {
@@ -80,7 +80,7 @@ pub(crate) fn compose(
         attestations.push(attestation);
     }
     images.extend(listed);
-    let index = WrittenIndex { schema_version: 2, media_type: OCI_INDEX, manifests: images, annotations };
+    let index = WrittenIndex { schema_version: 2, media_type: types.index(), manifests: images, annotations };
     Ok(Composed { index: serde_json::to_vec(&index)?, attestations })
 }
 
@@ -160,7 +160,8 @@ mod tests {
     fn an_attestation_names_the_manifest_that_it_is_about() {
         let image = built(Some("https://slsa.dev/provenance/v0.2"));
         let name = ImageReference::parse("made:1").expect("a name");
-        let composed = compose(&[part(b"{}", &image)], &Annotations::new(), &[name]).expect("documents");
+        let composed = compose(&[part(b"{}", &image)], (MediaTypes::Oci, &Annotations::new()), &[name])
+            .expect("documents");
         let index = parsed(&composed);
         let own = digest_of(b"{}");
         assert_eq!(index["manifests"][0]["digest"], own.to_string());
@@ -179,7 +180,7 @@ mod tests {
     fn images_without_statements_have_no_attestations() {
         let image = built(None);
         let parts = [part(b"{}", &image), part(b"[]", &image)];
-        let composed = compose(&parts, &Annotations::new(), &[]).expect("documents");
+        let composed = compose(&parts, (MediaTypes::Oci, &Annotations::new()), &[]).expect("documents");
         let index = parsed(&composed);
         assert_eq!(index["manifests"].as_array().map(Vec::len), Some(2));
         assert!(composed.attestations.is_empty());
@@ -190,7 +191,8 @@ mod tests {
     fn an_index_and_what_it_lists_have_their_own_annotations() {
         let annotations = |key: &str| Annotations::from([(key.to_owned(), "x".to_owned())]);
         let image = BuiltImage { descriptor_annotations: annotations("listed"), ..built(Some("kind")) };
-        let composed = compose(&[part(b"{}", &image)], &annotations("whole"), &[]).expect("documents");
+        let composed = compose(&[part(b"{}", &image)], (MediaTypes::Oci, &annotations("whole")), &[])
+            .expect("documents");
         let index = parsed(&composed);
         assert_eq!(index["annotations"], json!({ "whole": "x" }));
         assert_eq!(index["manifests"][0]["annotations"], json!({ "listed": "x" }));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use model::Digest;
 use serde_json::Value;
 
+use super::media_types::MediaTypes;
+
 /// Annotations by their keys (OCI image specification, "Annotations").
 pub type Annotations = BTreeMap<String, String>;
 
@@ -15,6 +17,9 @@ pub struct BuiltImages {
     pub images: Vec<BuiltImage>,
     /// The annotations of that index.
     pub annotations: Annotations,
+    /// Whose media types they are exported with; by default the OCI's, but for the push of one manifest without annotations
+    /// Docker's, which every registry knows.
+    pub types: Option<MediaTypes>,
 }
 
 impl BuiltImages {

@@ -6,9 +6,12 @@
 
 mod compose;
 mod image;
+mod media_types;
 mod package;
 mod record;
 
 pub(crate) use compose::{Attestation, Composed, Part, compose};
 pub use image::{Annotations, BuiltImage, BuiltImages, Predicate};
+pub use media_types::MediaTypes;
 pub use package::package_address;
+pub(crate) use record::PlainDocuments;

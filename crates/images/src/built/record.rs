@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::compose::{Composed, Part, compose};
 use super::image::{Annotations, BuiltImage, BuiltImages, Predicate};
+use super::media_types::MediaTypes;
 use crate::Error;
 use crate::manifests::STATEMENT;
 use crate::registry::{
@@ -21,9 +22,20 @@ struct Statement {
     predicate: Value,
 }
 
+/// The documents of images that were built together.
+pub(crate) struct PlainDocuments {
+    /// The manifest of each image, and as it is written.
+    pub(crate) manifests: Vec<(ImageManifest, Vec<u8>)>,
+    /// The index, where one manifest is not enough.
+    pub(crate) index: Option<Vec<u8>>,
+    /// The attestations of the index and their parts.
+    pub(crate) attachments: Vec<Vec<u8>>,
+}
+
 impl Store {
     /// Records the index of images that were built together, or the manifest of one that has annotations, in place of the
-    /// records of earlier builds. Nothing is recorded for one image without statements, and for one that came from
+    /// records of earlier builds, and gives the main image these names: each leads to what is recorded now, or to the image
+    /// alone where that is nothing. Nothing is recorded for one image without statements, and for one that came from
     /// elsewhere: it keeps its own target.
     ///
     /// # Errors
@@ -31,44 +43,46 @@ impl Store {
     pub fn record_built(
         &self,
         built: &BuiltImages,
+        main: &Digest,
         names: &[ImageReference],
     ) -> Result<Option<Descriptor>, Error> {
-        if let [only] = built.images.as_slice()
-            && self.is_foreign(&only.image)
-        {
-            return Ok(None);
-        }
-        let mut manifests = Vec::new();
-        for part in &built.images {
-            let image = self.image(&part.image)?;
-            let annotations = part.annotations.clone();
-            let manifest = ImageManifest { annotations, ..self.plain_manifest(&image)? };
-            manifests.push((encode(&manifest)?, Platform::of(&image.config)));
-        }
-        let parts = built.images.iter().zip(&manifests).map(|(part, (manifest, platform))| Part {
-            manifest: manifest.clone(),
-            platform: platform.clone(),
-            built: part,
-        });
-        let (document, media_type, attachments) = match built.images.as_slice() {
-            [only] if !built.needs_index() => {
-                let manifest = manifests.first().filter(|_| !only.annotations.is_empty());
-                (manifest.map(|(manifest, _)| manifest.clone()), OCI_MANIFEST, Vec::new())
+        // An index without a name is taken for that of an earlier build.
+        let _recording = self.recording();
+        let (root, target) = match built.images.as_slice() {
+            [only] if self.is_foreign(&only.image) => {
+                (None, self.last_target_of(&only.image).map(|target| target.digest))
             }
             _ => {
-                let composed = compose(&parts.collect::<Vec<_>>(), &built.annotations, names);
-                let Composed { index, attestations } = composed.map_err(unwritten)?;
-                let blobs =
-                    attestations.into_iter().flat_map(|own| std::iter::once(own.manifest).chain(own.blobs));
-                (Some(index), OCI_INDEX, blobs.collect())
+                let root = self.record_documents(built, names)?;
+                let target = root.as_ref().map(|root| root.digest);
+                (root, target)
             }
+        };
+        let tags: Vec<_> = names.iter().map(|name| (name.clone(), *main, target)).collect();
+        drop(self.tag_under(&tags)?);
+        Ok(root)
+    }
+
+    fn record_documents(
+        &self,
+        built: &BuiltImages,
+        names: &[ImageReference],
+    ) -> Result<Option<Descriptor>, Error> {
+        let PlainDocuments { manifests, index, attachments } =
+            self.plain_documents(built, MediaTypes::Oci, names)?;
+        let (document, media_type) = match (index, built.images.as_slice()) {
+            (Some(index), _) => (Some(index), OCI_INDEX),
+            (None, [only]) if !only.annotations.is_empty() => {
+                (manifests.first().map(|(_, document)| document.clone()), OCI_MANIFEST)
+            }
+            (None, _) => (None, OCI_MANIFEST),
         };
         let kept = document.as_deref().map(digest_of);
         for part in &built.images {
             self.forget_former(&part.image, kept, names)?;
         }
         let Some(document) = document else { return Ok(None) };
-        for (part, (manifest, _)) in built.images.iter().zip(&manifests) {
+        for (part, (_, manifest)) in built.images.iter().zip(&manifests) {
             let target = NewTarget {
                 document: &document,
                 media_type,
@@ -79,6 +93,35 @@ impl Store {
             self.add_target(part.image, &target)?;
         }
         Ok(Some(Descriptor::new(media_type, digest_of(&document), document.len() as u64)))
+    }
+
+    /// The documents of images that were built together, with layers that are plain tars.
+    ///
+    /// # Errors
+    /// As [`Store::record_built`].
+    pub(crate) fn plain_documents(
+        &self,
+        built: &BuiltImages,
+        types: MediaTypes,
+        names: &[ImageReference],
+    ) -> Result<PlainDocuments, Error> {
+        let (mut manifests, mut parts) = (Vec::new(), Vec::new());
+        for part in &built.images {
+            let image = self.image(&part.image)?;
+            let annotations = part.annotations.clone();
+            let manifest = ImageManifest { annotations, ..types.typed(self.plain_manifest(&image)?) };
+            let document = encode(&manifest)?;
+            let platform = Platform::of(&image.config);
+            parts.push(Part { manifest: document.clone(), platform, built: part });
+            manifests.push((manifest, document));
+        }
+        if !built.needs_index() {
+            return Ok(PlainDocuments { manifests, index: None, attachments: Vec::new() });
+        }
+        let Composed { index, attestations } =
+            compose(&parts, (types, &built.annotations), names).map_err(unwritten)?;
+        let blobs = attestations.into_iter().flat_map(|own| std::iter::once(own.manifest).chain(own.blobs));
+        Ok(PlainDocuments { manifests, index: Some(index), attachments: blobs.collect() })
     }
 
     /// The manifest of an image whose layers are plain tars.
@@ -121,7 +164,7 @@ impl Store {
             return Ok(None);
         }
         let image = BuiltImage { annotations: manifest.annotations, ..BuiltImage::new(variant.image) };
-        Ok(Some(BuiltImages { images: vec![image], annotations: Annotations::new() }))
+        Ok(Some(BuiltImages { images: vec![image], ..BuiltImages::default() }))
     }
 
     fn built_index(&self, target: &Target) -> Result<Option<BuiltImages>, Error> {
@@ -144,7 +187,7 @@ impl Store {
                 descriptor_annotations: entry.annotations.clone(),
             });
         }
-        Ok(Some(BuiltImages { images: built, annotations: index.annotations }))
+        Ok(Some(BuiltImages { images: built, annotations: index.annotations, ..BuiltImages::default() }))
     }
 
     fn predicates(&self, index: &Index, of: Digest) -> Result<Vec<Predicate>, Error> {

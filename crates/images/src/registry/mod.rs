@@ -50,11 +50,12 @@ pub use hosts_file::HostsError;
 pub use login::LoggedIn;
 #[cfg(feature = "fuzzing")]
 pub use manifest::read_for_fuzzing;
-pub use manifest::{Descriptor, ManifestError, Platform, PlatformError};
 pub(crate) use manifest::{
-    ImageManifest, Index, LAYER_LIMIT, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, REFERENCE_DIGEST,
-    REFERENCE_TYPE,
+    DOCKER_CONFIG, DOCKER_LAYER, DOCKER_LIST, DOCKER_MANIFEST, DOCKER_PLAIN_LAYER, DOCKER_ZSTD_LAYER,
+    ImageManifest, Index, LAYER_LIMIT, OCI_CONFIG, OCI_GZIP_LAYER, OCI_INDEX, OCI_LAYER, OCI_MANIFEST,
+    OCI_ZSTD_LAYER, REFERENCE_DIGEST, REFERENCE_TYPE,
 };
+pub use manifest::{Descriptor, ManifestError, Platform, PlatformError};
 pub use progress::{Detail, Message, Progress, Silent};
 pub use proxy::ProxySettings;
 pub use pull::{DescribedImage, PullRequest, PulledImage, PulledNames};
@@ -119,6 +120,20 @@ impl Client {
         cancellation: &Cancellation,
     ) -> Result<Vec<PushedImage>, RegistryError> {
         push::push(&self.transport(cancellation), request, progress)
+    }
+
+    /// Pushes what a build made under a tag, as [`Client::push`] does; the image `main` gets the digest as a name.
+    ///
+    /// # Errors
+    /// As [`Client::push`].
+    pub fn push_exported(
+        &self,
+        request: &PushRequest<'_>,
+        (main, built): (model::Digest, &BuiltImages),
+        progress: &dyn Progress,
+        cancellation: &Cancellation,
+    ) -> Result<PushedImage, RegistryError> {
+        push::push_exported(&self.transport(cancellation), request, (main, built), progress)
     }
 
     /// Pushes images that were built here, as one index, under a tag that they need not have here; returns its digest.

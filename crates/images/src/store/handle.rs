@@ -32,6 +32,8 @@ pub(super) struct Shared {
     /// Has what is recorded written out.
     pub(super) settler: Arc<Settler>,
     pub(super) checkpoint: Checkpoint,
+    /// Held while a build records what it made and names it.
+    pub(super) recording: Mutex<()>,
     /// The users of images.
     pub(super) users: RwLock<Option<Arc<dyn ImageUsers>>>,
     /// What a compressed archive may become regardless of its size, in bytes.
@@ -58,6 +60,11 @@ impl Shared {
 }
 
 impl Store {
+    /// Lets one build at a time record what it made.
+    pub(crate) fn recording(&self) -> MutexGuard<'_, ()> {
+        self.shared.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Releases the database's page cache that reads and changes have filled.
     ///
     /// # Errors

@@ -94,6 +94,7 @@ impl Store {
             boot: settle::boot()?,
             settler: Arc::default(),
             checkpoint: checkpoint::Checkpoint::of(&root.join("images.db")),
+            recording: Mutex::default(),
             root,
             users: RwLock::new(None),
             allowance: AtomicU64::new(DEFAULT_ALLOWANCE),

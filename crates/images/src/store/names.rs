@@ -44,13 +44,13 @@ impl Naming<'_> {
 }
 
 impl NamedImage {
-    /// Leaves out a target that does not belong to the image; a tag that the image has already keeps its own where none
-    /// is named.
+    /// Leaves out a target that does not belong to the image. A tag that an image from elsewhere has already keeps its own
+    /// where none is named; one of an image that was made here leads to the image alone then.
     pub(super) fn complete(&mut self, index: &Index) {
         let is_of_image =
             |target: &Digest| index.targets.find(target).is_some_and(|target| target.has(&self.image));
         let kept = || {
-            let is_same = index.named(&self.name) == Some(self.image);
+            let is_same = index.named(&self.name) == Some(self.image) && index.foreign.contains(&self.image);
             index.target_of_name(&self.name).filter(|_| is_same).map(|target| target.digest)
         };
         self.target = self.target.filter(is_of_image).or_else(kept);
@@ -98,21 +98,23 @@ impl Store {
         Ok(before.into_iter().next().flatten())
     }
 
-    /// Gives all these images their tags at once, or none of them; returns the images that had the tags. Each tag leads to what
-    /// its image came under last.
+    /// Gives all these images their tags at once, or none of them; gives the images that had the tags. The tag of an image that
+    /// came from elsewhere leads to what it came under last, that of one made here to the image alone: what a build recorded
+    /// of it belongs to the names of that build.
     ///
     /// # Errors
     /// `NotFound` when one of the images is gone.
     pub fn tag_all(&self, tags: &[(ImageReference, Digest)]) -> Result<Vec<Option<Digest>>, Error> {
         let named = |(reference, image): &(ImageReference, Digest)| {
-            let target = self.last_target_of(image).map(|target| target.digest);
+            let target = self.is_foreign(image).then(|| self.last_target_of(image)).flatten();
+            let target = target.map(|target| target.digest);
             (reference.clone(), *image, target)
         };
         self.tag_under(&tags.iter().map(named).collect::<Vec<_>>())
     }
 
-    /// Gives all these images their tags or digests at once, or none of them, each tag with what it is to lead to; a tag that its image has
-    /// already leads on to what it led to, where nothing else is named. Gives the images that had the tags.
+    /// Gives all these images their tags or digests at once, or none of them, each tag with what it is to lead to; a tag that an image
+    /// from elsewhere has already leads on to what it led to, where nothing else is named. Gives the images that had the tags.
     ///
     /// # Errors
     /// `NotFound` when one of the images is gone.

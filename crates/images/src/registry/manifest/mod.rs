@@ -15,9 +15,9 @@ pub(super) use legacy::{LegacyLayer, LegacyManifest};
 pub use platform::{Platform, PlatformError};
 
 /// Docker's image manifest, schema 2.
-pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// Docker's list of manifests by platform.
-pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// The OCI image manifest.
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The OCI index of manifests by platform.
@@ -35,9 +35,13 @@ pub(super) const LEGACY_SIGNED: &str = "application/vnd.docker.distribution.mani
 /// Docker's schema 1.
 pub(super) const LEGACY: &str = "application/vnd.docker.distribution.manifest.v1+json";
 /// Docker's image configuration.
-pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// Docker's gzipped layer.
-pub(super) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// Docker's layer that is a plain tar.
+pub(crate) const DOCKER_PLAIN_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+/// Docker's layer that is compressed with zstd.
+pub(crate) const DOCKER_ZSTD_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 /// Docker's gzipped layer that is fetched from elsewhere.
 pub(super) const FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 

@@ -28,14 +28,12 @@ use super::Credentials;
 use super::api_root;
 use super::error::RegistryError;
 use super::host::location;
-use super::manifest::{
-    DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, Descriptor, ImageManifest, ManifestError, OCI_CONFIG,
-    OCI_GZIP_LAYER, OCI_MANIFEST, Platform,
-};
+use super::manifest::{Descriptor, ImageManifest, ManifestError, OCI_CONFIG, OCI_MANIFEST, Platform};
 use super::parallel::for_each;
 use super::progress::{Message, Progress};
 use super::session::Session;
 use super::transport::Transport;
+use crate::built::MediaTypes;
 use crate::{BuiltImages, Layer, Store, Target, Variant};
 
 /// The request for a push.
@@ -108,6 +106,35 @@ pub(super) fn push_built(
     push.index(request.reference.tag_or_latest().as_str(), built).map(|sent| sent.digest)
 }
 
+/// Pushes what a build made under a tag, whatever the tag leads to here by now.
+pub(super) fn push_exported(
+    transport: &Transport,
+    request: &PushRequest<'_>,
+    (main, built): (Digest, &BuiltImages),
+    progress: &dyn Progress,
+) -> Result<PushedImage, RegistryError> {
+    let repository = &request.reference.repository;
+    progress.report(Message::line(request.words.begins(&location(repository), 0)));
+    let api_root = api_root::registry(transport, repository.host())?.connect(transport)?;
+    let session = Session::new(transport, api_root, repository.remote_path(), request.credentials);
+    let push = Push { session: &session, request, progress };
+    let label = request.reference.tag_or_latest().to_string();
+    let sent = match built.images.as_slice() {
+        [only] if request.store.is_foreign(&only.image) => {
+            let target = request.store.last_target_of(&only.image);
+            match push.exactly(&label, main, target)? {
+                Some(sent) => sent,
+                None => push.composed(&label, main, built.types)?,
+            }
+        }
+        [only] if !built.needs_index() && only.annotations.is_empty() => {
+            push.composed(&label, main, built.types)?
+        }
+        _ => push.built(&label, built)?,
+    };
+    push.pushed((label, main), &sent)
+}
+
 /// A tag that is to be pushed.
 struct TaggedImage {
     /// The tag, or the digest that it is pushed under.
@@ -146,21 +173,6 @@ fn images(request: &PushRequest<'_>) -> Result<Vec<TaggedImage>, RegistryError> 
     Ok(found)
 }
 
-/// The media types of the parts of a manifest that is made here.
-struct ManifestTypes {
-    manifest: &'static str,
-    config: &'static str,
-    layer: &'static str,
-}
-
-/// Docker's names, which every registry supports.
-const DOCKER: ManifestTypes =
-    ManifestTypes { manifest: DOCKER_MANIFEST, config: DOCKER_CONFIG, layer: DOCKER_LAYER };
-
-/// The names of the OCI image specification: an index of it lists no other manifests.
-const OCI: ManifestTypes =
-    ManifestTypes { manifest: OCI_MANIFEST, config: OCI_CONFIG, layer: OCI_GZIP_LAYER };
-
 /// The push of one or several tags to one repository.
 struct Push<'a> {
     session: &'a Session<'a>,
@@ -171,14 +183,20 @@ struct Push<'a> {
 impl Push<'_> {
     fn image(&self, tagged: TaggedImage) -> Result<PushedImage, RegistryError> {
         let TaggedImage { label: tag, image: id, target } = tagged;
-        let Sent { digest, media_type, document } = match self.exactly(&tag, id, target)? {
+        let sent = match self.exactly(&tag, id, target)? {
             Some(sent) => sent,
-            None => self.composed(&tag, id)?,
+            None => self.composed(&tag, id, None)?,
         };
+        self.pushed((tag, id), &sent)
+    }
+
+    /// Notes what was pushed, and reports it.
+    fn pushed(&self, (tag, id): (String, Digest), sent: &Sent) -> Result<PushedImage, RegistryError> {
+        let Sent { digest, media_type, document } = sent;
         // Of one platform alone the image would get a name that the others have not.
         if self.request.keeps_digests && self.request.platform.is_none() {
             let repository = &self.request.reference.repository;
-            match self.request.store.name_by_manifest(&id, repository, &document) {
+            match self.request.store.name_by_manifest(&id, repository, document) {
                 // The name of an image that was removed meanwhile is not needed.
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
                 _ => {}
@@ -186,7 +204,7 @@ impl Push<'_> {
         }
         let size = document.len() as u64;
         self.progress.report(Message::line(format!("{tag}: digest: {digest} size: {size}")));
-        Ok(PushedImage { tag, image: id, digest, size, media_type })
+        Ok(PushedImage { tag, image: id, digest: *digest, size, media_type: media_type.clone() })
     }
 
     /// Pushes what the image came under, where that can be had byte for byte.
@@ -216,21 +234,23 @@ impl Push<'_> {
         }
     }
 
-    /// Pushes an image with a manifest that is made here.
-    fn composed(&self, tag: &str, id: Digest) -> Result<Sent, RegistryError> {
+    /// Pushes an image with a manifest that is made here; by default with Docker's types, which every registry knows.
+    fn composed(&self, tag: &str, id: Digest, types: Option<MediaTypes>) -> Result<Sent, RegistryError> {
         if let Some(digest) = self.request.reference.digest {
             let repository = &self.request.reference.repository;
             return Err(self.request.words.lacks_tag(repository, digest.to_string()));
         }
-        let types = if self.request.layers.is_dockers() { &DOCKER } else { &OCI };
+        // Docker's types have been those of gzipped layers alone.
+        let usual = if self.request.layers.is_dockers() { MediaTypes::Docker } else { MediaTypes::Oci };
+        let types = types.unwrap_or(usual);
         let manifest = self.manifest(&id, types)?;
         let document = encode(&manifest)?;
-        let digest = send::manifest(self.session, tag, types.manifest, &document)?;
-        Ok(Sent { digest, media_type: types.manifest.to_owned(), document })
+        let digest = send::manifest(self.session, tag, types.manifest(), &document)?;
+        Ok(Sent { digest, media_type: types.manifest().to_owned(), document })
     }
 
     /// Has the layers and the config of an image in the repository, and makes the manifest that refers to them.
-    fn manifest(&self, id: &Digest, types: &ManifestTypes) -> Result<ImageManifest, RegistryError> {
+    fn manifest(&self, id: &Digest, types: MediaTypes) -> Result<ImageManifest, RegistryError> {
         let image = self.request.store.image(id)?;
         let held = self.request.store.layers(&image)?;
         let config = self.request.store.document_of(&image.id, &image.config_digest)?;
@@ -240,17 +260,13 @@ impl Push<'_> {
         if !has_config {
             send::upload(self.session, image.config_digest, &config)?;
         }
-        let typed = |layer: Descriptor| match layer.media_type.as_str() {
-            kind if kind.ends_with("gzip") => Descriptor { media_type: types.layer.to_owned(), ..layer },
-            _ => layer,
-        };
-        Ok(ImageManifest {
+        Ok(types.typed(ImageManifest {
             schema_version: 2,
-            media_type: types.manifest.to_owned(),
-            config: Descriptor::new(types.config, image.config_digest, config.len() as u64),
-            layers: layers.into_iter().map(typed).collect(),
+            media_type: OCI_MANIFEST.to_owned(),
+            config: Descriptor::new(OCI_CONFIG, image.config_digest, config.len() as u64),
+            layers,
             annotations: BTreeMap::new(),
-        })
+        }))
     }
 
     fn sender(&self) -> Layers<'_> {
@@ -294,6 +310,7 @@ fn encode(manifest: &ImageManifest) -> Result<Vec<u8>, ManifestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::manifest::{DOCKER_CONFIG, DOCKER_MANIFEST};
 
     #[test]
     fn manifests_are_written_in_the_known_form() {
