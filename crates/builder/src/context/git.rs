@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use images::Space;
 use images::registry::Cancellation;
-use images::tar::ArchiveError;
-use model::ErrorKind;
 use rustix::process::{Pid, Signal, kill_process_group};
 use sys::bounded_read;
+
+use super::git_error::GitError;
+use super::repository::Repository;
 
 /// How often a running git is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -48,187 +49,6 @@ const INHERITED: [&str; 9] = [
     "SSL_CERT_DIR",
 ];
 
-/// Why a repository cannot be a context.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    /// The program is not there or cannot be started.
-    #[error("cannot start the git program: {0}")]
-    Start(io::Error),
-    /// Git failed.
-    #[error("{status} ({message})")]
-    Failed {
-        /// How it ended.
-        status: String,
-        /// Its messages.
-        message: String,
-    },
-    /// The branch, tag or commit is written as none can be.
-    #[error("invalid reference {0:?}")]
-    Reference(String),
-    /// The repository's address could be taken for something else.
-    #[error("invalid repository address {0:?}")]
-    Address(String),
-    /// The directory is not in the repository, or no directory.
-    #[error("the repository has no directory {0:?}")]
-    Directory(String),
-    /// The repository is larger than what is free.
-    #[error("cannot keep the repository: {0}")]
-    Full(ArchiveError),
-    /// The build was cancelled.
-    #[error("the build was cancelled")]
-    Cancelled,
-}
-
-impl GitError {
-    /// The kind of failure.
-    #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Start(_) => ErrorKind::Internal,
-            Self::Failed { .. }
-            | Self::Full(_)
-            | Self::Reference(_)
-            | Self::Address(_)
-            | Self::Directory(_)
-            | Self::Cancelled => ErrorKind::Invalid,
-        }
-    }
-}
-
-/// A repository, what of it, and which directory in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repository {
-    pub(crate) address: String,
-    pub(crate) reference: String,
-    pub(crate) directory: String,
-    /// The commit that it must be at, as many digits as are given.
-    pub(crate) commit: Option<String>,
-    /// Whether `.git` is kept.
-    pub(crate) keeps_git: bool,
-    /// Whether submodules are left alone.
-    pub(crate) without_submodules: bool,
-}
-
-impl Repository {
-    /// Parses `remote=` as a repository: `address[?query][#[reference][:directory]]`; `None` when it is something else. A
-    /// query has `ref`, `branch`, `tag`, `subdir`, `commit` or `checksum`, `keep-git-dir`, `submodules`.
-    pub(crate) fn parse(remote: &str) -> Option<Self> {
-        let (address, fragment) = remote.split_once('#').unwrap_or((remote, ""));
-        let (address, query) = address.split_once('?').unwrap_or((address, ""));
-        let web = address.starts_with("http://") || address.starts_with("https://");
-        let address = match address {
-            web_address if web && web_address.ends_with(".git") => web_address.to_owned(),
-            own if own.starts_with("git://") || own.starts_with("git@") || own.starts_with("ssh://") => {
-                own.to_owned()
-            }
-            hub if hub.starts_with("github.com/") => format!("https://{hub}"),
-            _ => return None,
-        };
-        let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
-        let reference = if reference.is_empty() { "HEAD" } else { reference };
-        let (reference, directory) = (reference.to_owned(), directory.to_owned());
-        let plain =
-            Self { address, reference, directory, commit: None, keeps_git: false, without_submodules: false };
-        query.split('&').filter(|field| !field.is_empty()).try_fold(plain, Self::with_field)
-    }
-
-    /// Takes a field of a query; `None` for one that is not a repository's.
-    fn with_field(mut self, field: &str) -> Option<Self> {
-        let (name, value) = field.split_once('=').unwrap_or((field, ""));
-        let switch = match value {
-            "" | "1" | "true" => Some(true),
-            "0" | "false" => Some(false),
-            _ => None,
-        };
-        let value = value.replace("%2F", "/").replace("%2f", "/");
-        match name {
-            "ref" => self.reference = value,
-            "branch" => self.reference = format!("refs/heads/{value}"),
-            "tag" => self.reference = format!("refs/tags/{value}"),
-            "subdir" => self.directory = value,
-            "commit" | "checksum" => self.commit = Some(value),
-            "keep-git-dir" => self.keeps_git = switch?,
-            "submodules" => self.without_submodules = !switch?,
-            _ => return None,
-        }
-        Some(self)
-    }
-
-    /// The repository as clients name it in their policies: `git://host/path[#reference[:directory]]`.
-    pub(super) fn identifier(&self) -> String {
-        let Parts { host, path, .. } = self.parts();
-        let place = path.map_or_else(|| host.to_owned(), |path| format!("{host}/{path}"));
-        let reference = if self.reference == "HEAD" { "" } else { &self.reference };
-        match (reference, self.directory.as_str()) {
-            ("", "") => format!("git://{place}"),
-            (reference, "") => format!("git://{place}#{reference}"),
-            (reference, directory) => format!("git://{place}#{reference}:{directory}"),
-        }
-    }
-
-    /// Splits the address as git does; an `@` in the path is the path's.
-    fn parts(&self) -> Parts<'_> {
-        let (scheme, rest, separator) = match self.address.split_once("://") {
-            Some((scheme, rest)) if !scheme.contains('@') => (scheme, rest, '/'),
-            _ => ("", self.address.as_str(), ':'),
-        };
-        let (authority, path) = match rest.split_once(separator) {
-            Some((authority, path)) => (authority, Some(path)),
-            None => (rest, None),
-        };
-        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        Parts { scheme, user, host, path }
-    }
-
-    /// Checks what will stand in git's command line.
-    fn check(&self) -> Result<(), GitError> {
-        let plain = |text: &str| !text.chars().any(|next| next.is_control() || next.is_whitespace());
-        if !plain(&self.address) || !self.parts().is_unambiguous() {
-            return Err(GitError::Address(self.address.clone()));
-        }
-        // git-check-ref-format(1) forbids these in names.
-        let forbidden = |text: &str| text.contains(['~', '^', ':', '?', '*', '[', '\\', '+']);
-        let is_empty = self.reference.is_empty();
-        if is_empty
-            || !plain(&self.reference)
-            || self.reference.starts_with('-')
-            || forbidden(&self.reference)
-        {
-            return Err(GitError::Reference(self.reference.clone()));
-        }
-        Ok(())
-    }
-
-    fn is_commit(&self) -> bool {
-        self.reference.len() >= 4 && self.reference.bytes().all(|byte| byte.is_ascii_hexdigit())
-    }
-}
-
-/// The parts of an address: `scheme://[user@]host[/path]`, or `user@host:path` without a scheme.
-struct Parts<'a> {
-    scheme: &'a str,
-    user: &'a str,
-    host: &'a str,
-    path: Option<&'a str>,
-}
-
-impl Parts<'_> {
-    /// Whether git connects to the host that stands here, and ssh takes none of it for an option.
-    fn is_unambiguous(&self) -> bool {
-        let web = matches!(self.scheme, "http" | "https");
-        // In addresses that are not the web's git decodes `%2F` before it splits them (url.c), and it connects to a
-        // host in brackets whatever stands behind them (connect.c).
-        let user = !self.user.contains(['[', ']']) && (web || !self.user.contains('%'));
-        let name = match self.host.strip_prefix('[').and_then(|host| host.split_once(']')) {
-            Some((_, port)) if port.is_empty() || port.starts_with(':') => port,
-            _ => self.host,
-        };
-        let host = !name.contains(['[', ']']) && !self.host.contains(['%', '\\']);
-        let is_option = self.user.starts_with('-') || self.host.trim_start_matches('[').starts_with('-');
-        user && host && !is_option
-    }
-}
-
 /// Fetches a repository with its submodules into the empty directory `root` and returns the directory in it
 /// that is the context. Only the server of its own address receives the client's credentials.
 ///
@@ -245,6 +65,9 @@ pub(crate) fn fetch(
     git.run(&["init", "-q", "--template="])?;
     git.run(&["remote", "add", "origin", &repository.address])?;
     fetch_reference(&git, repository)?;
+    if repository.keeps_git {
+        keep_reference(&git, repository)?;
+    }
     if root.join(".gitmodules").is_file() && !repository.without_submodules {
         let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
         let shallow = [update.as_slice(), &["--depth", "1"]].concat();
@@ -286,6 +109,22 @@ fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitErro
         }
         Err(error) => Err(error),
     }
+}
+
+/// Keeps the name of what was fetched, where it is a branch or a tag, for those who look into the repository.
+fn keep_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitError> {
+    // "<commit>\t[not-for-merge]\t<kind> '<name>' of <address>", git-fetch(1).
+    let fetched = bounded_read::read(&git.root.join(".git/FETCH_HEAD"), MESSAGE_LIMIT).unwrap_or_default();
+    let fetched = String::from_utf8_lossy(&fetched);
+    let kind = fetched.lines().next().and_then(|line| line.split('\t').nth(2)).unwrap_or_default();
+    let names = match kind.split_once(" '").map(|(kind, _)| kind) {
+        Some("branch") => "refs/heads/",
+        Some("tag") => "refs/tags/",
+        _ => return Ok(()),
+    };
+    let name = repository.reference.strip_prefix(names).unwrap_or(&repository.reference);
+    let name = name.strip_prefix(names.trim_start_matches("refs/")).unwrap_or(name);
+    git.run(&["update-ref", &format!("{names}{name}"), "FETCH_HEAD"])
 }
 
 /// A header of the requests for one server.
@@ -377,6 +216,3 @@ fn read_message(mut stream: impl Read) -> String {
     let _ = io::copy(&mut stream, &mut io::sink());
     String::from_utf8_lossy(&message).trim_end().to_owned()
 }
-
-#[cfg(test)]
-mod tests;

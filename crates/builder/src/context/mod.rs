@@ -9,10 +9,12 @@ mod error;
 mod fetch;
 mod fetching;
 mod git;
+mod git_error;
 mod hasher;
 mod index;
 mod origin;
 mod remote;
+mod repository;
 mod slot;
 mod source;
 #[cfg(test)]
@@ -25,7 +27,7 @@ pub use error::ContextError;
 pub(crate) use fetch::{Advance, Validators, http_date, open_if_changed};
 pub use fetch::{FetchError, download};
 pub(crate) use fetching::Fetching;
-pub use git::GitError;
+pub use git_error::GitError;
 pub(crate) use remote::{fetch_repository, is_repository, repository_identifier};
 pub(crate) use source::Context;
 

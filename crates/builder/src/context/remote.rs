@@ -11,7 +11,7 @@ use super::contents::Intake;
 use super::documents::{DOCKERFILE, DOCKERFILE_LIMIT, Documents};
 use super::fetch::{Advance, Download};
 use super::fetching::Fetching;
-use super::git::Repository;
+use super::repository::Repository;
 use super::{Context, ContextError, Origin, directory, fetch, git};
 use crate::event::EventSink;
 use crate::scratch::Scratch;
@@ -30,13 +30,13 @@ pub(super) fn load(
     fetching: Fetching<'_>,
 ) -> Result<(Context, Origin), ContextError> {
     let Fetching { scratch, events, cancellation, provisions, keeps_git } = fetching;
-    if let Some(repository) = Repository::parse(remote) {
+    if let Some(mut repository) = Repository::parse(remote) {
+        repository.keeps_git |= keeps_git;
         let root = make(scratch, "git")?;
         let authorization = authorization(&repository.address, provisions)?;
         let tree = git::fetch(&repository, &root, cancellation, authorization)?;
         check_commit(&root, repository.commit.as_deref())?;
-        let keeps_git = keeps_git || repository.keeps_git;
-        return Ok((directory::read(&tree, keeps_git, intake(scratch)?)?, Origin::Fetched));
+        return Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, Origin::Fetched));
     }
     if !remote.starts_with("http://") && !remote.starts_with("https://") {
         return Err(ContextError::RemoteForm(remote.to_owned()));
@@ -70,13 +70,14 @@ pub(crate) fn fetch_repository(
     fetching: Fetching<'_>,
 ) -> Result<(Context, String), ContextError> {
     let Fetching { scratch, cancellation, provisions, .. } = fetching;
-    let repository =
+    let mut repository =
         Repository::parse(address).ok_or_else(|| ContextError::RemoteForm(address.to_owned()))?;
+    repository.keeps_git |= keeps_git;
     let root = make(scratch, "git")?;
     let authorization = authorization(&repository.address, provisions)?;
     let tree = git::fetch(&repository, &root, cancellation, authorization)?;
     let actual = check_commit(&root, commit.or(repository.commit.as_deref()))?;
-    Ok((directory::read(&tree, keeps_git || repository.keeps_git, intake(scratch)?)?, actual))
+    Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, actual))
 }
 
 /// The commit that a fetched repository is at; `wanted` is where it must be.

@@ -112,8 +112,9 @@ fn git(text: &mut Text, source: &Source) -> Result<(), Status> {
     let full = source.attributes.get("git.fullurl").cloned();
     let address = full.unwrap_or_else(|| source.identifier.replacen("git://", "https://", 1));
     let address = address.split('#').next().unwrap_or_default();
-    // ADD recognises an address of a repository by its end.
-    let end = if address.ends_with(".git") { "" } else { ".git" };
+    // ADD recognises an address of the web as that of a repository by its end.
+    let is_web = address.starts_with("http://") || address.starts_with("https://");
+    let end = if is_web && !address.ends_with(".git") { ".git" } else { "" };
     let is_on = |name: &str| source.attributes.get(name).is_some_and(|value| value == "true");
     let keeps = if is_on("git.keepgitdir") { " --keep-git-dir=true" } else { "" };
     let checksum = source.attributes.get("git.checksum").map(|checksum| plain(checksum)).transpose()?;

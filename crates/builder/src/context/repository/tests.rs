@@ -67,6 +67,18 @@ fn words_that_git_could_take_for_options_are_refused() {
 }
 
 #[test]
+fn a_query_has_fields_of_repositories_alone() {
+    for (query, want) in [
+        ("foo=v1", "unexpected query \"foo\""),
+        ("ref=v1&foo", "query \"foo\" has no value"),
+        ("submodules=maybe", "invalid submodules value: \"maybe\""),
+    ] {
+        let refused = Repository::parse(&format!("git://host/x?{query}")).unwrap().check();
+        assert_eq!(refused.unwrap_err().to_string(), want, "{query}");
+    }
+}
+
+#[test]
 fn an_address_with_an_at_sign_in_its_path_is_valid() {
     for remote in
         ["https://host/x@y.git", "https://me:a%40b@host/x.git", "ssh://git@[::1]:22/x", "git@host:x@y"]
