@@ -49,7 +49,7 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
         }
         E::Empty => "failed to parse Dockerfile: file with no instructions".to_owned(),
         E::NoSourceImage(_) | E::NoInstruction => "no build stage in current context".to_owned(),
-        E::Target(target) => format!("target stage {target:?} could not be found"),
+        E::Target { name, .. } => format!("target stage {name:?} could not be found"),
         E::Arguments(verb, _) if verb == "FROM" => "FROM requires either one or three arguments".to_owned(),
         E::Arguments(words, _) if words == "HEALTHCHECK NONE" => {
             "HEALTHCHECK NONE takes no arguments".to_owned()
@@ -66,7 +66,9 @@ fn of_dockerfile(error: &DockerfileError) -> Option<String> {
         E::SubstitutionModifier { modifier, word } => {
             format!("failed to process {word:?}: unsupported modifier (:{modifier}) in substitution")
         }
-        E::SubstitutionColon(word) => format!("failed to process {word:?}: missing ':' in substitution"),
+        E::SubstitutionColon { word, .. } => {
+            format!("failed to process {word:?}: missing ':' in substitution")
+        }
         other => return of_parser(other),
     })
 }

@@ -56,6 +56,14 @@ pub enum BuildError {
         /// Its exit code.
         code: i64,
     },
+    /// A command of a graph did not begin.
+    #[error("process {command:?} did not complete successfully: {cause}")]
+    NotBegun {
+        /// Its words.
+        command: String,
+        /// Why.
+        cause: String,
+    },
     /// A step needs what only clients with BuildKit's protocol send.
     #[error(
         "RUN --mount=type={0} needs a client that speaks BuildKit's protocol, as docker buildx build does"
@@ -87,8 +95,24 @@ pub enum BuildError {
     #[error("No image was generated. Is your Dockerfile empty?")]
     NoImage,
     /// `COPY --from` names a stage that comes later, or itself.
-    #[error("invalid from flag value {0}: the stage is not built before this one")]
-    LaterStage(String),
+    #[error("invalid from flag value {from}: the stage is not built before this one")]
+    LaterStage {
+        /// The stage that is named.
+        from: String,
+        /// The stage that names it.
+        current: String,
+    },
+    /// A mount of RUN names a stage that comes later.
+    #[error("invalid from value {from} of the mount at {target}: the stage is not built before this one")]
+    LaterMount {
+        /// The stage that is named.
+        from: String,
+        /// Where it is to be mounted.
+        target: String,
+    },
+    /// `COPY --from` has a number that no stage has.
+    #[error("invalid stage index {0}")]
+    StageNumber(usize),
     /// An image is for another platform than the one that was requested.
     #[error(
         "image with reference {image} was found but does not match the specified platform: wanted {wanted}, actual: {actual}"
@@ -167,13 +191,16 @@ impl BuildError {
             Self::Placed { source, .. } => source.kind(),
             Self::Command { .. }
             | Self::Process { .. }
+            | Self::NotBegun { .. }
             | Self::NoProvisions(_)
             | Self::Checks(_)
             | Self::NoSuchProvision { .. }
             | Self::NoImage
             | Self::NoContext
             | Self::ContextIsNoImage(_)
-            | Self::LaterStage(_)
+            | Self::LaterStage { .. }
+            | Self::LaterMount { .. }
+            | Self::StageNumber(_)
             | Self::OwnStage(_)
             | Self::NotAChange(_)
             | Self::Platform { .. }

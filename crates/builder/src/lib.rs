@@ -21,6 +21,7 @@ mod ignore;
 mod image_files;
 #[cfg(test)]
 mod listing;
+mod nearest;
 mod order;
 mod pattern;
 mod request;
@@ -51,7 +52,9 @@ pub use request::{
     BuildRequest, CheckRequest, ContextProvider, ContextSource, DockerfileText, Intermediate, NamedContext,
     Provisions,
 };
-pub use runner::{ImagePuller, MadeContainer, OutputStream, RunStep, StepError, StepKind, StepRunner};
+pub use runner::{
+    ImagePuller, MadeContainer, OutputStream, RunStep, StartFailure, StepError, StepKind, StepRunner,
+};
 pub use source_policy::{JudgedImage, JudgedSource, SourcePolicy, Verdict};
 pub use transfer::{Given, Source as ContextTree, TransferError};
 pub use tree::{Attribute, Inode, Metadata, Modified, Node, NodeKind, TreeError};

@@ -14,12 +14,23 @@ pub struct StepError {
     pub kind: ErrorKind,
     /// The failure itself; its text is what the client sees.
     pub source: Box<dyn std::error::Error + Send + Sync>,
+    /// What a process of a step could not begin with, where it is that.
+    pub start: Option<StartFailure>,
+}
+
+/// Why a process of a step did not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartFailure {
+    /// Its program cannot be run: the cause.
+    Program(String),
+    /// What it is to run as or in is not there, or cannot be made: the cause.
+    Surroundings(String),
 }
 
 impl StepError {
     /// Wraps a failure of the engine.
     pub fn new(kind: ErrorKind, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { kind, source: source.into() }
+        Self { kind, source: source.into(), start: None }
     }
 }
 

@@ -1,7 +1,5 @@
 //! The worker that clients list: the engine itself.
 
-use std::collections::HashMap;
-
 use engine::images::registry::Platform;
 
 use crate::parts::Parts;
@@ -13,10 +11,14 @@ pub(crate) fn record(parts: &Parts) -> WorkerRecord {
     let Platform { os, architecture, variant, .. } = Platform::host();
     let label =
         |name: &str, value: &str| (format!("org.mobyproject.buildkit.worker.{name}"), value.to_owned());
-    let labels = [label("executor", "berth"), label("snapshotter", "overlay2")];
+    let mut labels = vec![label("executor", "berth"), label("snapshotter", "overlay2")];
+    if let Some(address) = parts.engine.networks.host_gateway() {
+        // Clients put it in the place of `host-gateway`.
+        labels.push(label("moby.host-gateway-ip", &address.to_string()));
+    }
     WorkerRecord {
         id: "berth".to_owned(),
-        labels: HashMap::from(labels),
+        labels: labels.into_iter().collect(),
         platforms: vec![operations::Platform { architecture, os, variant }],
         version: Some(version(parts)),
     }

@@ -1,6 +1,6 @@
 //! Converts errors of the engine to those of the builder.
 
-use builder::StepError;
+use builder::{StartFailure, StepError};
 
 use crate::error::Error;
 
@@ -8,6 +8,13 @@ use crate::error::Error;
 pub(crate) fn failed(error: Error) -> StepError {
     match error {
         Error::Container { source, .. } => failed(*source),
-        error => StepError::new(error.kind(), error),
+        error => {
+            let start = match &error {
+                Error::Program { message, .. } => Some(StartFailure::Program(message.clone())),
+                Error::System { message, .. } => Some(StartFailure::Surroundings(message.clone())),
+                _ => None,
+            };
+            StepError { start, ..StepError::new(error.kind(), error) }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use berth_tests::Engine;
+use buildkit_messages::control::{ListWorkersRequest, ListWorkersResponse};
 use buildkit_messages::gateway::{FrontendSolveRequest, FrontendSolveResponse};
 use serde_json::{Value, json};
 
@@ -73,7 +74,7 @@ fn outlines_and_targets_say_what_a_dockerfile_offers() {
     let targets = asked(&engine, DOCKERFILE, &[("requestid", "frontend.targets")]).expect("an answer");
     let names = targets["targets"].as_array().expect("a list").iter();
     let names: Vec<_> = names.map(|target| (&target["name"], &target["default"])).collect();
-    assert_eq!(names, [(&json!("tools"), &json!(false)), (&json!("whole"), &json!(true))]);
+    assert_eq!(names, [(&json!("tools"), &Value::Null), (&json!("whole"), &json!(true))]);
     let contexts = [("requestid", "frontend.targets"), ("context:other", "input:never-made")];
     assert_eq!(asked(&engine, DOCKERFILE, &contexts).expect("an answer"), targets, "no context is made");
     let known =
@@ -81,5 +82,96 @@ fn outlines_and_targets_say_what_a_dockerfile_offers() {
     assert_eq!(known.as_array().map(Vec::len), Some(4));
     let (code, text) =
         asked(&engine, DOCKERFILE, &[("requestid", "frontend.nosuch")]).expect_err("no answer");
-    assert_eq!((code, text.as_str()), (12, "the request frontend.nosuch to the frontend is not supported"));
+    assert_eq!((code, text.as_str()), (2, "unsupported request frontend.nosuch"));
+}
+
+/// The rules that a check finds broken with their lines, and why a build would fail.
+fn checked(engine: &Engine, dockerfile: &str, options: &[(&str, &str)]) -> (Vec<String>, Value) {
+    let options = [&[("requestid", "frontend.lint")], options].concat();
+    let found = asked(engine, dockerfile, &options).expect("an answer");
+    let warnings = found["warnings"].as_array().expect("a list").iter().map(|warning| {
+        let line = &warning["location"]["ranges"][0]["start"]["line"];
+        format!(
+            "{line} {}: {}",
+            warning["ruleName"].as_str().expect("a name"),
+            warning["detail"].as_str().expect("a text")
+        )
+    });
+    (warnings.collect(), found["buildError"].clone())
+}
+
+#[test]
+fn checks_tell_of_variables_that_nothing_declares_and_of_what_a_build_would_fail_with() {
+    let engine = Engine::start();
+    let file = "FROM busybox AS a\nCOPY . $UNDEF\nFROM busybox\nARG B=1\nLABEL x=$B y=$BB\nENV P=$PATHX\nEXPOSE $PORT\n";
+    let (found, failure) = checked(&engine, file, &[]);
+    let used = "UndefinedVar: Usage of undefined variable";
+    let want = [
+        format!("2 {used} '$UNDEF'"),
+        format!("5 {used} '$BB' (did you mean $B?)"),
+        format!("6 {used} '$PATHX' (did you mean $PATH?)"),
+    ];
+    assert_eq!((found, failure), (want.to_vec(), Value::Null));
+    let place = |line: usize| json!({ "ranges": [{ "start": { "line": line }, "end": { "line": line } }] });
+    for (file, target, rules, message, location) in [
+        ("FROM busybox\n", "nope", vec![], "target stage \"nope\" could not be found", json!({})),
+        ("FROM busybox\nSTOPSIGNAL \"\"\n", "", vec![], "invalid signal: ", place(2)),
+        (
+            "FROM ${BASE}\n",
+            "",
+            vec!["UndefinedArgInFrom", "InvalidDefaultArgInFrom"],
+            "base name (${BASE}) should not be blank",
+            place(1),
+        ),
+        (
+            "# check=error=true\nFROM busybox\nMAINTAINER x\n",
+            "",
+            vec!["MaintainerDeprecated"],
+            "lint violation found for rules: MaintainerDeprecated",
+            json!({}),
+        ),
+        (
+            "# check=error=maybe;foo=bar\nFROM busybox\n",
+            "",
+            vec![],
+            "failed to parse check options: failed to parse check option \"error=maybe\": strconv.ParseBool: parsing \
+             \"maybe\": invalid syntax",
+            json!({}),
+        ),
+    ] {
+        let (found, failure) = checked(&engine, file, &[("target", target)]);
+        let found: Vec<_> = found.iter().filter_map(|text| text.split([' ', ':']).nth(1)).collect();
+        assert_eq!(found, rules, "{file}");
+        assert_eq!(failure, json!({ "message": message, "location": location }), "{file}");
+    }
+    let violated = asked(
+        &engine,
+        "# check=error=true\nFROM busybox\nMAINTAINER x\n",
+        &[("requestid", "frontend.outline")],
+    );
+    let (_, text) = violated.expect_err("no outline");
+    assert_eq!(text, "lint violation found for rules: MaintainerDeprecated");
+}
+
+#[test]
+fn a_build_is_checked_as_far_as_it_is_built() {
+    let engine = Engine::start();
+    let file = "FROM busybox AS a\nCOPY . $UNDEF\nWORKDIR x\nCMD x\nFROM busybox\nENV x=$NOTHING\n";
+    let built = run(Order::of(Offers::of(file, &[]), "x").run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    assert_eq!(built.warnings(), ["UndefinedVar: Usage of undefined variable '$NOTHING' (line 6)"]);
+    engine.forget_builds();
+}
+
+#[test]
+fn the_worker_tells_clients_what_host_gateway_stands_for() {
+    let engine = Engine::start();
+    let bridge = engine.at("1.55").get("/networks/bridge").expect(200).json();
+    let workers: ListWorkersResponse = run(async {
+        let control = Control::open(&engine.socket()).await;
+        let request = ListWorkersRequest::default();
+        control.call("/moby.buildkit.v1.Control/ListWorkers", &request).await.expect("workers")
+    });
+    let label = &workers.records[0].labels["org.mobyproject.buildkit.worker.moby.host-gateway-ip"];
+    assert_eq!(bridge["IPAM"]["Config"][0]["Gateway"], **label);
 }

@@ -154,7 +154,7 @@ fn what_is_not_built_here_is_refused_by_name() {
         ] {
             let request = SolveRequest { reference: reference(), ..request };
             let (code, refusal) = control.solve(&request).await.expect_err(text);
-            assert_eq!(code, 12, "{refusal}");
+            assert_eq!(code, 2, "{refusal}");
             assert!(refusal.contains(text), "{refusal}");
         }
         let request = SolveRequest { reference: String::new(), ..SolveRequest::default() };

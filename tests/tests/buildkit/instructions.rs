@@ -54,7 +54,7 @@ fn the_network_of_the_host_needs_an_entitlement() {
     assert!(text.contains("network.host is not allowed"), "{text}");
     let whole = order("FROM busybox\nRUN true\n").option("force-network-mode", "host");
     let refused = run(whole.run(engine.socket()));
-    assert_eq!(*refused.failure(), (7, "network.host is not allowed".to_owned()));
+    assert_eq!(*refused.failure(), (2, "network.host is not allowed".to_owned()));
     let mut allowed = order(dockerfile);
     allowed.request.entitlements = vec!["network.host".to_owned()];
     run(allowed.run(engine.socket())).result.expect("a build");
@@ -195,5 +195,47 @@ fn a_dockerfile_may_be_a_link_and_must_not_be_too_long() {
     let long = vec![b'#'; 3 << 20];
     let refused = run(offered(Offer::of(&[("Dockerfile", &long)])).run(engine.socket()));
     assert_eq!(refused.failure().1, "Dockerfile has more than 2097152 bytes");
+    engine.forget_builds();
+}
+
+#[test]
+fn a_secret_in_a_variable_is_masked_in_the_name_of_its_step() {
+    let engine = Engine::start();
+    let mut offers = Offers::of(
+        "FROM busybox\nENV A=1\nRUN --mount=type=secret,id=k,env=SEC echo \"env $SEC\" ${SEC:-x} $A $B > /dev/null\n",
+        &[],
+    );
+    offers.secrets.insert("k".to_owned(), b"hidden".to_vec());
+    let built = run(Order::of(offers, "made").run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let name = "[2/2] RUN --mount=type=secret,id=k,env=SEC echo \"env ****\" **** 1 $B > /dev/null";
+    assert_eq!(built.step(name), "done");
+    engine.forget_builds();
+}
+
+#[test]
+fn names_of_stages_are_small_letters_behind_from() {
+    let engine = Engine::start();
+    let refused = run(order("FROM busybox AS Base\nFROM Base\n").run(engine.socket()));
+    let (_, text) = refused.failure();
+    assert!(text.contains("failed to parse stage name \"Base\""), "{text}");
+    let dockerfile = "FROM busybox AS Base\nRUN touch /x\nFROM base\nCOPY --from=BASE /x /y\n";
+    run(order(dockerfile).option("target", "").run(engine.socket())).result.expect("a build");
+    engine.forget_builds();
+}
+
+#[test]
+fn a_step_has_the_limits_that_the_client_wants() {
+    let engine = Engine::start();
+    let limit =
+        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2> /dev/null; true";
+    let shares = "cat /sys/fs/cgroup/cpu/cpu.shares /sys/fs/cgroup/cpu.weight 2> /dev/null; true";
+    let wanted = order(&format!("FROM busybox\nRUN {limit}\nRUN {shares}\n"));
+    let wanted = wanted.option("memory", "104857600").option("cpushares", "2048");
+    let built = run(wanted.run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let output = built.output();
+    let numbers: Vec<&str> = output.lines().collect();
+    assert!(numbers.contains(&"104857600"), "{output}");
     engine.forget_builds();
 }

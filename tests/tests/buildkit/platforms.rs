@@ -95,6 +95,24 @@ fn files_of_several_platforms_have_directories_of_their_own() {
 fn archives_of_files_are_of_one_platform_alone() {
     let engine = Engine::start();
     let built = run(order("x", "linux/amd64,linux/arm64").exporters(&[("tar", &[])]).run(engine.socket()));
-    assert_eq!(*built.failure(), (12, "archives of files are exported of one platform alone".to_owned()));
+    assert_eq!(*built.failure(), (2, "archives of files are exported of one platform alone".to_owned()));
+    engine.forget_builds();
+}
+
+#[test]
+fn a_base_that_is_here_for_another_machine_alone_is_used_and_reported() {
+    let engine = Engine::start();
+    let order = |file: &str| Order::of(Offers::of(file, &[("f", b"one")]), "other");
+    let built =
+        run(order("FROM busybox\nCOPY f /f\n").option("platform", "linux/arm64").run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    let text = "Base image busybox was pulled with platform \"linux/amd64\", expected \"linux/arm64\" for current build";
+    assert_eq!(built.warnings(), [format!("InvalidBaseImagePlatform: {text} (line 1)")]);
+    let image = engine.at("1.55").get("/images/other/json").expect(200).json();
+    assert_eq!(image["Architecture"], "arm64", "the result is for what was wanted");
+    let quiet = "# check=skip=InvalidBaseImagePlatform\nFROM busybox\nCOPY f /f\n";
+    let built = run(order(quiet).option("platform", "linux/arm64").run(engine.socket()));
+    built.result.as_ref().expect("a build");
+    assert_eq!(built.warnings(), Vec::<String>::new());
     engine.forget_builds();
 }

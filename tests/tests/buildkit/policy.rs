@@ -119,7 +119,7 @@ fn lists_of_rules_are_refused_by_name() {
     order.request.source_policy = Some(Vec::new());
     let (code, message) = run(order.run(engine.socket())).result.expect_err("a list");
     assert!(
-        code == 12 && message.contains("a policy for sources that is a list of rules"),
+        code == 2 && message.contains("a policy for sources that is a list of rules"),
         "{code} {message}"
     );
 }

@@ -29,7 +29,7 @@ pub(super) fn check(dockerfile: &Dockerfile, wording: Wording, order: Order) -> 
         };
         match command {
             Command::From { image, stage, .. } => {
-                let checked = check_image(image, &stages);
+                let checked = check_image(image, &stages, order);
                 checked.map_err(|error| match (error, order) {
                     (DockerfileError::ImageName(source), Order::Graph) => {
                         placed(DockerfileError::StageImage { name: image.clone(), source })
@@ -40,9 +40,12 @@ pub(super) fn check(dockerfile: &Dockerfile, wording: Wording, order: Order) -> 
                 started = true;
             }
             Command::Arg(_) => {}
-            Command::Run(_) if !started => return Err(DockerfileError::NoSourceImage("run")),
-            _ if !started => return Err(DockerfileError::NoSourceImage("commit")),
-            _ => {}
+            _ if started => {}
+            command => {
+                let verb = if matches!(command, Command::Run(_)) { "run" } else { "commit" };
+                let error = DockerfileError::NoSourceImage(verb);
+                return Err(if order == Order::Graph { placed(error) } else { error });
+            }
         }
         check_words(command, dockerfile.escape).map_err(placed)?;
         if let (Command::Transfer(transfer), Order::Written) = (command, order) {
@@ -66,14 +69,19 @@ fn check_command(command: &Command) -> Result<(), DockerfileError> {
     }
 }
 
-fn check_image(image: &str, stages: &[&str]) -> Result<(), DockerfileError> {
+fn check_image(image: &str, stages: &[&str], order: Order) -> Result<(), DockerfileError> {
     let known = image == "scratch" || image.contains('$') || is_id(image);
-    let stage = stages.iter().any(|stage| stage.eq_ignore_ascii_case(image));
+    let stage = stages.iter().any(|stage| stage.eq_ignore_ascii_case(image)) && may_be_stage(image, order);
     if known || stage {
         return Ok(());
     }
     ImageReference::parse(image)?;
     Ok(())
+}
+
+/// Whether the name of an image may be that of a stage: in a graph FROM knows the names of stages in lower case alone.
+pub(crate) fn may_be_stage(image: &str, order: Order) -> bool {
+    order == Order::Written || !image.contains(|letter: char| letter.is_ascii_uppercase())
 }
 
 /// Whether a name may be an image's id, whose form no full reference has.
@@ -103,7 +111,8 @@ fn check_words(command: &Command, escape: char) -> Result<(), DockerfileError> {
         Command::User(word) | Command::Workdir(word) => well_formed(word),
         Command::From { image, .. } => well_formed(image),
         Command::StopSignal(word) if !word.contains('$') => {
-            Signal::parse(word).map(drop).map_err(|_| DockerfileError::Signal(word.clone()))
+            let signal = expand(word, escape, &unset)?;
+            Signal::parse(&signal).map(drop).map_err(|_| DockerfileError::Signal(signal))
         }
         Command::StopSignal(word) => well_formed(word),
         Command::Arg(arguments) => {

@@ -41,6 +41,29 @@ fn summary(content: &str) -> String {
     format!(" ({first}{})", if lines.next().is_some() { "..." } else { "" })
 }
 
+/// What stands for the value of a secret.
+const MASK: &str = "****";
+
+/// Variables of which some are secrets, whose values nobody sees.
+pub(crate) struct MaskedVariables<'a> {
+    pub(crate) variables: &'a dyn Variables,
+    pub(crate) names: Vec<String>,
+}
+
+impl Variables for MaskedVariables<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        if self.names.iter().any(|secret| secret == name) { Some(MASK) } else { self.variables.value(name) }
+    }
+
+    fn count(&self, value: &str) -> Result<(), DockerfileError> {
+        self.variables.count(value)
+    }
+
+    fn has_special(&self) -> bool {
+        self.variables.has_special()
+    }
+}
+
 /// Variables whose values are substituted up to a length, and that do not include the shell's own parameters.
 struct Bounded<'a> {
     variables: &'a dyn Variables,

@@ -13,6 +13,8 @@ pub enum DockerfileError {
     NoInstruction,
     #[error("the Dockerfile is empty: file with no instructions")]
     Empty,
+    #[error("the Dockerfile is an empty file")]
+    NoText,
     #[error("the Dockerfile has more than {} instructions", INSTRUCTION_LIMIT)]
     TooManyInstructions,
     #[error("variables put more than {0} bytes into the words of a build stage")]
@@ -25,8 +27,8 @@ pub enum DockerfileError {
     Line { number: usize, error: Box<DockerfileError> },
     #[error("Unknown instruction: {0}")]
     UnknownInstruction(String),
-    #[error("Unknown flag: {0}")]
-    UnknownFlag(String),
+    #[error("Unknown flag: {name}")]
+    UnknownFlag { name: String, nearest: Option<&'static str> },
     #[error("Missing a value on flag: {0}")]
     FlagWithoutValue(String),
     #[error("Duplicate flag specified: {0}")]
@@ -63,8 +65,10 @@ pub enum DockerfileError {
     Protocol(String),
     #[error("substitutions are nested more than {0} deep")]
     SubstitutionDepth(usize),
-    #[error("Missing ':' in substitution: {0}")]
-    SubstitutionColon(String),
+    #[error("Missing ':' in substitution: {word}")]
+    SubstitutionColon { word: String, operator: Option<char> },
+    #[error("a substitution has no name: {0}")]
+    SubstitutionName(String),
     #[error("Unsupported modifier ({modifier}) in substitution: {word}")]
     SubstitutionModifier { modifier: char, word: String },
     #[error("SHELL requires the arguments to be in JSON form")]
@@ -82,7 +86,7 @@ pub enum DockerfileError {
     #[error("invalid escape token {0:?}: want \\ or `")]
     EscapeToken(String),
     #[error("{name}: {message}")]
-    Required { name: String, message: String },
+    Required { name: String, message: String, word: String },
     #[error("a substitution compares too many characters")]
     SubstitutionWork,
     #[error("expecting boolean value for flag {flag}, not: {value:?}")]
@@ -133,8 +137,12 @@ pub enum DockerfileError {
     Epoch(String),
     #[error("unterminated heredoc: no line ends <<{0}")]
     UnterminatedDocument(String),
-    #[error("failed to reach build target {0} in Dockerfile")]
-    Target(String),
+    #[error("failed to parse {place}: {fault}")]
+    CheckOptions { place: &'static str, fault: String },
+    #[error("base name ({0}) should not be blank")]
+    BlankBase(String),
+    #[error("failed to reach build target {name} in Dockerfile")]
+    Target { name: String, nearest: Option<String> },
 }
 
 impl DockerfileError {

@@ -255,6 +255,9 @@ impl Expansion<'_> {
             operator = characters.next();
         }
         match operator {
+            Some('}') if !is_colon && name.is_empty() && self.variables.has_special() => {
+                return Err(DockerfileError::SubstitutionName(self.word.to_owned()));
+            }
             Some('}') if !is_colon => text.push_str(self.value(&name)?),
             Some(modifier @ ('-' | '+' | '?')) => {
                 self.modified(&name, modifier, is_colon, characters, text)?
@@ -265,7 +268,9 @@ impl Expansion<'_> {
                 let modifier = other.unwrap_or('}');
                 return Err(DockerfileError::SubstitutionModifier { modifier, word: self.word.to_owned() });
             }
-            _ => return Err(DockerfileError::SubstitutionColon(self.word.to_owned())),
+            operator => {
+                return Err(DockerfileError::SubstitutionColon { word: self.word.to_owned(), operator });
+            }
         }
         Ok(())
     }
@@ -287,7 +292,8 @@ impl Expansion<'_> {
             ('-' | '?', true) => text.push_str(value),
             ('?', false) => {
                 let message = if word.is_empty() { "is not allowed to be unset".to_owned() } else { word };
-                return Err(DockerfileError::Required { name: name.to_owned(), message });
+                let (name, word) = (name.to_owned(), self.word.to_owned());
+                return Err(DockerfileError::Required { name, message, word });
             }
             _ => {}
         }
@@ -343,7 +349,8 @@ impl Expansion<'_> {
         let mut word = String::new();
         let end = self.until(ends, characters, &mut word)?;
         self.depth.set(depth);
-        let end = end.ok_or_else(|| DockerfileError::SubstitutionColon(self.word.to_owned()))?;
+        let unclosed = || DockerfileError::SubstitutionColon { word: self.word.to_owned(), operator: None };
+        let end = end.ok_or_else(unclosed)?;
         Ok((word, end))
     }
 

@@ -1,6 +1,7 @@
 //! The flags of an instruction: `--chown=1:1`, `--from=build`, `--link`.
 
 use super::DockerfileError;
+use crate::nearest::nearest;
 
 /// The value of a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,10 @@ fn word(text: &str, escape: char) -> (String, usize) {
 impl Flags {
     fn add(&mut self, name: &str, value: Option<&str>, allowed: &[Known]) -> Result<(), DockerfileError> {
         let known = allowed.iter().find(|(known, _)| *known == name);
-        let Some((name, takes)) = known else { return Err(DockerfileError::UnknownFlag(name.to_owned())) };
+        let Some((name, takes)) = known else {
+            let nearest = nearest(name, allowed.iter().map(|(known, _)| *known));
+            return Err(DockerfileError::UnknownFlag { name: name.to_owned(), nearest });
+        };
         if *takes != Takes::Values && self.values.iter().any(|(known, _)| known == name) {
             return Err(DockerfileError::DuplicateFlag((*name).to_owned()));
         }

@@ -1,5 +1,6 @@
 //! A Dockerfile's instructions, parsed but not yet run.
 
+use crate::nearest::nearest;
 use images::document::HealthCheck;
 
 use super::error::DockerfileError;
@@ -40,10 +41,20 @@ impl Dockerfile {
             stages += 1;
         }
         if !inside {
-            return Err(DockerfileError::Target(target.to_owned()));
+            let names = self.stage_names().map(str::to_ascii_lowercase).collect::<Vec<_>>();
+            let nearest = nearest(target, names.iter().map(String::as_str)).map(str::to_owned);
+            return Err(DockerfileError::Target { name: target.to_owned(), nearest });
         }
         self.instructions.truncate(end.unwrap_or(self.instructions.len()));
         Ok(())
+    }
+
+    /// The names of the stages that have one.
+    fn stage_names(&self) -> impl Iterator<Item = &str> {
+        self.instructions.iter().filter_map(|instruction| match &instruction.command {
+            Command::From { stage, .. } => stage.as_deref(),
+            _ => None,
+        })
     }
 
     /// The name of the target stage: as the request writes it, or else that of the last one, `default` where that has

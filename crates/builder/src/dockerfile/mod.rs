@@ -28,6 +28,8 @@ mod transfer;
 mod tree_change;
 mod words;
 
+pub(crate) use check::may_be_stage;
+pub(crate) use description::MaskedVariables;
 pub use error::DockerfileError;
 pub(crate) use error::INSTRUCTION_LIMIT;
 pub(crate) use expand::{Substituted, Variables, expand, expand_document, expand_words};
@@ -37,7 +39,7 @@ pub(crate) use instruction::{
     Argument, Command, CommandLine, Instruction, RunCommand, RunNetwork, Transfer, TransferVerb,
 };
 pub use lint::{CheckInputs, CheckWarning, Checked, Environment, Rule, check_dockerfile};
-pub(crate) use mount::{Access, RunMount, RunMountKind, Sharing};
+pub(crate) use mount::{Access, RunMount, RunMountKind, SHARING_NAMES, Sharing, mount_keys, mount_types};
 pub(crate) use parse::{NAMES, append_labels, parse_change, parse_trigger};
 pub(crate) use permissions::Permissions;
 pub(crate) use ports::{count_ports, parse_ports};
@@ -70,6 +72,9 @@ impl Dockerfile {
         order: Order,
         changes: Option<&[TreeChange]>,
     ) -> Result<Self, DockerfileError> {
+        if order == Order::Graph && bytes.is_empty() {
+            return Err(DockerfileError::NoText);
+        }
         let dockerfile = parse::parse(bytes, wording, order, changes)?;
         if wording == Wording::Today && dockerfile.instructions.is_empty() {
             return Err(DockerfileError::Empty);

@@ -73,6 +73,19 @@ const KEYS: &[(&str, &[&str])] = &[
 
 const DEFAULT_KIND: &str = "bind";
 
+/// The values of `sharing`.
+pub(crate) const SHARING_NAMES: [&str; 3] = ["shared", "private", "locked"];
+
+/// The types of mounts.
+pub(crate) fn mount_types() -> impl Iterator<Item = &'static str> {
+    KEYS[0].1.iter().copied()
+}
+
+/// The names of keys; those that have others too have these first.
+pub(crate) fn mount_keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|(key, _)| *key)
+}
+
 /// The pairs of a mount's text.
 struct Fields<'a> {
     pairs: Vec<(&'static str, Option<&'a str>)>,

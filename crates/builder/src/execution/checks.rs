@@ -1,6 +1,7 @@
 //! Reports what build checks find before the first step runs.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use super::state::Work;
 use crate::dockerfile::{CheckInputs, check_dockerfile};
@@ -10,11 +11,16 @@ use crate::ignore::IgnorePatterns;
 use crate::request::CheckRequest;
 
 impl Work<'_> {
-    /// Checks a Dockerfile and sends the findings.
+    /// Checks a Dockerfile, of which these stages are built, and sends the findings.
     ///
     /// # Errors
     /// [`BuildError::Checks`] when the Dockerfile makes findings fail the build.
-    pub(super) fn report_checks(&self, text: &[u8], request: &CheckRequest) -> Result<(), BuildError> {
+    pub(super) fn report_checks(
+        &self,
+        text: &[u8],
+        request: &CheckRequest,
+        stages: &BTreeSet<usize>,
+    ) -> Result<(), BuildError> {
         let environment = |image: &str| {
             let image = self.builder.store.resolve(image).ok()?;
             Some(image.config.config.as_ref().and_then(|config| config.env.clone()).unwrap_or_default())
@@ -27,16 +33,15 @@ impl Work<'_> {
             ignored: Some(&ignored),
             environment: Some(&environment),
             directive,
+            stages: Some(stages.clone()),
+            target: None,
         };
         let checked = check_dockerfile(text, &inputs)?;
-        let rules: BTreeSet<_> = checked.warnings.iter().map(|warning| warning.rule.name()).collect();
+        self.reports_platforms.store(checked.reports_platforms, Ordering::Relaxed);
+        let violated = checked.violated();
         for warning in checked.warnings {
             self.session.events.send(BuildEvent::Warning(warning));
         }
-        if checked.is_error && !rules.is_empty() {
-            let rules: Vec<_> = rules.into_iter().collect();
-            return Err(BuildError::Checks(rules.join(", ")));
-        }
-        Ok(())
+        violated.map_or(Ok(()), |rules| Err(BuildError::Checks(rules)))
     }
 }

@@ -16,6 +16,9 @@ pub(super) trait ScheduledStages: Sync {
     /// The number of the last stage of this name before stage `before`.
     fn named(&self, name: &str, before: usize) -> Option<usize>;
 
+    /// How many stages there are.
+    fn count(&self) -> usize;
+
     /// Whether a later stage than `before` has this name.
     fn is_later(&self, name: &str, before: usize) -> bool;
 
@@ -50,6 +53,14 @@ impl EarlierStages<'_> {
                 stage.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name))
             }),
             Self::Scheduled { stages, number } => stages.named(name, *number),
+        }
+    }
+
+    /// How many stages there are that are known.
+    pub(super) fn total(&self) -> usize {
+        match self {
+            Self::Built(stages) => stages.len() + 1,
+            Self::Scheduled { stages, .. } => stages.count(),
         }
     }
 

@@ -1,20 +1,25 @@
 //! FROM: the image that a stage begins with, and the triggers that it carries.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use images::Image;
 use images::registry::{Message, Platform};
 use model::{Digest, ImageReference};
 
+use super::contexts::ContextPaths;
 use super::earlier::FinishedStage;
 use super::judging::AdmittedImage;
 use super::output::stderr_piece;
-use super::plan::context_paths;
+use super::plan::count_shown;
+use super::reads::context_paths;
 use super::stage::Stage;
-use super::state::Build;
-use crate::dockerfile::{self, DockerfileError, INSTRUCTION_LIMIT, parse_trigger};
+use super::state::{Build, Work};
+use crate::dockerfile::{
+    self, CheckWarning, DockerfileError, INSTRUCTION_LIMIT, Instruction, Rule, may_be_stage, parse_trigger,
+};
 use crate::error::BuildError;
-use crate::event::MaterialContent;
+use crate::event::{BuildEvent, MaterialContent};
 use crate::order::Order;
 use crate::request::NamedContext;
 use crate::wording::Wording;
@@ -23,23 +28,28 @@ use crate::wording::Wording;
 const ATTEMPTS: u32 = 10;
 
 impl Build<'_> {
-    /// Begins a stage.
+    /// Begins a stage and returns the triggers of its image, which are to be run next. `lines` are those of FROM.
     ///
     /// # Errors
-    /// [`BuildError`] when the image does not exist, or a trigger of it fails.
+    /// [`BuildError`] when the image does not exist.
     pub(super) fn from(
         &mut self,
         image: &str,
         platform: Option<&str>,
         name: Option<String>,
-    ) -> Result<(), BuildError> {
+        lines: Option<(usize, usize)>,
+    ) -> Result<Vec<String>, BuildError> {
+        let written = image;
         let image = dockerfile::expand(image, self.work.escape, &self.arguments.global())?;
+        if image.is_empty() && self.work.parameters.order == Order::Graph {
+            return Err(DockerfileError::BlankBase(written.to_owned()).into());
+        }
         let platform = self.platform(platform)?;
         let (order, wording) = (self.work.parameters.order, self.work.parameters.wording);
         if image == "scratch" {
             let stage = Stage { wording, ..Stage::scratch(name, platform, order) };
             self.stage = Some(if self.work.parameters.bare_stages { stage.without_config() } else { stage });
-            return Ok(());
+            return Ok(Vec::new());
         }
         let pull = self.work.parameters.pull;
         let mut below = None;
@@ -70,12 +80,28 @@ impl Build<'_> {
         }
         if self.work.parameters.bare_stages {
             self.stage = Some(stage.without_config());
-            return Ok(());
+            return Ok(Vec::new());
+        }
+        if let (Some(wanted), Order::Graph) = (unmet(&image, platform.as_ref()), order) {
+            self.warn_of_platform(written, &image, wanted, lines);
+            // The result is for what is wanted, whatever its base is for.
+            stage.platform = Some(wanted.clone());
         }
         self.stage = Some(stage);
         let config = image.config.config.as_ref();
-        let triggers = config.and_then(|config| config.on_build.clone()).unwrap_or_default();
-        self.run_triggers(&triggers)
+        Ok(config.and_then(|config| config.on_build.clone()).unwrap_or_default())
+    }
+
+    /// Reports that an image is not for the platform that is wanted.
+    fn warn_of_platform(&self, image: &str, found: &Image, wanted: &Platform, lines: Option<(usize, usize)>) {
+        if let (true, Some(lines)) = (self.work.reports_platforms.load(Ordering::Relaxed), lines) {
+            let actual = Platform::of(&found.config);
+            let message = format!(
+                "Base image {image} was pulled with platform \"{actual}\", expected \"{wanted}\" for current build"
+            );
+            let warning = CheckWarning { rule: Rule::InvalidBaseImagePlatform, message, lines };
+            self.work.session.events.send(BuildEvent::Warning(warning));
+        }
     }
 
     /// Begins a stage with an image that is here or pulled.
@@ -128,6 +154,9 @@ impl Build<'_> {
 
     /// The earlier stage of this name.
     fn stage_of(&self, name: &str) -> Result<Option<Arc<FinishedStage>>, BuildError> {
+        if !may_be_stage(name, self.work.parameters.order) {
+            return Ok(None);
+        }
         self.earlier.named(name).map_or(Ok(None), |number| self.earlier.finished(number))
     }
 
@@ -165,6 +194,7 @@ impl Build<'_> {
         let checked = |image| checked(name, image, platform);
         let local = self.find_local(name, platform)?;
         let reference = ImageReference::parse(name).map(ImageReference::with_default_tag);
+        let mut local_of_other = None;
         match (local, &reference) {
             // An id names what is here; there is nothing to pull.
             (Some(image), Err(_)) => return checked(image),
@@ -174,14 +204,20 @@ impl Build<'_> {
                 if !(always_pull && named) && unmet(&image, platform).is_none() {
                     return Ok(image);
                 }
+                local_of_other = unmet(&image, platform).map(|_| image);
             }
             (None, _) => {}
         }
+        let other = local_of_other.filter(|_| self.work.parameters.order == Order::Graph);
         let reference = reference.map_err(dockerfile::DockerfileError::from)?;
         let progress = |message: Message| self.send_progress(message);
-        let pulled =
-            self.work.session.puller.pull(&reference, platform, &progress, self.work.session.cancellation)?;
-        checked(self.work.builder.store.image(&pulled)?)
+        let session = &self.work.session;
+        match (session.puller.pull(&reference, platform, &progress, session.cancellation), other) {
+            (Ok(pulled), _) => checked(self.work.builder.store.image(&pulled)?),
+            // What is here for another platform is better than nothing, and is reported.
+            (Err(_), Some(image)) if !session.cancellation.is_cancelled() => Ok(image),
+            (Err(error), _) => Err(error.into()),
+        }
     }
 
     /// Finds an image that is here by an id of it, whole or short: no registry has it under that.
@@ -226,21 +262,18 @@ impl Build<'_> {
     }
 
     /// Runs the triggers of the stage's image, each as a step of its own.
-    fn run_triggers(&mut self, triggers: &[String]) -> Result<(), BuildError> {
+    ///
+    /// # Errors
+    /// [`BuildError`] when one is no instruction, or fails.
+    pub(super) fn run_triggers(&mut self, triggers: &[String]) -> Result<(), BuildError> {
         if triggers.is_empty() {
             return Ok(());
         }
-        if triggers.len() > INSTRUCTION_LIMIT {
-            return Err(DockerfileError::TooManyInstructions.into());
-        }
-        let parsed = triggers.iter().map(|trigger| parse_trigger(trigger)).collect::<Result<Vec<_>, _>>()?;
+        let parsed = parse_triggers(triggers)?;
         let wording = self.work.parameters.wording;
         let announced = wording.triggers(triggers.len());
         self.remark(if wording == Wording::Today { announced } else { stderr_piece(&announced) });
-        // What they read no instruction of the file has named.
-        let commands = parsed.iter().map(|trigger| &trigger.command);
-        let paths = self.context_paths.with(&context_paths(commands, self.work.escape));
-        let own = std::mem::replace(&mut self.context_paths, paths);
+        let own = self.with_paths_of(&parsed);
         for (number, (text, trigger)) in triggers.iter().zip(&parsed).enumerate() {
             self.check_cancelled()?;
             if wording == Wording::Reference {
@@ -251,6 +284,33 @@ impl Build<'_> {
         }
         self.context_paths = own;
         Ok(())
+    }
+
+    /// Adds what triggers read of the main context, which no instruction of the file has named; returns what there was.
+    pub(super) fn with_paths_of(&mut self, triggers: &[Instruction]) -> ContextPaths {
+        let commands = triggers.iter().map(|trigger| &trigger.command);
+        let paths = self.context_paths.with(&context_paths(commands, self.work.escape));
+        std::mem::replace(&mut self.context_paths, paths)
+    }
+}
+
+/// Parses the triggers of an image.
+///
+/// # Errors
+/// [`DockerfileError`] when there are too many, or one is no instruction.
+pub(super) fn parse_triggers(triggers: &[String]) -> Result<Vec<Instruction>, DockerfileError> {
+    if triggers.len() > INSTRUCTION_LIMIT {
+        return Err(DockerfileError::TooManyInstructions);
+    }
+    triggers.iter().map(|trigger| parse_trigger(trigger)).collect()
+}
+
+impl Work<'_> {
+    /// How many triggers of an image that is here clients will see as steps.
+    pub(super) fn triggers_of(&self, name: &str) -> usize {
+        let image = self.builder.store.resolve_for(name, self.parameters.platform.as_ref());
+        let config = image.ok().and_then(|image| image.config.config);
+        count_shown(config.and_then(|config| config.on_build).unwrap_or_default().iter().map(String::as_str))
     }
 }
 

@@ -7,17 +7,19 @@
 //!
 //! Stages need earlier ones alone, so that each waits for a lower number only, and none for ever.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::arguments::BuildArguments;
 use super::contexts::ContextPaths;
 use super::earlier::{EarlierStages, FinishedStage, ScheduledStages};
+use super::from::parse_triggers;
 use super::plan::Plan;
 use super::state::{Build, Work};
 use crate::dockerfile::{Command, Dockerfile, Instruction};
 use crate::error::BuildError;
-use crate::event::{BuildEvent, VertexChange};
+use crate::event::{BuildEvent, Vertex, VertexChange};
 
 /// As many stages are built at a time.
 const WORKERS: usize = 16;
@@ -33,6 +35,8 @@ pub(super) struct Graph<'a> {
     context_paths: ContextPaths,
     state: Mutex<State>,
     changed: Condvar,
+    /// The number of the next step that is not planned.
+    next_vertex: AtomicUsize,
 }
 
 struct State {
@@ -59,7 +63,8 @@ impl<'a> Graph<'a> {
         let stages = plan.stages.iter().map(|_| StageState::Waiting).collect();
         let state = Mutex::new(State { stages, failure: None });
         let context_paths = plan.context_paths(dockerfile);
-        Self { work, dockerfile, plan, arguments, context_paths, state, changed: Condvar::new() }
+        let next_vertex = AtomicUsize::new(plan.vertex_count());
+        Self { work, dockerfile, plan, arguments, context_paths, state, changed: Condvar::new(), next_vertex }
     }
 
     /// Builds what the last stage needs, and that.
@@ -143,15 +148,20 @@ impl<'a> Graph<'a> {
             context_paths,
             vertex: None,
         };
+        let mut shown_triggers = self.plan.triggers(number);
         for index in self.plan.stages[number].instructions.clone() {
             build.check_cancelled()?;
             build.vertex = self.plan.vertex_of[index];
             let instruction = &self.dockerfile.instructions[index];
             if let Some(vertex) = build.vertex {
-                let name = self.plan.name(vertex, instruction, self.work.escape, build.stage.as_ref());
+                let name =
+                    self.plan.name((number, vertex, shown_triggers), instruction, build.stage.as_ref());
                 build.report(VertexChange::Started(name));
             }
-            build.run_vertex(instruction)?;
+            let triggers = build.run_vertex(instruction)?;
+            if matches!(instruction.command, Command::From { .. }) {
+                shown_triggers = self.run_triggers(&mut build, number, instruction.lines, &triggers)?;
+            }
         }
         let stage = build.stage.ok_or(BuildError::NoImage)?;
         if let Some(image) = stage.image {
@@ -161,31 +171,86 @@ impl<'a> Graph<'a> {
     }
 }
 
-impl Build<'_> {
-    /// Runs one instruction and reports how it ends, where it is a step of the graph.
-    fn run_vertex(&mut self, instruction: &Instruction) -> Result<(), BuildError> {
-        let result = match &instruction.command {
-            Command::From { image, platform, stage } => self.from(image, platform.as_deref(), stage.clone()),
-            labels @ Command::Label(_) if instruction.lines.is_none() => self.add_labels(labels),
-            command => self.dispatch(command),
-        };
-        if let Err(error) = result.and_then(|()| self.check_cancelled()) {
-            let error = self.give_up(error);
-            self.report(match &error {
-                BuildError::Cancelled => VertexChange::Cancelled,
-                error => VertexChange::Failed(error.graph_text()),
-            });
-            return Err(error.at(instruction.lines));
+impl Graph<'_> {
+    /// Runs the triggers of the image that a stage begins with, which are steps as those of the file; returns how many of
+    /// them clients see. `lines` are those of FROM, where clients look for what is wrong.
+    fn run_triggers(
+        &self,
+        build: &mut Build<'_>,
+        stage: usize,
+        lines: Option<(usize, usize)>,
+        triggers: &[String],
+    ) -> Result<usize, BuildError> {
+        let parsed = parse_triggers(triggers).map_err(|error| build.give_up(error.into()).at(lines))?;
+        let shown = parsed.iter().filter(|trigger| trigger.command.changes_files()).count();
+        let own = build.with_paths_of(&parsed);
+        let mut place = 0;
+        for trigger in &parsed {
+            build.check_cancelled()?;
+            build.vertex = None;
+            if trigger.command.changes_files() {
+                let number = self.next_vertex.fetch_add(1, Ordering::Relaxed);
+                let name = self.plan.trigger_name((stage, place, shown), trigger, build.stage.as_ref());
+                let vertex = Vertex { number, name: name.clone(), inputs: Vec::new() };
+                self.work.session.events.send(BuildEvent::Plan(vec![vertex]));
+                build.vertex = Some(number);
+                build.report(VertexChange::Started(name));
+                place += 1;
+            }
+            let result = build.dispatch(&trigger.command);
+            build.end_vertex(result, lines)?;
         }
-        self.remove_containers();
-        self.report(VertexChange::Completed);
-        Ok(())
+        build.context_paths = own;
+        Ok(shown)
+    }
+}
+
+impl Build<'_> {
+    /// Runs one instruction and reports how it ends, where it is a step of the graph; returns the triggers of the image
+    /// that a stage begins with.
+    fn run_vertex(&mut self, instruction: &Instruction) -> Result<Vec<String>, BuildError> {
+        let nothing = |()| Vec::new();
+        let result = match &instruction.command {
+            Command::From { image, platform, stage } => {
+                self.from(image, platform.as_deref(), stage.clone(), instruction.lines)
+            }
+            labels @ Command::Label(_) if instruction.lines.is_none() => self.add_labels(labels).map(nothing),
+            command => self.dispatch(command).map(nothing),
+        };
+        self.end_vertex(result, instruction.lines)
+    }
+
+    /// Reports how an instruction has ended.
+    fn end_vertex<T>(
+        &mut self,
+        result: Result<T, BuildError>,
+        lines: Option<(usize, usize)>,
+    ) -> Result<T, BuildError> {
+        match result.and_then(|made| self.check_cancelled().map(|()| made)) {
+            Ok(made) => {
+                self.remove_containers();
+                self.report(VertexChange::Completed);
+                Ok(made)
+            }
+            Err(error) => {
+                let error = self.give_up(error);
+                self.report(match &error {
+                    BuildError::Cancelled => VertexChange::Cancelled,
+                    error => VertexChange::Failed(error.graph_text()),
+                });
+                Err(error.at(lines))
+            }
+        }
     }
 }
 
 impl ScheduledStages for Graph<'_> {
     fn named(&self, name: &str, before: usize) -> Option<usize> {
         self.plan.named(name, before)
+    }
+
+    fn count(&self) -> usize {
+        self.plan.stages.len()
     }
 
     fn is_later(&self, name: &str, before: usize) -> bool {

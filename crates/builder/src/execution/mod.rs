@@ -40,6 +40,7 @@ mod plan;
 mod prepare;
 mod probe;
 mod quote;
+mod reads;
 mod run;
 mod stage;
 mod state;
@@ -50,7 +51,7 @@ mod tree_changes;
 mod trees;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use images::Store;
@@ -73,7 +74,7 @@ use contexts::{ContextPaths, Contexts};
 use earlier::{EarlierStages, FinishedStage};
 use graph::Graph;
 use lending_layers::LendingLayers;
-use plan::Plan;
+use plan::{Known, Plan};
 use prepare::{Choice, prepare};
 use state::{Build, Parameters, Work};
 pub use state::{Builder, Session};
@@ -181,15 +182,16 @@ impl Builder {
                 steps: AtomicU64::new(0),
                 found: Mutex::default(),
                 configurations: AtomicUsize::new(0),
+                reports_platforms: AtomicBool::new(false),
                 remover,
             };
             let result = match order {
                 Order::Written => run_written(&work, &dockerfile, &mut arguments),
                 // The text of a graph was not written by a user.
-                Order::Graph if work.parameters.bare_stages => run_graph(&work, &dockerfile, &mut arguments),
-                Order::Graph => work
-                    .report_checks(&prepared.text, &checks)
-                    .and_then(|()| run_graph(&work, &dockerfile, &mut arguments)),
+                Order::Graph => {
+                    let checks = (!work.parameters.bare_stages).then_some((&*prepared.text, &checks));
+                    run_graph(&work, &dockerfile, &mut arguments, checks)
+                }
             };
             self.note_uses(&work);
             let Work { scratch, remover, .. } = work;
@@ -244,11 +246,12 @@ fn run_written(
     Ok(Arc::new(FinishedStage { name: stage.name.clone(), stage }))
 }
 
-/// Runs the stages that the last one needs, several at a time.
+/// Runs the stages that the last one needs, several at a time, once they are checked.
 fn run_graph(
     work: &Work<'_>,
     dockerfile: &Dockerfile,
     arguments: &mut BuildArguments,
+    checks: Option<(&[u8], &CheckRequest)>,
 ) -> Result<Arc<FinishedStage>, BuildError> {
     for instruction in &dockerfile.instructions {
         match &instruction.command {
@@ -257,7 +260,12 @@ fn run_graph(
         }
     }
     let expand = |word: &str| expand(word, work.escape, &arguments.global()).ok();
-    let plan = Plan::of(dockerfile, &expand, &|name| work.contexts.have(name));
+    let triggers = |name: &str| work.triggers_of(name);
+    let known = Known { is_context: &|name| work.contexts.have(name), triggers: &triggers };
+    let plan = Plan::of(dockerfile, &expand, &known);
+    if let Some((text, request)) = checks {
+        work.report_checks(text, request, &plan.needed)?;
+    }
     work.session.events.send(BuildEvent::Plan(plan.announced()));
     Graph::new(work, dockerfile, &plan, arguments).run()
 }

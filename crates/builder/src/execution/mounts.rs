@@ -85,9 +85,17 @@ impl Build<'_> {
     fn plan_mount(&self, text: &str) -> Result<PlannedMount, BuildError> {
         let text = self.expand(text)?;
         let mount = RunMount::parse(&text)?;
+        let tree_of = |from: Option<&str>| {
+            self.tree_of(from).map_err(|error| match error {
+                BuildError::LaterStage { from, .. } => {
+                    BuildError::LaterMount { from, target: mount.target.clone() }
+                }
+                other => other,
+            })
+        };
         let (tree, source) = match &mount.kind {
-            RunMountKind::Bind { from, source } => (Some(self.tree_of(from.as_deref())?), source),
-            RunMountKind::Cache { from: Some(from), source, .. } => (Some(self.tree_of(Some(from))?), source),
+            RunMountKind::Bind { from, source } => (Some(tree_of(from.as_deref())?), source),
+            RunMountKind::Cache { from: Some(from), source, .. } => (Some(tree_of(Some(from))?), source),
             RunMountKind::Cache { .. }
             | RunMountKind::Tmpfs { .. }
             | RunMountKind::Secret { .. }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use images::registry::Platform;
 
 use super::arguments::BuildArguments;
-use super::plan::Plan;
+use super::plan::{Known, Plan};
 use crate::dockerfile::{Command, Dockerfile, Instruction, RunMount, RunMountKind, expand};
 use crate::error::BuildError;
 use crate::order::Order;
@@ -111,7 +111,7 @@ pub fn outline(
     }
     let plan = {
         let expand = |word: &str| expand(word, dockerfile.escape, &arguments.global()).ok();
-        Plan::of(&dockerfile, &expand, &|_| false)
+        Plan::of(&dockerfile, &expand, &Known { is_context: &|_| false, triggers: &|_| 0 })
     };
     for number in &plan.needed {
         let stage = &plan.stages[*number];

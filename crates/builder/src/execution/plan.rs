@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::{Component, Path};
 
 use model::ImageReference;
 
 use super::contexts::ContextPaths;
+use super::reads::{context_paths, secret_variables};
 use super::stage::Stage;
-use crate::dockerfile::{self, Command, Dockerfile, Instruction, RunCommand, RunMount, RunMountKind};
+use crate::dockerfile::{self, Command, Dockerfile, Instruction, MaskedVariables, may_be_stage};
 use crate::event::Vertex;
-use crate::pattern::literal_prefix;
+use crate::order::Order;
 
 /// A stage of a Dockerfile.
 #[derive(Debug)]
@@ -21,6 +21,25 @@ pub(super) struct PlannedStage {
     /// The stages that it certainly needs.
     pub(super) inputs: BTreeSet<usize>,
     base: Base,
+    /// How many triggers of its image clients see as steps, as far as they are known.
+    triggers: usize,
+}
+
+/// What is known beside the Dockerfile.
+pub(super) struct Known<'a> {
+    /// Selects the names that belong to contexts instead of stages.
+    pub(super) is_context: &'a dyn Fn(&str) -> bool,
+    /// How many triggers of an image clients see as steps.
+    pub(super) triggers: &'a dyn Fn(&str) -> usize,
+}
+
+/// The place of a step among those of its stage.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// From zero, without triggers.
+    number: usize,
+    /// How many steps the stage has, without triggers.
+    total: usize,
 }
 
 /// The base of a stage.
@@ -40,22 +59,23 @@ pub(super) struct Plan {
     pub(super) needed: BTreeSet<usize>,
     /// The steps that clients see; those of stages that the target may come to need are the last.
     vertices: Vec<Vertex>,
-    /// The label before each one's instruction: `[build 2/5]`.
-    labels: Vec<String>,
+    /// The place of each.
+    places: Vec<Place>,
     /// How many of them the target certainly needs.
     announced: usize,
     /// The step that an instruction is, by the instruction's number.
     pub(super) vertex_of: Vec<Option<usize>>,
+    escape: char,
 }
 
 impl Plan {
-    /// Plans the stages of a Dockerfile; `expand` puts variables into the images of FROM, and `is_context`
-    /// selects the names that belong to contexts instead of stages.
+    /// Plans the stages of a Dockerfile; `expand` puts variables into the images of FROM.
     pub(super) fn of(
         dockerfile: &Dockerfile,
         expand: &dyn Fn(&str) -> Option<String>,
-        is_context: &dyn Fn(&str) -> bool,
+        known: &Known<'_>,
     ) -> Self {
+        let is_context = known.is_context;
         let mut stages: Vec<PlannedStage> = Vec::new();
         for (number, instruction) in dockerfile.instructions.iter().enumerate() {
             let names = instruction.command.stage_names(dockerfile.escape);
@@ -66,7 +86,11 @@ impl Plan {
                 .filter_map(|name| {
                     let is_from = matches!(instruction.command, Command::From { .. });
                     let own = if is_from { stages.len() } else { stages.len().saturating_sub(1) };
-                    stage_number(&stages[..own], name, is_from)
+                    if is_from {
+                        base_number(&stages, name)
+                    } else {
+                        stage_number(&stages[..own], name, false)
+                    }
                 })
                 .collect();
             if let Command::From { stage, .. } = &instruction.command {
@@ -77,7 +101,14 @@ impl Plan {
                     (name, None) => Base::Image(qualified(name)),
                 };
                 let (instructions, inputs) = (number..number, BTreeSet::new());
-                stages.push(PlannedStage { name: stage.clone(), instructions, inputs, base });
+                let triggers = match (&base, names.first()) {
+                    (Base::Stage(stage), _) => count_shown(triggers_in(
+                        &dockerfile.instructions[stages[*stage].instructions.clone()],
+                    )),
+                    (Base::Image(_), Some(name)) => (known.triggers)(name),
+                    (Base::Image(_) | Base::Nothing, _) => 0,
+                };
+                stages.push(PlannedStage { name: stage.clone(), instructions, inputs, base, triggers });
             }
             if let Some(stage) = stages.last_mut() {
                 stage.instructions.end = number + 1;
@@ -88,9 +119,10 @@ impl Plan {
             stages,
             needed: BTreeSet::new(),
             vertices: Vec::new(),
-            labels: Vec::new(),
+            places: Vec::new(),
             announced: 0,
             vertex_of: vec![None; dockerfile.instructions.len()],
+            escape: dockerfile.escape,
         };
         plan.needed = plan.needed_by_last();
         let mut last_of = vec![None; plan.stages.len()];
@@ -123,46 +155,85 @@ impl Plan {
         if let Base::Stage(base) = stage.base {
             last_of[stage_number] = last_of[base];
         }
-        let width = steps.len().to_string().len();
-        let label = match &stage.name {
-            Some(name) => format!("{} ", name.to_ascii_lowercase()),
-            None if self.stages.len() > 1 => format!("stage-{stage_number} "),
-            None => String::new(),
-        };
+        let mut places = Vec::new();
         for (place, number) in steps.iter().enumerate() {
             let instruction = &dockerfile.instructions[*number];
             let names = instruction.command.stage_names(dockerfile.escape);
-            let is_from = matches!(instruction.command, Command::From { .. });
-            let named = names
-                .iter()
-                .filter_map(|name| self::stage_number(&self.stages[..stage_number], name, is_from));
+            let before = &self.stages[..stage_number];
+            let named = names.iter().filter_map(|name| match &instruction.command {
+                Command::From { .. } => base_number(before, name),
+                _ => self::stage_number(before, name, false),
+            });
             let named = named.filter_map(|stage| last_of[stage]);
             let inputs = last_of[stage_number].into_iter().chain(named).collect();
             let vertex = self.vertices.len();
-            let label = format!("[{label}{:>width$}/{}]", place + 1, steps.len());
+            let place = Place { number: place, total: steps.len() };
+            let is_from = matches!(instruction.command, Command::From { .. });
+            let label = self.label(stage_number, place, stage.triggers, is_from);
             let name = match (&instruction.command, &stage.base) {
                 (Command::From { .. }, Base::Image(image)) => format!("{label} FROM {image}"),
                 (Command::ChangeTree(_), _) => format!("{label} {}", instruction.shown),
                 _ => format!("{label} {}", instruction.written),
             };
-            self.labels.push(label);
+            places.push(place);
             self.vertices.push(Vertex { number: vertex, name, inputs });
             self.vertex_of[*number] = Some(vertex);
             last_of[stage_number] = Some(vertex);
         }
+        self.places.extend(places);
+    }
+
+    /// The label before a step's instruction: `[build 2/5]`. Triggers come behind FROM.
+    fn label(&self, stage: usize, Place { number, total }: Place, triggers: usize, is_from: bool) -> String {
+        let number = if is_from { number + 1 } else { number + 1 + triggers };
+        self.label_at(stage, number, total + triggers)
+    }
+
+    fn label_at(&self, stage: usize, number: usize, total: usize) -> String {
+        let width = total.to_string().len();
+        let name = match &self.stages[stage].name {
+            Some(name) => format!("{} ", name.to_ascii_lowercase()),
+            None if self.stages.len() > 1 => format!("stage-{stage} "),
+            None => String::new(),
+        };
+        format!("[{name}{number:>width$}/{total}]")
+    }
+
+    /// How clients see a trigger: `place` is its place among those of a stage that they see, from zero.
+    pub(super) fn trigger_name(
+        &self,
+        (stage, place, triggers): (usize, usize, usize),
+        trigger: &Instruction,
+        made: Option<&Stage>,
+    ) -> String {
+        let vertices = self.vertex_of[self.stages[stage].instructions.clone()].iter().flatten();
+        let before = usize::from(matches!(self.stages[stage].base, Base::Image(_)));
+        let label = self.label_at(stage, before + place + 1, vertices.count() + triggers);
+        let text = made.map(|made| described(trigger, self.escape, made));
+        format!("{label} ONBUILD {}", text.as_deref().unwrap_or(&trigger.written))
+    }
+
+    /// How many triggers of a stage's image are known to be steps.
+    pub(super) fn triggers(&self, stage: usize) -> usize {
+        self.stages[stage].triggers
+    }
+
+    /// How many steps are planned.
+    pub(super) fn vertex_count(&self) -> usize {
+        self.vertices.len()
     }
 
     /// The name of a beginning step for clients, with its stage's variables.
     pub(super) fn name(
         &self,
-        vertex: usize,
+        (number, vertex, triggers): (usize, usize, usize),
         instruction: &Instruction,
-        escape: char,
         stage: Option<&Stage>,
     ) -> String {
         match stage {
             Some(stage) if !matches!(instruction.command, Command::From { .. }) => {
-                format!("{} {}", self.labels[vertex], instruction.description(escape, &stage.variables()))
+                let label = self.label(number, self.places[vertex], triggers, false);
+                format!("{label} {}", described(instruction, self.escape, stage))
             }
             _ => self.vertices[vertex].name.clone(),
         }
@@ -198,40 +269,25 @@ impl Plan {
     }
 }
 
-/// The paths of the main context that commands read.
-pub(super) fn context_paths<'a>(
-    commands: impl IntoIterator<Item = &'a Command>,
-    escape: char,
-) -> ContextPaths {
-    let mut paths = BTreeSet::new();
-    for source in commands.into_iter().flat_map(|command| command.context_sources(escape)) {
-        match source.as_deref().and_then(context_path) {
-            Some(path) => drop(paths.insert(path)),
-            None => return ContextPaths::All,
-        }
-    }
-    ContextPaths::Some(paths)
+/// How many of the triggers clients see as steps.
+pub(super) fn count_shown<'a>(triggers: impl Iterator<Item = &'a str>) -> usize {
+    let parsed = triggers.filter_map(|trigger| dockerfile::parse_trigger(trigger).ok());
+    parsed.filter(|trigger| trigger.command.changes_files()).count()
 }
 
-/// The part of a source's path that names one place; `None` where that is the whole context.
-fn context_path(source: &str) -> Option<String> {
-    let mut path = Vec::new();
-    for component in Path::new(literal_prefix(source)).components() {
-        match component {
-            Component::Normal(name) => path.push(name.to_str()?),
-            Component::ParentDir => return None,
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    (!path.is_empty()).then(|| path.join("/"))
+/// The triggers that instructions add to their image.
+fn triggers_in(instructions: &[Instruction]) -> impl Iterator<Item = &str> {
+    instructions.iter().filter_map(|instruction| match &instruction.command {
+        Command::OnBuild(trigger) => Some(trigger.as_str()),
+        _ => None,
+    })
 }
 
-/// The substituted word; `None` where a variable decides that.
-fn known_word(word: &str, escape: char) -> Option<String> {
-    if word.contains('$') {
-        return None;
-    }
-    dockerfile::expand(word, escape, &|_: &str| None::<&'static str>).ok()
+/// What clients see of an instruction, with the variables of its stage but those that are secrets.
+fn described(instruction: &Instruction, escape: char, stage: &Stage) -> String {
+    let variables = stage.variables();
+    let names = secret_variables(instruction, escape);
+    instruction.description(escape, &MaskedVariables { variables: &variables, names })
 }
 
 /// The full name of an image; an invalid one stays as it is, and fails when it is looked up.
@@ -240,60 +296,14 @@ fn qualified(name: &str) -> String {
     model::qualified(&ImageReference::parse(name).map_or_else(|_| name.to_owned(), tagged))
 }
 
+/// The number of the stage that FROM names.
+fn base_number(stages: &[PlannedStage], name: &str) -> Option<usize> {
+    stage_number(stages, name, true).filter(|_| may_be_stage(name, Order::Graph))
+}
+
 fn stage_number(stages: &[PlannedStage], name: &str, names_only: bool) -> Option<usize> {
     let is_named =
         |stage: &PlannedStage| stage.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
     let by_number = || name.parse().ok().filter(|number| !names_only && *number < stages.len());
     stages.iter().rposition(is_named).or_else(by_number)
-}
-
-impl Command {
-    /// Whether the instruction changes files, so that clients see it as a step.
-    const fn changes_files(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Transfer(_) | Self::Workdir(_) | Self::ChangeTree(_))
-    }
-
-    /// The names that may be those of stages.
-    fn stage_names(&self, escape: char) -> Vec<String> {
-        match self {
-            Self::From { image, .. } => vec![image.clone()],
-            Self::Transfer(transfer) => {
-                let from = transfer.from.iter();
-                from.map(|from| known_word(from, escape).unwrap_or_else(|| from.clone())).collect()
-            }
-            Self::ChangeTree(change) => change.stages(),
-            // Mounts with variables are read later.
-            Self::Run(run) => {
-                run.parsed_mounts(escape).filter_map(|mount| mount.from().map(str::to_owned)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// The paths that the instruction reads of the main context; `None` for those with variables.
-    fn context_sources(&self, escape: char) -> Vec<Option<String>> {
-        match self {
-            Self::Transfer(transfer) if transfer.from.is_none() => {
-                let sources = transfer.sources.iter().filter(|source| !source.contains("://"));
-                sources.map(|source| known_word(source, escape)).collect()
-            }
-            Self::Run(run) => {
-                let unknown = run.mounts.iter().filter(|mount| mount.contains('$')).map(|_| None);
-                let sources = run.parsed_mounts(escape).filter_map(|mount| match mount.kind {
-                    RunMountKind::Bind { from: None, source } => Some(Some(source)),
-                    _ => None,
-                });
-                sources.chain(unknown).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-}
-
-impl RunCommand {
-    /// The mounts that have no variables.
-    pub(super) fn parsed_mounts(&self, escape: char) -> impl Iterator<Item = RunMount> {
-        let known = self.mounts.iter().filter_map(move |mount| known_word(mount, escape));
-        known.filter_map(|mount| RunMount::parse(&mount).ok())
-    }
 }

@@ -17,7 +17,10 @@ use crate::event::VertexChange;
 use crate::identity::random_container;
 use crate::order::Order;
 use crate::request::Intermediate;
-use crate::runner::{RunStep, StepKind};
+use crate::runner::{OutputStream, RunStep, StartFailure, StepError, StepKind};
+
+/// The exit code of a command that does not begin.
+const CANNOT_BEGIN: i64 = 1;
 
 impl Build<'_> {
     /// Runs a command and commits what it changed, unless an image of it is there.
@@ -217,10 +220,34 @@ impl Build<'_> {
         };
         let code = runner.run(container, &mut write, cancellation);
         output.finish();
-        match code? {
+        let code = match code {
+            Err(error) if is_graph => self.not_begun(error, words)?,
+            code => code?,
+        };
+        match code {
             0 => Ok(()),
             code if is_graph => Err(BuildError::Process { command: words.join(" "), code }),
             code => Err(BuildError::Command { command: words.join(" "), code }),
+        }
+    }
+}
+
+impl Build<'_> {
+    /// The exit code of a command of a graph whose program cannot be run, which its output says.
+    ///
+    /// # Errors
+    /// [`BuildError`] where something else is missing.
+    fn not_begun(&self, error: StepError, words: &[String]) -> Result<i64, BuildError> {
+        match error.start {
+            Some(StartFailure::Program(cause)) => {
+                let bytes = format!("unable to start container process: {cause}\n").into_bytes();
+                self.report(VertexChange::Output { stream: OutputStream::Stderr, bytes });
+                Ok(CANNOT_BEGIN)
+            }
+            Some(StartFailure::Surroundings(cause)) => {
+                Err(BuildError::NotBegun { command: words.join(" "), cause })
+            }
+            None => Err(error.into()),
         }
     }
 }

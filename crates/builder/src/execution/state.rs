@@ -1,7 +1,7 @@
 //! The builder, and one build under way: what its steps work on.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -125,6 +125,8 @@ pub(super) struct Work<'a> {
     pub(super) found: Mutex<Vec<Digest>>,
     /// The bytes of the configurations that it has made: each step's is kept whole.
     pub(super) configurations: AtomicUsize,
+    /// Whether images of other platforms than the one that is wanted are reported.
+    pub(super) reports_platforms: AtomicBool,
     /// Takes the containers that are to be removed.
     pub(super) remover: Sender<ContainerId>,
 }

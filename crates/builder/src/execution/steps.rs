@@ -56,7 +56,8 @@ impl Build<'_> {
                         stages.push(Arc::new(FinishedStage { name: stage.name.clone(), stage }));
                     }
                 }
-                self.from(image, platform.as_deref(), stage.clone())
+                let triggers = self.from(image, platform.as_deref(), stage.clone(), instruction.lines)?;
+                self.run_triggers(&triggers)
             }
             command => self.dispatch(command),
         }

@@ -102,9 +102,9 @@ impl Build<'_> {
     }
 
     fn layers_of(&self, stage: &str) -> Result<Vec<Layer>, BuildError> {
-        let number = self.earlier.named(stage).ok_or_else(|| BuildError::LaterStage(stage.to_owned()))?;
+        let number = self.earlier.named(stage).ok_or_else(|| self.later_stage(stage.to_owned()))?;
         let found = self.earlier.finished(number)?;
-        let found = found.ok_or_else(|| BuildError::LaterStage(stage.to_owned()))?;
+        let found = found.ok_or_else(|| self.later_stage(stage.to_owned()))?;
         Ok(found.stage.layers.clone())
     }
 }

@@ -85,7 +85,7 @@ impl Build<'_> {
         };
         let number = from.parse::<usize>().ok();
         if let Some(number) = self.earlier.named(&from).or(number) {
-            let found = self.earlier.finished(number)?.ok_or(BuildError::LaterStage(from))?;
+            let found = self.earlier.finished(number)?.ok_or_else(|| self.unbuilt(from, number))?;
             let stage = &found.stage;
             let tree = ImageTree::new(stage.directories(), stage.layers.clone());
             return Ok(StepTree::Image { tree, image: stage.image });
@@ -106,7 +106,28 @@ impl Build<'_> {
         if own.is_some_and(|own| own.eq_ignore_ascii_case(from)) {
             return Err(BuildError::OwnStage(from.to_owned()));
         }
-        if self.earlier.is_later(from) { Err(BuildError::LaterStage(from.to_owned())) } else { Ok(()) }
+        if self.earlier.is_later(from) { Err(self.later_stage(from.to_owned())) } else { Ok(()) }
+    }
+
+    /// Why no stage of a number is built.
+    fn unbuilt(&self, from: String, number: usize) -> BuildError {
+        let present = self.earlier.count();
+        match self.work.parameters.order {
+            Order::Graph if number == present => BuildError::OwnStage(self.stage_called()),
+            Order::Graph if number >= self.earlier.total() => BuildError::StageNumber(number),
+            Order::Graph | Order::Written => self.later_stage(from),
+        }
+    }
+
+    /// What the present stage is called in errors.
+    fn stage_called(&self) -> String {
+        let name = self.stage.as_ref().and_then(|stage| stage.name.clone());
+        name.unwrap_or_else(|| format!("stage-{}", self.earlier.count()))
+    }
+
+    /// The refusal of a stage that is not built before the present one.
+    pub(super) fn later_stage(&self, from: String) -> BuildError {
+        BuildError::LaterStage { from, current: self.stage_called() }
     }
 
     /// Fetches a context that lies at an address.

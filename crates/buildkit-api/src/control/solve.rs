@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::build::Build;
+use crate::build::{Build, HOST_NETWORK};
 use crate::export;
 use crate::frontend::{self, FrontendCall};
 use crate::grpc::{Call, Code, Status};
@@ -15,6 +15,9 @@ use crate::parts::Parts;
 use crate::remote_cache::{self, CacheExport};
 use buildkit_messages::control::{SolveRequest, SolveResponse};
 use buildkit_messages::gateway::BuildResult;
+
+/// What a client may allow a build. No step has devices, so that allowing them allows nothing.
+const GRANTED: [&str; 2] = [HOST_NETWORK, "device"];
 
 pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Status> {
     let request: SolveRequest = call.requests.only().await?;
@@ -25,6 +28,7 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
         outcome = run(&parts, &build, request) => outcome,
         gone = session_gone(&parts, &build) => Err(gone),
     };
+    let outcome = outcome.map_err(Status::of_build);
     running.conclude(&outcome);
     drop(running);
     call.replies.send(&SolveResponse { exporter_response: outcome? }).await
@@ -39,6 +43,11 @@ fn refuse(request: &SolveRequest) -> Result<(), Status> {
     }
     if request.proxy_network {
         return Err(Status::unimplemented("the network of proxies is not supported"));
+    }
+    let is_granted = |name: &String| GRANTED.contains(&name.as_str());
+    if let Some(name) = request.entitlements.iter().find(|name| !is_granted(name)) {
+        let text = format!("granting entitlement {name} is not allowed by build daemon configuration");
+        return Err(Status::new(Code::PermissionDenied, text));
     }
     Ok(())
 }
@@ -64,7 +73,6 @@ async fn run(
                 options: request.frontend_attributes,
                 inputs: request.frontend_inputs,
                 cache_imports: imports,
-                entitlements: request.entitlements,
             };
             frontend::run(parts, build, call).await?.images()?
         }

@@ -115,7 +115,7 @@ impl Kind {
             "oci" => Self::Archive(ArchiveKind::Oci),
             "tar" => Self::Files,
             "local" => Self::Directory,
-            other => return Err(Status::unimplemented(format!("exporter {other:?} is not supported"))),
+            other => return Err(Status::unimplemented(format!("exporter {other:?} could not be found"))),
         })
     }
 

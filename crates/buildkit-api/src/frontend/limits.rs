@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use model::{CgroupParent, NetworkMode, SettingError, Spelled, Ulimit};
+use model::{CgroupParent, CpuSet, NetworkMode, SettingError, Spelled, Ulimit};
 
 use crate::grpc::Status;
 
@@ -14,6 +14,27 @@ pub(super) fn list(value: &str) -> Vec<String> {
 pub(super) fn number(name: &str, value: &str) -> Result<i64, Status> {
     let wrong = |_| Status::invalid(format!("{name} is not a number: {value:?}"));
     if value.is_empty() { Ok(0) } else { value.parse().map_err(wrong) }
+}
+
+/// Bytes: a number, with `b`, `k`, `m`, `g` or `t` behind it or without; -1 is no limit.
+pub(super) fn bytes(name: &str, value: &str) -> Result<i64, Status> {
+    let lower = value.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let shift = match lower[digits.len()..].trim_end_matches("ib").trim_end_matches('b') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(Status::invalid(format!("{name} is not a number of bytes: {value:?}"))),
+    };
+    let bytes = number(name, digits)?.checked_mul(1 << shift);
+    bytes.ok_or_else(|| Status::invalid(format!("{name} is not a number of bytes: {value:?}")))
+}
+
+/// Processors or nodes of memory: `0-2,4`.
+pub(super) fn cpu_set(name: &str, value: &str) -> Result<Spelled<CpuSet>, Status> {
+    Spelled::parse(value).map_err(|_| Status::invalid(format!("{name} is not a list of numbers: {value:?}")))
 }
 
 pub(super) fn network_mode(value: &str) -> Result<NetworkMode, Status> {
@@ -60,6 +81,15 @@ pub(super) fn ulimits(value: &str) -> Result<Vec<Option<Ulimit>>, Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_have_units() {
+        let read: Vec<_> =
+            ["100m", "5", "1GiB", "-1", ""].map(|text| bytes("memory", text).expect(text)).into();
+        assert_eq!(read, [100 << 20, 5, 1 << 30, -1, 0]);
+        assert!(bytes("memory", "bad").is_err() && bytes("memory", "9999999999t").is_err());
+        assert!(cpu_set("cpusetcpus", "0-1").is_ok() && cpu_set("cpusetcpus", "x").is_err());
+    }
 
     #[test]
     fn limits_are_soft_and_hard() {

@@ -20,9 +20,7 @@ impl Subrequest {
     /// `Unimplemented` for an unknown one.
     pub(super) fn parse(name: &str) -> Result<Self, Status> {
         let found = Self::ALL.into_iter().find(|known| known.name() == name);
-        found.ok_or_else(|| {
-            Status::unimplemented(format!("the request {name} to the frontend is not supported"))
-        })
+        found.ok_or_else(|| Status::unimplemented(format!("unsupported request {name}")))
     }
 
     pub(super) const fn name(self) -> &'static str {

@@ -99,7 +99,7 @@ pub(super) async fn run_with(
         None => None,
     };
     if let Some(subrequest) = options.subrequest {
-        let metadata = subrequest::answer(subrequest, &options, documents.as_ref())?;
+        let metadata = subrequest::answer(parts, subrequest, &options, documents.as_ref())?;
         return Ok(Outcome { made: Made::Nothing, metadata });
     }
     let unused = given.caches.unused.iter();

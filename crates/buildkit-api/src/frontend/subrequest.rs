@@ -12,6 +12,7 @@ use super::failure;
 use super::options::Options;
 use super::request_kind::Subrequest;
 use crate::grpc::Status;
+use crate::parts::Parts;
 use buildkit_messages::operations::SourceInfo;
 
 /// The version of all answers.
@@ -22,6 +23,7 @@ const VERSION: &str = "1.0.0";
 /// # Errors
 /// [`Status`] when the Dockerfile is malformed, except for checks, whose response has that.
 pub(super) fn answer(
+    parts: &Parts,
     request: Subrequest,
     options: &Options,
     documents: Option<&Documents>,
@@ -31,13 +33,14 @@ pub(super) fn answer(
     };
     let (json, text) = match request {
         Subrequest::Describe => describe(),
-        Subrequest::Lint => lint(options, needed()?),
+        Subrequest::Lint => lint(parts, options, needed()?),
         Subrequest::Outline => outline(options, needed()?)?,
         Subrequest::Targets => targets(needed()?)?,
     };
-    let status = i32::from(json["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty()));
+    let has_warnings = json["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty());
+    let status = i32::from(has_warnings || json.get("buildError").is_some());
     Ok(HashMap::from([
-        ("result.json".to_owned(), json.to_string().into_bytes()),
+        ("result.json".to_owned(), format!("{json:#}").into_bytes()),
         ("result.txt".to_owned(), text.into_bytes()),
         ("result.statuscode".to_owned(), status.to_string().into_bytes()),
         ("version".to_owned(), VERSION.as_bytes().to_vec()),
@@ -66,26 +69,41 @@ fn location(lines: Option<(usize, usize)>) -> Value {
     json!({ "ranges": [{ "start": position(first), "end": position(last) }] })
 }
 
-fn lint(options: &Options, documents: &Documents) -> (Value, String) {
-    let ignored = IgnorePatterns::of(documents.excludes.iter().map(String::as_str)).unwrap_or_default();
-    let inputs = CheckInputs {
+/// The inputs of checks that a client's options have.
+fn check_inputs<'a>(options: &'a Options, ignored: &'a IgnorePatterns) -> CheckInputs<'a> {
+    CheckInputs {
         arguments: options.build_arguments.clone(),
-        ignored: Some(&ignored),
-        environment: None,
+        ignored: Some(ignored),
         directive: options.build_arguments.get("BUILDKIT_DOCKERFILE_CHECK").cloned().flatten(),
+        target: options.target.as_deref(),
+        ..CheckInputs::default()
+    }
+}
+
+/// What is left out of the context. Malformed patterns are refused where they are used.
+fn ignored(documents: &Documents) -> IgnorePatterns {
+    IgnorePatterns::of(documents.excludes.iter().map(String::as_str)).unwrap_or_default()
+}
+
+fn lint(parts: &Parts, options: &Options, documents: &Documents) -> (Value, String) {
+    let ignored = ignored(documents);
+    let store = parts.engine.images.store();
+    let environment = |image: &str| {
+        let image = store.resolve(image).ok()?;
+        Some(image.config.config.as_ref().and_then(|config| config.env.clone()).unwrap_or_default())
     };
+    let inputs = CheckInputs { environment: Some(&environment), ..check_inputs(options, &ignored) };
     let source = json!({
         "filename": documents.name,
         "language": "Dockerfile",
         "data": STANDARD.encode(&documents.text),
     });
-    let checked = match builder::check_dockerfile(&documents.text, &inputs) {
-        Ok(checked) => checked,
-        Err(error) => {
-            let text = format!("{}\n", error.graph_text());
-            let error = json!({ "message": error.graph_text(), "location": null });
-            return (json!({ "warnings": [], "sources": [source], "buildError": error }), text);
+    let (warnings, failure) = match builder::check_dockerfile(&documents.text, &inputs) {
+        Ok(checked) => {
+            let violated = checked.violated().map(BuildError::Checks);
+            (checked.warnings, checked.failure.map(BuildError::from).or(violated))
         }
+        Err(error) => (Vec::new(), Some(BuildError::from(error))),
     };
     let warning = |found: &builder::CheckWarning| {
         json!({
@@ -96,7 +114,7 @@ fn lint(options: &Options, documents: &Documents) -> (Value, String) {
             "location": location(Some(found.lines)),
         })
     };
-    let lines = checked.warnings.iter().map(|found| {
+    let lines = warnings.iter().map(|found| {
         let line = found.lines.0;
         format!(
             "WARNING: {} - {}\n{}\n{}:{line}\n",
@@ -106,14 +124,23 @@ fn lint(options: &Options, documents: &Documents) -> (Value, String) {
             documents.name
         )
     });
-    let text = lines.collect::<Vec<_>>().join("\n");
-    (
-        json!({ "warnings": checked.warnings.iter().map(warning).collect::<Vec<_>>(), "sources": [source] }),
-        text,
-    )
+    let failed = failure.iter().map(|error| format!("ERROR: {}\n", error.graph_text()));
+    let text = lines.chain(failed).collect::<Vec<_>>().join("\n");
+    let mut json =
+        json!({ "warnings": warnings.iter().map(warning).collect::<Vec<_>>(), "sources": [source] });
+    if let Some(error) = failure {
+        let place = error.lines().map_or_else(|| json!({}), |lines| location(Some(lines)));
+        json["buildError"] = json!({ "message": error.graph_text(), "location": place });
+    }
+    (json, text)
 }
 
 fn outline(options: &Options, documents: &Documents) -> Result<(Value, String), Status> {
+    let ignored = ignored(documents);
+    let checked = builder::check_dockerfile(&documents.text, &check_inputs(options, &ignored));
+    if let Some(rules) = checked.ok().and_then(|checked| checked.violated()) {
+        return Err(failed(&BuildError::Checks(rules), documents));
+    }
     let found = builder::outline(
         &documents.text,
         options.target.as_deref(),
@@ -146,7 +173,25 @@ fn outline(options: &Options, documents: &Documents) -> Result<(Value, String), 
     let lines = found.arguments.iter().map(|item| {
         format!("{}\t{}\t{}\n", item.name, item.value.as_deref().unwrap_or_default(), item.description)
     });
-    Ok((json, lines.collect()))
+    Ok((filled(json), lines.collect()))
+}
+
+/// An answer without what is empty, false or nothing.
+fn filled(value: Value) -> Value {
+    let is_filled = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, filled(value)));
+            Value::Object(fields.filter(|(_, value)| is_filled(value)).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(filled).collect()),
+        other => other,
+    }
 }
 
 fn targets(documents: &Documents) -> Result<(Value, String), Status> {
@@ -169,7 +214,7 @@ fn targets(documents: &Documents) -> Result<(Value, String), Status> {
         let default = if target.is_default { " (default)" } else { "" };
         format!("{}{default}\t{}\n", target.name.as_deref().unwrap_or_default(), target.description)
     };
-    Ok((json, found.iter().map(line).collect()))
+    Ok((filled(json), found.iter().map(line).collect()))
 }
 
 fn failed(error: &BuildError, documents: &Documents) -> Status {

@@ -27,7 +27,6 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
         options: request.options,
         inputs: request.inputs,
         cache_imports: request.cache_imports,
-        entitlements: Vec::new(),
     };
     let work = async {
         match &graph {
@@ -36,7 +35,7 @@ pub(crate) async fn solve(parts: Arc<Parts>, mut call: Call) -> Result<(), Statu
         }
     };
     let outcome = tokio::select! {
-        outcome = work => outcome?,
+        outcome = work => outcome.map_err(Status::of_build)?,
         () = build.cancelled() => return Err(Status::cancelled()),
     };
     let mut result = BuildResult { metadata: outcome.metadata, ..BuildResult::default() };

@@ -95,6 +95,15 @@ impl Status {
         Self::new(Code::Cancelled, "context canceled")
     }
 
+    /// The end of a build that failed: clients show any other code in front of the text.
+    pub(crate) fn of_build(self) -> Self {
+        let is_refusal = matches!(
+            self.code,
+            Code::Unimplemented | Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition
+        );
+        if is_refusal { Self { code: Code::Unknown, ..self } } else { self }
+    }
+
     /// The status of a failure of the engine.
     pub(crate) fn of_kind(kind: ErrorKind, message: impl Into<String>) -> Self {
         let code = match kind {

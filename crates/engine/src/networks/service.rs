@@ -68,6 +68,12 @@ impl Networks {
         self.registry.all().iter().map(|entry| entry.record.clone()).collect()
     }
 
+    /// The address that `host-gateway` stands for; `None` without a default bridge.
+    #[must_use]
+    pub fn host_gateway(&self) -> Option<Ipv4Addr> {
+        self.registry.default.ipv4().map(|host| host.address)
+    }
+
     /// The containers that are in a network.
     #[must_use]
     pub fn containers(&self, id: &NetworkId) -> Vec<Arc<Record>> {

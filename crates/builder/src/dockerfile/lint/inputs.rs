@@ -1,6 +1,6 @@
 //! The inputs of build checks beside the Dockerfile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ignore::IgnorePatterns;
 
@@ -18,6 +18,10 @@ pub struct CheckInputs<'a> {
     pub environment: Option<&'a Environment<'a>>,
     /// `BUILDKIT_DOCKERFILE_CHECK`: overrides the file's directive.
     pub directive: Option<String>,
+    /// The numbers of the stages that are built; all of them without any.
+    pub stages: Option<BTreeSet<usize>>,
+    /// The stage that is meant, where it is not the last one.
+    pub target: Option<&'a str>,
 }
 
 impl std::fmt::Debug for CheckInputs<'_> {

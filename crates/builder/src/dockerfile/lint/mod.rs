@@ -1,5 +1,7 @@
 //! Build checks: what works, but not as its author may think, or not for ever.
 
+use std::collections::BTreeSet;
+
 mod finding;
 mod inputs;
 mod rule;
@@ -14,7 +16,7 @@ pub use rule::Rule;
 use self::finding::{Checkable, Directive, Findings};
 
 use super::lines;
-use super::{Dockerfile, DockerfileError};
+use super::{Command, Dockerfile, DockerfileError};
 use crate::order::Order;
 use crate::wording::Wording;
 
@@ -25,6 +27,20 @@ pub struct Checked {
     pub warnings: Vec<CheckWarning>,
     /// `# check=error=true`: a finding fails the build.
     pub is_error: bool,
+    /// Whether it is to be reported where an image is for another platform than the one that is wanted.
+    pub reports_platforms: bool,
+    /// What a build of it would fail with before anything runs.
+    pub failure: Option<DockerfileError>,
+}
+
+impl Checked {
+    /// The names of the rules that are broken, where that fails the build.
+    #[must_use]
+    pub fn violated(&self) -> Option<String> {
+        let rules: BTreeSet<_> = self.warnings.iter().map(|warning| warning.rule.name()).collect();
+        let names = || rules.iter().copied().collect::<Vec<_>>().join(", ");
+        (self.is_error && !rules.is_empty()).then(names)
+    }
 }
 
 /// Checks a Dockerfile by every rule that it does not leave out.
@@ -36,16 +52,34 @@ pub fn check_dockerfile(bytes: &[u8], inputs: &CheckInputs<'_>) -> Result<Checke
     let physical = lines::physical(&text);
     let joined = lines::join(&physical, Order::Graph)?;
     let dockerfile = Dockerfile::parse(bytes, Wording::Today, Order::Graph)?;
-    let directive = inputs.directive.as_deref().or(joined.check.as_deref()).unwrap_or_default();
-    let mut findings = Findings { directive: Directive::parse(directive), warnings: Vec::new() };
-    let instructions = joined.lines.iter().zip(&dockerfile.instructions);
-    let instructions: Vec<_> =
-        instructions.map(|(line, instruction)| Checkable { line, instruction }).collect();
+    let (given, written) = (inputs.directive.as_deref(), joined.check.as_deref());
+    let directive = Directive::parse(given.or(written).unwrap_or_default()).map_err(|fault| {
+        let place = if given.is_some() { "build-arg:BUILDKIT_DOCKERFILE_CHECK" } else { "check options" };
+        DockerfileError::CheckOptions { place, fault }
+    })?;
+    let reports_platforms = directive.wants(Rule::InvalidBaseImagePlatform);
+    let mut findings = Findings { directive, warnings: Vec::new() };
+    let mut stages = 0_usize;
+    let instructions = joined.lines.iter().zip(&dockerfile.instructions).map(|(line, instruction)| {
+        stages += usize::from(matches!(instruction.command, Command::From { .. }));
+        let number = stages.checked_sub(1);
+        let is_built =
+            number.zip(inputs.stages.as_ref()).is_none_or(|(number, built)| built.contains(&number));
+        Checkable { line, instruction, is_built }
+    });
+    let instructions: Vec<_> = instructions.collect();
     text::check(&instructions, &physical, inputs.ignored, &mut findings);
     stages::check(&instructions, &mut findings);
-    variables::check(&instructions, dockerfile.escape, inputs, &mut findings);
+    let blank = variables::check(&instructions, dockerfile.escape, inputs, &mut findings);
+    let mut dockerfile = dockerfile.clone();
+    let failure = dockerfile.stop_after(inputs.target, false).err().or(blank);
     findings.warnings.sort_by_key(|warning| (warning.lines, warning.rule));
-    Ok(Checked { is_error: findings.directive.is_error, warnings: findings.warnings })
+    Ok(Checked {
+        is_error: findings.directive.is_error,
+        warnings: findings.warnings,
+        reports_platforms,
+        failure,
+    })
 }
 
 #[cfg(test)]
@@ -101,14 +135,31 @@ mod tests {
                 2,
                 "Maintainer instruction is deprecated in favor of using label",
             ),
-            ("FROM a:$tag", "UndefinedArgInFrom", 1, "FROM argument 'tag' is not declared"),
+            ("FROM a$tag", "UndefinedArgInFrom", 1, "FROM argument 'tag' is not declared"),
             (
                 "FROM a\nWORKDIR b",
                 "WorkdirRelativePath",
                 2,
                 "Relative workdir \"b\" can have unexpected results if the base image changes",
             ),
-            ("FROM known\nLABEL b=$HOME$nope", "UndefinedVar", 2, "Usage of undefined variable '$nope'"),
+            (
+                "FROM known\nLABEL b=$HOME$nothing",
+                "UndefinedVar",
+                2,
+                "Usage of undefined variable '$nothing'",
+            ),
+            (
+                "FROM known\nCOPY --chown=$HOMEX a /b",
+                "UndefinedVar",
+                2,
+                "Usage of undefined variable '$HOMEX' (did you mean $HOME?)",
+            ),
+            (
+                "FROM known\nRUN --mount=type=cache,target=$nothing true\nEXPOSE $port",
+                "UndefinedVar",
+                2,
+                "Usage of undefined variable '$nothing'",
+            ),
             (
                 "FROM a\nCMD [\"b\"]\nCMD [\"c\"]",
                 "MultipleInstructionsDisallowed",
@@ -155,7 +206,7 @@ mod tests {
                 "# check=experimental=all\n# other text\nFROM a AS b",
                 "InvalidDefinitionDescription",
                 3,
-                "Comment for build stage should follow the format: `# b <description>`",
+                "Comment for FROM should follow the format: `# b <description>`",
             ),
             (
                 "FROM a\nEXPOSE 80/TCP",
@@ -184,7 +235,20 @@ mod tests {
             |text: &str| check_dockerfile(text.as_bytes(), &CheckInputs::default()).expect("a Dockerfile");
         let skipped =
             check("# check=skip=JSONArgsRecommended,stagenamecasing;error=true\nFROM a AS B\nCMD c\n");
-        assert_eq!(skipped, Checked { warnings: Vec::new(), is_error: true });
+        assert_eq!((skipped.warnings.len(), skipped.is_error), (0, true));
+        for (directive, fault) in [
+            (
+                "error=maybe;foo=bar",
+                "failed to parse check option \"error=maybe\": strconv.ParseBool: parsing \"maybe\": invalid syntax",
+            ),
+            ("foo=bar", "invalid check option \"foo\""),
+            ("error", "invalid check option \"error\""),
+            ("Error=true", "invalid check option \"Error\""),
+        ] {
+            let text = format!("# check={directive}\nFROM a\n");
+            let refused = check_dockerfile(text.as_bytes(), &CheckInputs::default()).expect_err(directive);
+            assert_eq!(refused.to_string(), format!("failed to parse check options: {fault}"));
+        }
         assert_eq!(check("# check=skip=all\nFROM a AS B\nCMD c\n").warnings, []);
         assert_eq!(check("# check=error=true\nFROM a AS B\n").warnings.len(), 1);
         assert_eq!(

@@ -25,6 +25,7 @@ pub enum Rule {
     InvalidDefinitionDescription,
     ExposeProtoCasing,
     ExposeInvalidFormat,
+    InvalidBaseImagePlatform,
 }
 
 impl Rule {
@@ -53,6 +54,7 @@ impl Rule {
             Self::InvalidDefinitionDescription => "InvalidDefinitionDescription",
             Self::ExposeProtoCasing => "ExposeProtoCasing",
             Self::ExposeInvalidFormat => "ExposeInvalidFormat",
+            Self::InvalidBaseImagePlatform => "InvalidBaseImagePlatform",
         }
     }
 
@@ -97,6 +99,7 @@ impl Rule {
             Self::InvalidDefinitionDescription => {
                 "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment."
             }
+            Self::InvalidBaseImagePlatform => "Base image platform does not match expected target platform",
             Self::ExposeProtoCasing => "Protocol in EXPOSE instruction should be lowercase",
             Self::ExposeInvalidFormat => {
                 "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release"
@@ -107,6 +110,10 @@ impl Rule {
     /// Where it is documented.
     #[must_use]
     pub fn url(self) -> String {
+        // No page tells of it.
+        if self == Self::InvalidBaseImagePlatform {
+            return String::new();
+        }
         let mut page = String::new();
         let mut was_lower = false;
         let name = self.name().replace("JSON", "Json");

@@ -46,6 +46,8 @@ pub(super) fn check(instructions: &[Checkable<'_>], findings: &mut Findings) {
                 }
                 name.clone_from(own);
             }
+            // The others are judged as far as they are built.
+            _ if !checkable.is_built => {}
             Command::Shell(_) => stage.has_shell = true,
             Command::Workdir(path) if path.starts_with(['/', '$']) => stage.has_absolute_directory = true,
             Command::Workdir(path) if !stage.has_absolute_directory => {

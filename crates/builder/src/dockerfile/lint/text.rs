@@ -37,19 +37,21 @@ pub(super) fn check(
                 let message = "Maintainer instruction is deprecated in favor of using label";
                 findings.add(Rule::MaintainerDeprecated, lines, message);
             }
+            // The others are judged as far as they are built.
+            _ if !checkable.is_built => {}
             Command::Env(pairs) => {
-                check_format("ENV", checkable, findings);
+                check_format(checkable, findings);
                 pairs.iter().for_each(|(name, _)| check_secret("ENV", name, lines, findings));
             }
-            Command::Label(_) => check_format("LABEL", checkable, findings),
+            Command::Label(_) => check_format(checkable, findings),
             Command::Arg(arguments) => {
                 for argument in arguments {
                     check_secret("ARG", &argument.name, lines, findings);
-                    check_description("argument", &argument.name, checkable, physical, findings);
+                    check_description("ARG", &argument.name, checkable, physical, findings);
                 }
             }
             Command::From { stage: Some(stage), .. } => {
-                check_description("build stage", stage, checkable, physical, findings);
+                check_description("FROM", stage, checkable, physical, findings);
             }
             Command::Expose(words) => words.iter().for_each(|word| check_port(word, lines, findings)),
             Command::Transfer(transfer) if transfer.from.is_none() => {
@@ -87,7 +89,8 @@ fn check_casing(instructions: &[Checkable<'_>], findings: &mut Findings) {
     }
 }
 
-fn check_format(name: &str, checkable: &Checkable<'_>, findings: &mut Findings) {
+fn check_format(checkable: &Checkable<'_>, findings: &mut Findings) {
+    let name = checkable.keyword();
     let mut words = checkable.line.text.split_whitespace();
     if words.nth(1).is_some_and(|first| !first.contains('=')) {
         let message =

@@ -9,6 +9,7 @@ use super::finding::{Checkable, Findings};
 use super::inputs::CheckInputs;
 use super::rule::Rule;
 use crate::dockerfile::{Command, DockerfileError, Variables, expand};
+use crate::nearest::{hint, nearest};
 
 /// Arguments that FROM has without a declaration.
 const PLATFORMS: [&str; 2] = ["TARGET", "BUILD"];
@@ -51,42 +52,51 @@ struct Stage {
     is_known: bool,
 }
 
+/// Checks variables, and returns what is wrong with the image of a FROM that they leave nothing of.
 pub(super) fn check(
     instructions: &[Checkable<'_>],
     escape: char,
     inputs: &CheckInputs<'_>,
     findings: &mut Findings,
-) {
+) -> Option<DockerfileError> {
+    let mut blank = None;
     let mut global: BTreeMap<String, Option<String>> = BTreeMap::new();
     for kind in PLATFORMS {
         for part in ["PLATFORM", "OS", "ARCH", "VARIANT"] {
             global.insert(format!("{kind}{part}"), Some("linux".to_owned()));
         }
     }
+    // What FROM gets where the request has no values.
+    let mut defaults = global.clone();
     let mut stages: BTreeMap<String, Stage> = BTreeMap::new();
     let mut stage: Option<(Option<String>, Stage)> = None;
     for checkable in instructions {
         if let Command::From { image, platform, stage: name } = &checkable.instruction.command {
             if let Some((Some(name), finished)) = stage.take() {
                 // Arguments end with their stage; those of the last one count as its environment here.
-                stages.insert(name, finished);
+                stages.insert(name.to_ascii_lowercase(), finished);
             }
-            check_from((image, platform.as_deref()), escape, &global, checkable.lines(), findings);
+            check_from((image, platform.as_deref()), escape, &defaults, checkable.lines(), findings);
             let known = Watched { known: &global, unknown: RefCell::default() };
-            let image = expand(image, escape, &known).unwrap_or_default().to_ascii_lowercase();
-            let begun = stages.get(&image).cloned().unwrap_or_else(|| begin(&image, inputs));
+            let base = expand(image, escape, &known).unwrap_or_default();
+            if base.is_empty() {
+                blank.get_or_insert_with(|| checkable.placed(DockerfileError::BlankBase(image.clone())));
+            }
+            let begun = stages.get(&base).cloned().unwrap_or_else(|| begin(&base, inputs));
             stage = Some((name.clone(), begun));
             continue;
         }
         let Some((_, stage)) = &mut stage else {
-            declare(&checkable.instruction.command, escape, &mut global, inputs);
+            declare(&checkable.instruction.command, escape, &mut global, &inputs.arguments);
+            declare(&checkable.instruction.command, escape, &mut defaults, &BTreeMap::new());
             continue;
         };
-        if stage.is_known {
+        if stage.is_known && checkable.is_built {
             check_words(checkable, escape, &stage.variables, findings);
         }
-        declare(&checkable.instruction.command, escape, &mut stage.variables, inputs);
+        declare(&checkable.instruction.command, escape, &mut stage.variables, &inputs.arguments);
     }
+    blank
 }
 
 /// The variables of an image.
@@ -110,12 +120,12 @@ fn declare(
     command: &Command,
     escape: char,
     variables: &mut BTreeMap<String, Option<String>>,
-    inputs: &CheckInputs<'_>,
+    given: &BTreeMap<String, Option<String>>,
 ) {
     match command {
         Command::Arg(arguments) => {
             for argument in arguments {
-                let given = inputs.arguments.get(&argument.name).cloned().flatten();
+                let given = given.get(&argument.name).cloned().flatten();
                 let known = Watched { known: variables, unknown: RefCell::default() };
                 let default = |default: &String| expand(default, escape, &known).unwrap_or_default();
                 let value = given.or_else(|| argument.default.as_ref().map(default));
@@ -141,7 +151,7 @@ fn check_from(
     for name in &undeclared {
         findings.add(Rule::UndefinedArgInFrom, lines, format!("FROM argument '{name}' is not declared"));
     }
-    if !image.contains('$') || !undeclared.is_empty() {
+    if !image.contains('$') {
         return;
     }
     let defaults = Watched { known: global, unknown: RefCell::default() };
@@ -164,17 +174,21 @@ fn check_words(
         Command::Env(pairs) | Command::Label(pairs) => {
             pairs.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).collect()
         }
-        Command::Expose(words) | Command::Volume(words) => words.iter().map(String::as_str).collect(),
+        Command::Volume(words) => words.iter().map(String::as_str).collect(),
         Command::User(word) | Command::Workdir(word) | Command::StopSignal(word) => vec![word],
         Command::Arg(arguments) => {
             arguments.iter().filter_map(|argument| argument.default.as_deref()).collect()
         }
         Command::Transfer(transfer) => {
-            transfer.sources.iter().chain([&transfer.destination]).map(String::as_str).collect()
+            let words = transfer.sources.iter().chain([&transfer.destination]).chain(&transfer.owner);
+            words.map(String::as_str).collect()
         }
+        Command::Run(run) => run.mounts.iter().map(String::as_str).collect(),
         _ => Vec::new(),
     };
     for name in words.into_iter().flat_map(|word| unknown(word, escape, known)) {
-        findings.add(Rule::UndefinedVar, checkable.lines(), format!("Usage of undefined variable '${name}'"));
+        let meant = nearest(&name, known.keys().map(String::as_str)).map(|meant| format!("${meant}"));
+        let message = format!("Usage of undefined variable '${name}'{}", hint(meant.as_deref()));
+        findings.add(Rule::UndefinedVar, checkable.lines(), message);
     }
 }

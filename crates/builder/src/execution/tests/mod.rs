@@ -280,7 +280,7 @@ fn stages_copy_from_each_other() {
     let missing = build(Some("nosuch")).result.unwrap_err().to_string();
     assert_eq!(missing, "failed to reach build target nosuch in Dockerfile");
     let later = fixture.build(context("FROM base\nCOPY --from=5 a b"));
-    assert!(matches!(later.result, Err(BuildError::LaterStage(_))));
+    assert!(matches!(later.result, Err(BuildError::LaterStage { .. })));
 }
 
 #[test]
