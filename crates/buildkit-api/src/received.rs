@@ -85,11 +85,14 @@ impl Received {
         let known = key.and_then(|key| self.take(key));
         let synced = receive(session, request, &self.contents, known.as_deref(), progress).await?;
         let tree = Arc::new(synced.tree);
+        let mut forgotten = None;
         if let Some(key) = key
             && tree.bytes() <= KEPT_BYTES
         {
-            self.keep(key, &tree);
+            forgotten = self.keep(key, &tree);
         }
+        // Thousands of entries, and files that nobody needs any more: the build does not wait until they are gone.
+        tokio::task::spawn_blocking(move || drop((known, forgotten)));
         Ok(Arrived { tree, sent: synced.sent })
     }
 
@@ -98,16 +101,15 @@ impl Received {
         kept.iter().find(|kept| kept.key == key).map(|kept| Arc::clone(&kept.tree))
     }
 
-    fn keep(&self, key: &str, tree: &Arc<Tree>) {
+    /// Keeps a directory; gives the one that is kept no longer.
+    fn keep(&self, key: &str, tree: &Arc<Tree>) -> Option<Kept> {
         let mut kept = self.lock();
         let now = Timestamp::now();
         let before = kept.iter().position(|kept| kept.key == key).map(|index| kept.remove(index));
         let (created, uses) = before.map_or((now, 0), |before| (before.created, before.uses));
         let (key, tree) = (key.to_owned(), Arc::clone(tree));
         kept.push(Kept { key, tree, created, used: now, uses: uses + 1 });
-        if kept.len() > KEPT_LIMIT {
-            kept.remove(0);
-        }
+        (kept.len() > KEPT_LIMIT).then(|| kept.remove(0))
     }
 
     /// The directories that are kept.

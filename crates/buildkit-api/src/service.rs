@@ -1,9 +1,11 @@
 //! The entry point: connections that are no longer HTTP, and the dispatch of their calls.
 
 use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use engine::Engine;
 use engine::builder::{BuildError, CacheRecord};
 use http::HeaderMap;
@@ -15,7 +17,7 @@ use crate::grpc::{self, Answer, Call, Handler, Status};
 use crate::image_build::{self, ImageBuild, ImageBuildFailure, RunningImageBuild};
 use crate::parts::Parts;
 use crate::received::Received;
-use crate::session::{Fields, Sessions};
+use crate::session::{Fields, Pace, PacedStream, Sessions};
 use crate::uploads::Uploads;
 use crate::{cache, content, control, gateway, leftovers};
 
@@ -127,8 +129,27 @@ impl BuildKit {
 
     /// Runs a client's session until its connection ends. Builds that use it end with it.
     pub async fn run_session(&self, session: NewSession, stream: impl AsyncRead + AsyncWrite + Unpin + Send) {
-        let id = session.0.id.clone();
-        if let Err(error) = self.0.sessions.run(session.0, stream).await {
+        self.run_session_at(session, stream, Pace::default()).await;
+    }
+
+    /// Runs a client's session on a socket that nobody else watches, so that it can be read less often while much comes,
+    /// until the connection ends. `early` was read of it already. Builds that use it end with it.
+    pub async fn run_socket_session(&self, session: NewSession, socket: UnixStream, early: Bytes) {
+        let pace = Pace::default();
+        match PacedStream::new(socket, early, pace.clone()) {
+            Ok(stream) => self.run_session_at(session, stream, pace).await,
+            Err(error) => tracing::debug!("session {} failed: {error}", session.0.id),
+        }
+    }
+
+    async fn run_session_at(
+        &self,
+        NewSession(fields): NewSession,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+        pace: Pace,
+    ) {
+        let id = fields.id.clone();
+        if let Err(error) = self.0.sessions.run(fields, stream, pace).await {
             tracing::debug!("session {id} failed: {error}");
         }
     }

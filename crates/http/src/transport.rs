@@ -293,6 +293,17 @@ impl TransportStream {
     pub(super) const fn new(transport: Arc<Transport>, early: Bytes) -> Self {
         Self { transport, early }
     }
+
+    /// A further descriptor of a unix socket, with what was read too far, for whoever reads it from now on in the place of
+    /// this stream, which is to be dropped; `None` for anything else.
+    ///
+    /// # Errors
+    /// When there can be no further descriptor.
+    pub fn unix_socket(&self) -> io::Result<Option<(std::os::unix::net::UnixStream, Bytes)>> {
+        let Transport::Unix(stream) = &*self.transport else { return Ok(None) };
+        let socket = stream.as_fd().try_clone_to_owned()?;
+        Ok(Some((socket.into(), self.early.clone())))
+    }
 }
 
 impl AsyncRead for TransportStream {

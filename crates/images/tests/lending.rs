@@ -7,8 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use berth_images::{
-    HashedPrefixes, Image, KnownContent, KnownFiles, Layer, LentFile, ListFilter, NewImage, Origin,
-    RemoveOptions, Store,
+    Image, KnownContent, KnownFiles, Layer, LentFile, ListFilter, NewImage, Origin, RemoveOptions, Store,
 };
 use model::ImageReference;
 use support::{Scratch, overlay};
@@ -65,7 +64,7 @@ fn borrow(store: &Store, scratch: &Scratch, base: &Layer, changed: &str) -> Laye
             Some("2") => "two",
             _ => return Ok(KnownContent::File(scratch.path().join("bee"))),
         };
-        *buffer = content.into();
+        buffer.extend_from_slice(content.as_bytes());
         Ok(KnownContent::Buffered)
     };
     fs::write(scratch.path().join("bee"), "bee").expect("a source");
@@ -73,8 +72,7 @@ fn borrow(store: &Store, scratch: &Scratch, base: &Layer, changed: &str) -> Laye
     files.add(Path::new("files/a/1"), "1".into(), None, None);
     files.add(Path::new("files/a/2"), "2".into(), None, lent(3));
     files.add(Path::new("files/b"), "b".into(), None, lent(3));
-    let base = (base, &HashedPrefixes::default());
-    let (layer, _) = store.adopt_copied(&upper, &[], Some(base), files).expect("a layer");
+    let (layer, _) = store.adopt_copied(&upper, &[], Some((base, &[])), files).expect("a layer");
     layer
 }
 
@@ -209,7 +207,7 @@ fn what_is_lent_must_be_what_is_described() {
     let upper = whole(&scratch, "base", "one");
     let base = store.adopt_layer(&upper, &[]).and_then(berth_images::AdoptedLayer::finish).expect("a layer");
     let read = |_: &Path, buffer: &mut Vec<u8>| {
-        *buffer = "two".into();
+        buffer.extend_from_slice(b"two");
         Ok(KnownContent::Buffered)
     };
     for (path, size) in [("files/a/2", 4), ("files/missing/2", 3), ("files/a/1", 3)] {
@@ -217,7 +215,7 @@ fn what_is_lent_must_be_what_is_described() {
         write(&upper, "files/a/1", "changed");
         let mut files = KnownFiles::new(&read);
         files.add(Path::new(path), "2".into(), None, lent(size));
-        store.adopt_copied(&upper, &[], Some((&base, &HashedPrefixes::default())), files).expect_err(path);
+        store.adopt_copied(&upper, &[], Some((&base, &[])), files).expect_err(path);
         assert_eq!(on_disk(&store), 1, "{path}: nothing is left");
     }
 }

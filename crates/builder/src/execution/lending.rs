@@ -77,7 +77,7 @@ impl Build<'_> {
         };
         let (kept, made, marks) = ledger.into_parts();
         let base = lending.base.as_ref().filter(|_| !kept.is_empty());
-        let base = base.map(|(layer, earlier)| (layer, &*earlier.prefixes));
+        let before = base.map(|(_, earlier)| earlier.all_prefixes()).unwrap_or_default();
         let mut files = KnownFiles::new(&read);
         let digest = |copied: &Copied| source.gives_bytes(&copied.source).then_some(copied.content);
         for copied in made {
@@ -89,12 +89,15 @@ impl Build<'_> {
             files.add(&copied.path, copied.source, digest, lent);
         }
         let builder = self.work.builder;
-        let adopted = builder.store.adopt_copied(upper, below, base, files);
+        let lender = base.map(|(layer, _)| (layer, before.as_slice()));
+        let adopted = builder.store.adopt_copied(upper, below, lender, files);
         self.check_cancelled()?;
         let (layer, prefixes) = adopted?;
-        if let Some(marks) = marks.filter(|_| base.is_none() && !layer.has_base()) {
+        if let Some((_, earlier)) = base {
+            builder.lending.note_borrower(&lending.copy, &earlier.layer, prefixes);
+        } else if let Some(marks) = marks.filter(|_| !layer.has_base()) {
             let (marks, prefixes) = (Arc::new(marks), Arc::new(prefixes));
-            let earlier = Earlier { layer: layer.diff_id(), marks, prefixes };
+            let earlier = Earlier { layer: layer.diff_id(), marks, prefixes, latest: None };
             builder.lending.remember(lending.copy, earlier);
         }
         Ok(layer)

@@ -31,6 +31,15 @@ pub(super) struct Earlier {
     pub(super) marks: Arc<Marks>,
     /// How the hash of its tar came about.
     pub(super) prefixes: Arc<HashedPrefixes>,
+    /// How that of the last one came about which borrowed from it: what had changed then is mostly as it was then.
+    pub(super) latest: Option<Arc<HashedPrefixes>>,
+}
+
+impl Earlier {
+    /// How the hashes of tars came about that the next one may begin like.
+    pub(super) fn all_prefixes(&self) -> Vec<&HashedPrefixes> {
+        self.latest.iter().chain([&self.prefixes]).map(AsRef::as_ref).collect()
+    }
 }
 
 impl LendingLayers {
@@ -46,6 +55,15 @@ impl LendingLayers {
         let found = lender.earlier.clone();
         lenders.push(lender);
         Some(found)
+    }
+
+    /// Notes how the hash of a layer's tar came about that has borrowed from the layer of an earlier copy.
+    pub(super) fn note_borrower(&self, copy: &str, lender: &Digest, prefixes: HashedPrefixes) {
+        let mut lenders = self.lock();
+        let lender = lenders.iter_mut().find(|known| known.copy == copy && known.earlier.layer == *lender);
+        if let Some(lender) = lender {
+            lender.earlier.latest = Some(Arc::new(prefixes));
+        }
     }
 
     pub(super) fn remember(&self, copy: String, earlier: Earlier) {

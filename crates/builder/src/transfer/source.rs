@@ -49,7 +49,7 @@ pub trait Source {
         false
     }
 
-    /// Returns a file's content as [`Self::give`] does: a small one replaces the content of the buffer; of another one this
+    /// Returns a file's content as [`Self::give`] does: a small one is appended to the buffer; of another one this
     /// is the file that holds it.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ pub trait Source {
     fn give_into(&self, path: &Path, buffer: &mut Vec<u8>) -> Result<Option<PathBuf>, TreeError> {
         match self.give(path)? {
             Given::Bytes(bytes) => {
-                *buffer = bytes;
+                buffer.extend_from_slice(&bytes);
                 Ok(None)
             }
             Given::Copy(path) | Given::Link(path) => Ok(Some(path)),

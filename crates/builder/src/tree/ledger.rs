@@ -62,7 +62,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// A ledger of a copy that may leave to a base what that has.
     pub(crate) fn new(base: Option<Base>) -> Self {
-        Self { base, ..Self::default() }
+        // Nearly the same files are to come.
+        let expected = base.as_ref().map_or(0, |base| base.marks.len());
+        let (marks, kept) = (Marks::with_capacity(expected), Vec::with_capacity(expected));
+        Self { base, marks, kept, ..Self::default() }
     }
 
     /// Notes what is put at a path, which the copy does once for each; whether it is left to the base.

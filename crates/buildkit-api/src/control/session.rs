@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::grpc::{Call, Messages, Replies, Status};
 use crate::parts::Parts;
-use crate::session::Fields;
+use crate::session::{Fields, Pace};
 use buildkit_messages::file_sync::BytesMessage;
 
 /// The buffer of the inner connection, each way.
@@ -20,7 +20,7 @@ pub(crate) async fn session(parts: Arc<Parts>, call: Call) -> Result<(), Status>
     let (near, far) = tokio::io::duplex(PIPE);
     let (read, write) = tokio::io::split(far);
     tokio::select! {
-        result = parts.sessions.run(fields, near) => result,
+        result = parts.sessions.run(fields, near, Pace::default()) => result,
         result = send(read, call.replies) => result,
         result = receive(write, call.requests) => result,
     }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use http::HeaderMap;
 
+use super::paced::{Pace, Relaxed};
 use super::patterns;
 use super::registry::Session;
 use crate::grpc::{Answers, Requests};
@@ -20,6 +21,9 @@ use buildkit_messages::file_sync::{Packet, PacketKind, Stat};
 const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
 /// Contents requested at once: fewer than what makes a client stop reading (it queues 128).
 const ASKED_LIMIT: usize = 64;
+/// Where more entries than these are to come by what is known, their connection is read less often: a small directory is
+/// read at once, and so is the end of a large one.
+const LAST: usize = 192;
 
 /// Which files are wanted of which of a client's directories.
 #[derive(Debug, Default)]
@@ -60,7 +64,7 @@ pub(crate) async fn receive(
     patterns::append(&mut metadata, "followpaths", &request.paths);
     let (mut requests, mut answers) = session.channel.call(DIFF_COPY, metadata).await?;
     let mut receiver = Receiver::new(contents, known);
-    receiver.run(&mut requests, &mut answers, progress).await?;
+    receiver.run((&mut requests, &mut answers), &session.pace, progress).await?;
     receiver.finish()
 }
 
@@ -131,10 +135,11 @@ impl<'a> Receiver<'a> {
 
     async fn run(
         &mut self,
-        requests: &mut Requests,
-        answers: &mut Answers,
+        (requests, answers): (&mut Requests, &mut Answers),
+        pace: &Pace,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), SyncError> {
+        let mut relaxed: Option<Relaxed> = None;
         loop {
             while let Some(number) = self.next_wanted()? {
                 // Where the client takes nothing more, its last packet has the reason.
@@ -143,10 +148,16 @@ impl<'a> Receiver<'a> {
             if self.is_whole() {
                 break;
             }
+            if self.is_only_listed() {
+                relaxed.get_or_insert_with(|| pace.relax());
+            } else {
+                relaxed = None;
+            }
             let packet = answers.next::<Packet>().await?.ok_or(SyncError::Ended)?;
             self.take(packet)?;
             progress(self.received);
         }
+        drop(relaxed);
         let _ = requests.send(&packet(PacketKind::Finish, 0)).await;
         // The client confirms it and ends the call.
         let Some(packet) = answers.next::<Packet>().await? else { return Ok(()) };
@@ -172,6 +183,13 @@ impl<'a> Receiver<'a> {
         };
         self.asked.insert(number, Asked { path, announced, received: 0, arrival });
         Ok(Some(number))
+    }
+
+    /// Whether nothing but entries is expected, and many of them.
+    fn is_only_listed(&self) -> bool {
+        let expected = self.known.map_or(0, Tree::count);
+        let come = usize::try_from(self.count).unwrap_or(usize::MAX);
+        !self.is_listed && self.asked.is_empty() && come.saturating_add(LAST) < expected
     }
 
     /// Whether all entries and all requested contents have come.

@@ -7,6 +7,7 @@ mod credentials;
 mod fields;
 mod file_send;
 mod file_sync;
+mod paced;
 mod patterns;
 mod policy;
 mod registry;
@@ -19,4 +20,5 @@ pub(crate) use file_send::{Directory, Upload, send_directory};
 pub(crate) use file_sync::{SyncRequest, receive};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use file_sync::{Synced, replay};
+pub(crate) use paced::{Pace, PacedStream};
 pub(crate) use registry::{Session, Sessions};

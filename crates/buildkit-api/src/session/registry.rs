@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::fields::Fields;
+use super::paced::Pace;
 use crate::grpc::{Channel, Code, Status};
 
 /// How long a build waits for the session that it names: clients open both at once.
@@ -28,6 +29,8 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     pub(crate) fields: Fields,
     pub(crate) channel: Channel,
+    /// How often its connection is read.
+    pub(super) pace: Pace,
     /// The sender is dropped with the connection.
     open: watch::Receiver<()>,
 }
@@ -52,7 +55,7 @@ impl Session {
 }
 
 impl Sessions {
-    /// Runs a session on a connection until the connection ends.
+    /// Runs a session on a connection until the connection ends; it may be one that is read at a pace.
     ///
     /// # Errors
     /// [`Status`] when its id is taken, there are too many, or the peer does not use HTTP/2.
@@ -60,11 +63,12 @@ impl Sessions {
         &self,
         fields: Fields,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+        pace: Pace,
     ) -> Result<(), Status> {
         let id = fields.id.clone();
         let (channel, connection) = Channel::open(stream).await?;
         let (sender, open) = watch::channel(());
-        self.add(Arc::new(Session { fields, channel, open }))?;
+        self.add(Arc::new(Session { fields, channel, pace, open }))?;
         // The connection ends when the client closes it or this future is dropped.
         let _entry = Entry { sessions: self, id };
         let result = connection.await;

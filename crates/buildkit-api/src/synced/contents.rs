@@ -103,16 +103,17 @@ impl Content {
         !matches!(self.place, Place::Own(_))
     }
 
-    /// Puts the content into a buffer, replacing the buffer's, unless it has a file to itself, which this is then.
+    /// Appends the content to a buffer, unless it has a file to itself, which this is then.
     ///
     /// # Errors
     /// What reading fails with.
     pub(super) fn take_into(&self, buffer: &mut Vec<u8>) -> io::Result<Option<&Path>> {
         match &self.place {
-            Place::Empty => buffer.clear(),
+            Place::Empty => {}
             Place::Shared { pack, offset, length } => {
-                buffer.resize(*length as usize, 0);
-                pack.file.read_exact_at(buffer, *offset)?;
+                let end = buffer.len();
+                buffer.resize(end + *length as usize, 0);
+                pack.file.read_exact_at(&mut buffer[end..], *offset)?;
             }
             Place::Own(stored) => return Ok(Some(&stored.0)),
         }

@@ -144,6 +144,11 @@ impl Tree {
         self.entries.get(path.as_os_str()).is_some_and(|entry| !entry.link.is_empty())
     }
 
+    /// How many entries it has.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The bytes of all its contents.
     pub(crate) fn bytes(&self) -> u64 {
         self.entries.values().filter(|entry| entry.link.is_empty()).map(|entry| entry.size).sum()

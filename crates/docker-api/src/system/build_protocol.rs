@@ -27,10 +27,20 @@ pub(super) async fn session(call: Call<'_>) -> Handled {
     };
     let (build_kit, stopping) = (call.build_kit.clone(), call.exchange.stopping());
     let stream = upgrade(call).await?;
-    tokio::select! {
-        () = build_kit.run_session(session, stream) => {}
-        () = stopping => {}
-    }
+    let Some((socket, early)) = stream.unix_socket()? else {
+        tokio::select! {
+            () = build_kit.run_session(session, stream) => {}
+            () = stopping => {}
+        }
+        return Ok(Reply::Sent);
+    };
+    // Without this connection's own descriptor nobody watches the socket but the session.
+    tokio::spawn(async move {
+        tokio::select! {
+            () = build_kit.run_socket_session(session, socket, early) => {}
+            () = stopping => {}
+        }
+    });
     Ok(Reply::Sent)
 }
 

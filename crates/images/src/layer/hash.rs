@@ -202,6 +202,22 @@ impl<W: Write> HashingWriter<W> {
         self.hasher.pass(Piece::Mark)
     }
 
+    /// Has so many bytes, fewer than are gathered at once, put behind those that are gathered.
+    ///
+    /// # Errors
+    /// When `put`, the receiver or the thread failed.
+    pub(super) fn gather(
+        &mut self,
+        count: u64,
+        put: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.buffer.len() as u64 + count > BUFFER as u64 {
+            self.pass()?;
+        }
+        put(&mut self.buffer)?;
+        if self.buffer.len() >= BUFFER { self.pass() } else { Ok(()) }
+    }
+
     /// Digest and size of all that was written.
     ///
     /// # Errors

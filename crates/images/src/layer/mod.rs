@@ -14,6 +14,7 @@ mod pack;
 mod places;
 mod prefix;
 mod replay;
+mod sparse;
 
 use hash::HashingChunks;
 pub(crate) use hash::HashingWriter;

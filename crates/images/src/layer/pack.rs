@@ -42,14 +42,15 @@ pub(crate) fn pack(place: &Path, below: Stack) -> Result<Packed, Error> {
 }
 
 /// Packs the layer at `place` as [`pack`] does, with the contents of some files read from elsewhere, and those that another
-/// layer lends as if they were there. The states of that layer's hash may be recorded; else those of this one are.
+/// layer lends as if they were there. The states of that layer's hash, and of those of similar layers, may be recorded; those
+/// of this one are returned.
 ///
 /// # Errors
 /// `Internal` when it cannot be read or recorded.
 pub(crate) fn pack_known(
     place: &Path,
     below: Stack,
-    before: Option<&HashedPrefixes>,
+    before: &[&HashedPrefixes],
     files: KnownFiles<'_>,
 ) -> Result<(Packed, HashedPrefixes), Error> {
     let mut out = PrefixHash::new(before, files.reader());

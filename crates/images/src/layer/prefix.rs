@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::HashingWriter;
 use super::hash::Hash;
+use super::sparse::add_sparse;
 use crate::tree::{KnownContent, Output, ReadKnown};
 
 /// Bytes of a tar between two points, about.
@@ -26,7 +27,6 @@ const DISTANCE: u64 = 256 * 1024;
 const POINTS_LIMIT: usize = 4096;
 /// Bytes beside contents that wait until a point is reached.
 const WAITING_LIMIT: usize = 4 << 20;
-
 /// How far the hash of a layer's tar had come at several points.
 #[derive(Default)]
 pub struct HashedPrefixes(HashMap<[u8; 32], Hash>);
@@ -40,32 +40,32 @@ impl std::fmt::Debug for HashedPrefixes {
 /// Computes the hash of a tar.
 pub(super) struct PrefixHash<'a> {
     out: HashingWriter<io::Sink>,
-    /// All bytes so far but for contents that came with their digests.
+    /// All bytes so far but for contents that came with their digests, see [`add_sparse`].
     bytes: Sha256,
     /// The place, the digest and the size of each of those.
     contents: Sha256,
     size: u64,
     /// The size from which on the next point is.
     next: u64,
-    /// The digests at the points so far, unless an earlier tar is followed.
+    /// The points so far that an earlier tar has too.
+    same: Vec<([u8; 32], &'a Hash)>,
+    /// The digests at the points after those; the hash has a mark for each.
     points: Vec<[u8; 32]>,
     following: Following<'a>,
     read: &'a ReadKnown<'a>,
 }
 
-/// Whether an earlier tar is followed.
+/// Whether earlier tars are followed.
 enum Following<'a> {
-    /// There is none: the points of this one are recorded.
-    None,
-    /// So far nothing has differed.
+    /// So far one of them is the same.
     Same(Waiting<'a>),
-    /// It has differed.
+    /// There is none, or all have differed.
     Over,
 }
 
-/// The content since the last point that the earlier tar has too.
+/// The content since the last point that an earlier tar has too.
 struct Waiting<'a> {
-    before: &'a HashedPrefixes,
+    before: &'a [&'a HashedPrefixes],
     point: Option<&'a Hash>,
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
@@ -92,16 +92,20 @@ impl Waiting<'_> {
 
 impl<'a> PrefixHash<'a> {
     /// Begins a tar that may be the same as an earlier one at first; `read` gives the contents that come by their digests.
-    pub(super) fn new(before: Option<&'a HashedPrefixes>, read: &'a ReadKnown<'a>) -> Self {
-        let waiting = |before| Waiting { before, point: None, bytes: Vec::new(), pieces: Vec::new() };
+    pub(super) fn new(before: &'a [&'a HashedPrefixes], read: &'a ReadKnown<'a>) -> Self {
+        let following = match before {
+            [] => Following::Over,
+            before => Following::Same(Waiting { before, point: None, bytes: Vec::new(), pieces: Vec::new() }),
+        };
         Self {
             out: HashingWriter::new(io::sink()),
             bytes: Sha256::new(),
             contents: Sha256::new(),
             size: 0,
             next: DISTANCE,
+            same: Vec::new(),
             points: Vec::new(),
-            following: before.map_or(Following::None, |before| Following::Same(waiting(before))),
+            following,
             read,
         }
     }
@@ -123,7 +127,7 @@ impl<'a> PrefixHash<'a> {
         if let Some(point) = waiting.point {
             self.out = HashingWriter::going_on(io::sink(), point.clone());
         }
-        let (mut bytes, mut buffer) = (waiting.bytes.as_slice(), Vec::new());
+        let mut bytes = waiting.bytes.as_slice();
         for piece in waiting.pieces {
             match piece {
                 Piece::Bytes(count) => {
@@ -131,17 +135,25 @@ impl<'a> PrefixHash<'a> {
                     io::Write::write_all(&mut self.out, now)?;
                     bytes = later;
                 }
-                Piece::Content { source, size } => {
-                    let content = (self.read)(&source, &mut buffer)?;
-                    if !matches!(content, KnownContent::Buffered) || buffer.len() as u64 != size {
-                        let changed = "a file has another length than its source";
-                        return Err(io::Error::new(io::ErrorKind::InvalidData, changed));
-                    }
-                    io::Write::write_all(&mut self.out, &buffer)?;
-                }
+                Piece::Content { source, size } => self.read(&source, size)?,
             }
         }
         Ok(())
+    }
+
+    /// Hashes a content from its source.
+    fn read(&mut self, source: &Path, size: u64) -> io::Result<()> {
+        let read = self.read;
+        self.out.gather(size, |buffer| {
+            let before = buffer.len();
+            let content = read(source, buffer)?;
+            let length = buffer.len().saturating_sub(before) as u64;
+            if matches!(content, KnownContent::Buffered) && length == size {
+                return Ok(());
+            }
+            let changed = "a file has another length than its source";
+            Err(io::Error::new(io::ErrorKind::InvalidData, changed))
+        })
     }
 
     /// Digest and size of the tar, and its points.
@@ -151,13 +163,14 @@ impl<'a> PrefixHash<'a> {
     pub(super) fn finish(mut self) -> io::Result<(Digest, u64, HashedPrefixes)> {
         self.go_on_alone()?;
         let (digest, size, marks) = self.out.finish_marked()?;
-        Ok((digest, size, HashedPrefixes(self.points.into_iter().zip(marks).collect())))
+        let same = self.same.into_iter().map(|(point, hash)| (point, hash.clone()));
+        Ok((digest, size, HashedPrefixes(same.chain(self.points.into_iter().zip(marks)).collect())))
     }
 }
 
 impl Output for PrefixHash<'_> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.update(bytes);
+        add_sparse(&mut self.bytes, bytes);
         self.size += bytes.len() as u64;
         if let Following::Same(waiting) = &mut self.following {
             if waiting.bytes.len() + bytes.len() <= WAITING_LIMIT {
@@ -178,39 +191,41 @@ impl Output for PrefixHash<'_> {
             return Ok(());
         }
         self.next = self.size + DISTANCE;
-        let so_far = || self.so_far();
-        match &self.following {
-            Following::Over => Ok(()),
-            Following::None if self.points.len() >= POINTS_LIMIT => Ok(()),
-            Following::None => {
-                let point = so_far();
-                self.points.push(point);
-                self.out.mark()
-            }
-            Following::Same(waiting) => match waiting.before.0.get(&so_far()) {
-                Some(point) => {
-                    let before = waiting.before;
-                    let (bytes, pieces) = (Vec::new(), Vec::new());
-                    self.following = Following::Same(Waiting { before, point: Some(point), bytes, pieces });
-                    Ok(())
-                }
-                None => self.go_on_alone(),
-            },
+        let has_room = self.same.len() + self.points.len() < POINTS_LIMIT;
+        if matches!(self.following, Following::Over) && !has_room {
+            return Ok(());
         }
+        let so_far = self.so_far();
+        if let Following::Same(waiting) = &mut self.following {
+            let before = waiting.before;
+            if let Some(point) = before.iter().find_map(|before| before.0.get(&so_far)) {
+                waiting.point = Some(point);
+                waiting.bytes.clear();
+                waiting.pieces.clear();
+                self.same.push((so_far, point));
+                return Ok(());
+            }
+            self.go_on_alone()?;
+        }
+        if has_room {
+            self.points.push(so_far);
+            self.out.mark()?;
+        }
+        Ok(())
     }
 
-    fn content(&mut self, source: &Path, digest: &Digest, size: u64) -> bool {
+    fn content(&mut self, source: &Path, digest: &Digest, size: u64) -> io::Result<bool> {
         self.contents.update(self.size.to_le_bytes());
         self.contents.update(digest.as_bytes());
         self.contents.update(size.to_le_bytes());
         self.size += size;
-        let Following::Same(waiting) = &mut self.following else { return true };
-        waiting.pieces.push(Piece::Content { source: source.to_owned(), size });
-        false
-    }
-
-    fn content_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        io::Write::write_all(&mut self.out, bytes)
+        match &mut self.following {
+            Following::Same(waiting) => {
+                waiting.pieces.push(Piece::Content { source: source.to_owned(), size });
+            }
+            Following::Over => self.read(source, size)?,
+        }
+        Ok(false)
     }
 }
 
@@ -246,12 +261,12 @@ mod tests {
 
     /// Hashes a tar of entries, compares that with the hash of all its bytes, and returns what may be followed later and the
     /// numbers of the contents that were read.
-    fn hash(entries: &[Entry], before: Option<&HashedPrefixes>) -> (HashedPrefixes, Vec<usize>) {
+    fn hash(entries: &[Entry], before: &[&HashedPrefixes]) -> (HashedPrefixes, Vec<usize>) {
         let was_read = RefCell::new(Vec::new());
         let read = |source: &Path, buffer: &mut Vec<u8>| {
             let number: usize = source.to_string_lossy().parse().expect("a number");
             was_read.borrow_mut().push(number);
-            entries[number].content.clone_into(buffer);
+            buffer.extend_from_slice(&entries[number].content);
             Ok(KnownContent::Buffered)
         };
         let mut out = PrefixHash::new(before, &read);
@@ -263,9 +278,10 @@ mod tests {
             out.write_all(header).expect("its header");
             if !is_digested {
                 out.write_all(content).expect("its content");
-            } else if out.content(Path::new(&number.to_string()), &sha256(content), content.len() as u64) {
-                was_read.borrow_mut().push(number);
-                out.content_bytes(content).expect("its content");
+            } else {
+                let source = number.to_string();
+                let taken = out.content(Path::new(&source), &sha256(content), content.len() as u64);
+                assert!(!taken.expect("its content"), "it is read where it is needed");
             }
         }
         let (digest, size, prefixes) = out.finish().expect("a digest");
@@ -276,26 +292,43 @@ mod tests {
     #[test]
     fn only_what_follows_the_last_common_point_is_read() {
         let before = entries(2000);
-        let (prefixes, read) = hash(&before, None);
+        let (prefixes, read) = hash(&before, &[]);
         assert!(prefixes.0.len() >= 4, "{prefixes:?}");
         assert_eq!(read.len(), 1800);
         for changed in [1999, 1500, 600] {
             let mut now = before.clone();
             now[changed].content = b"changed".to_vec();
-            let (_, read) = hash(&now, Some(&prefixes));
+            let (_, read) = hash(&now, &[&prefixes]);
             assert!(read.iter().all(|number| number + 500 > changed), "{changed}: {:?}", read.first());
             assert_eq!(read.last(), before.iter().rposition(|entry| entry.is_digested).as_ref());
         }
     }
 
     #[test]
+    fn a_tar_that_went_on_from_another_can_be_followed_too() {
+        let first = entries(2000);
+        let (of_first, _) = hash(&first, &[]);
+        let mut second = first.clone();
+        second[200].content = b"changed".to_vec();
+        let (of_second, _) = hash(&second, &[&of_first]);
+        let mut third = second.clone();
+        third[1700].content = b"changed too".to_vec();
+        let (_, read) = hash(&third, &[&of_first, &of_second]);
+        assert!(read.iter().all(|number| number + 500 > 1700), "{:?}", read.first());
+        let mut again = first.clone();
+        again[1700].content = b"changed too".to_vec();
+        let (_, read) = hash(&again, &[&of_second, &of_first]);
+        assert!(read.iter().all(|number| number + 500 > 1700), "{:?}", read.first());
+    }
+
+    #[test]
     fn whatever_differs_the_hash_is_that_of_the_tar() {
         let before = entries(1000);
-        let (prefixes, _) = hash(&before, None);
+        let (prefixes, _) = hash(&before, &[]);
         let changed = |change: &dyn Fn(&mut Vec<Entry>)| {
             let mut now = before.clone();
             change(&mut now);
-            hash(&now, Some(&prefixes)).1.len()
+            hash(&now, &[&prefixes]).1.len()
         };
         let all = before.iter().filter(|entry| entry.is_digested).count();
         assert!(changed(&|_| {}) < all, "nothing");
@@ -315,17 +348,18 @@ mod tests {
 
     #[test]
     fn a_content_that_cannot_be_read_any_more_is_an_error() {
-        let (prefixes, _) = hash(&entries(300), None);
+        let (prefixes, _) = hash(&entries(300), &[]);
         let gone = |_: &Path, _: &mut Vec<u8>| Err(io::ErrorKind::NotFound.into());
         let longer = |_: &Path, buffer: &mut Vec<u8>| {
-            *buffer = b"longer".to_vec();
+            buffer.extend_from_slice(b"longer");
             Ok(KnownContent::Buffered)
         };
         for (read, kind) in
             [(&gone as &ReadKnown<'_>, io::ErrorKind::NotFound), (&longer, io::ErrorKind::InvalidData)]
         {
-            let mut out = PrefixHash::new(Some(&prefixes), read);
-            assert!(!out.content(Path::new("0"), &sha256(b"long"), 4), "its bytes are not needed yet");
+            let before = [&prefixes];
+            let mut out = PrefixHash::new(&before, read);
+            out.content(Path::new("0"), &sha256(b"long"), 4).expect("its bytes are not needed yet");
             assert_eq!(out.finish().expect_err("no content").kind(), kind);
         }
     }

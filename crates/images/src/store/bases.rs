@@ -16,7 +16,7 @@ impl Store {
     /// Makes a layer of a directory of copied files, which is moved into the store. `lowers` are the directories below it,
     /// topmost first. The contents of `files` are read from where they are cached; those among them that are lent lie in
     /// `base`, which must have them as they are described, and no file or directory beside them that `upper` lacks. The states
-    /// of its tar's hash are recorded; this returns those of the layer's own where nothing is lent.
+    /// of its tar's hash, and of similar tars', are recorded; this returns those of the layer's own.
     ///
     /// # Errors
     /// `Internal` when it cannot be moved, read or recorded.
@@ -24,14 +24,14 @@ impl Store {
         &self,
         upper: &Path,
         lowers: &[PathBuf],
-        base: Option<(&Layer, &HashedPrefixes)>,
+        base: Option<(&Layer, &[&HashedPrefixes])>,
         files: KnownFiles<'_>,
     ) -> Result<(Layer, HashedPrefixes), Error> {
         let below = Stack::open(lowers).map_err(Error::file("open the layers below", upper))?;
         let (base, before) = base.unzip();
         let base = base.map(|base| Base { key: Arc::clone(base.key()), shared: files.lent_bytes() });
         let place = self.take_in(upper)?;
-        let (packed, prefixes) = layer::pack_known(&place.path, below, before, files)?;
+        let (packed, prefixes) = layer::pack_known(&place.path, below, before.unwrap_or_default(), files)?;
         Ok((self.record_layer(place, packed, base)?, prefixes))
     }
 

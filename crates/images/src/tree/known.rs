@@ -15,7 +15,7 @@ use super::stack;
 /// Where the content of a file is found.
 #[derive(Debug)]
 pub enum KnownContent {
-    /// It replaced the buffer's content.
+    /// It was appended to the buffer.
     Buffered,
     /// A file that holds the same.
     File(PathBuf),
@@ -68,7 +68,7 @@ pub struct KnownFiles<'a> {
     buffer: Vec<u8>,
 }
 
-/// Gives the content that a file has at its source.
+/// Gives the content that a file has at its source: one that is put into the buffer comes behind what is there.
 pub type ReadKnown<'a> = dyn Fn(&Path, &mut Vec<u8>) -> io::Result<KnownContent> + 'a;
 
 impl<'a> KnownFiles<'a> {

@@ -28,16 +28,11 @@ pub(crate) trait Output {
     }
 
     /// Takes a content that lies at a source, by its digest and size; whether its bytes are to follow.
-    fn content(&mut self, _source: &Path, _digest: &Digest, _size: u64) -> bool {
-        true
-    }
-
-    /// Takes the bytes of such a content.
     ///
     /// # Errors
     /// When it cannot.
-    fn content_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+    fn content(&mut self, _source: &Path, _digest: &Digest, _size: u64) -> io::Result<bool> {
+        Ok(true)
     }
 }
 

@@ -76,6 +76,7 @@ impl Packer<'_> {
     ) -> io::Result<()> {
         let Some(known) = &mut self.known else { return Ok(()) };
         let (read, mut buffer) = (known.reader(), known.take_buffer());
+        buffer.clear();
         if let Some(digest) = &file.digest {
             self.digested_file((name, real), stat, (file, digest), &mut buffer)?;
         } else {
@@ -99,12 +100,12 @@ impl Packer<'_> {
         let Some(read) = self.known.as_ref().map(KnownFiles::reader) else { return Ok(()) };
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.begin_small((name, real), (stat, &[]), size)?;
-        if self.out.content(&file.source, digest, size) {
+        if self.out.content(&file.source, digest, size)? {
             let content = read(&file.source, buffer)?;
             if !matches!(content, KnownContent::Buffered) || buffer.len() as u64 != size {
                 return Err(changed());
             }
-            self.out.content_bytes(buffer)?;
+            self.out.write_all(buffer)?;
         }
         self.raw(&[0; crate::tar::BLOCK][..padding(size)])
     }
