@@ -11,6 +11,9 @@ use buildkit_messages::file_sync::Stat;
 
 /// The longest path.
 const PATH_LIMIT: usize = 4096;
+/// The attribute that is taken from each file: BuildKit gives what it receives an owner, by which a file loses its
+/// capabilities.
+const CAPABILITIES: &str = "security.capability";
 /// So much of an invalid one is shown.
 const SHOWN_LIMIT: usize = 200;
 
@@ -61,8 +64,8 @@ impl Entry {
             announced: stat.size,
             sent: 0,
         })?;
-        let mut attributes: Vec<_> =
-            stat.attributes.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect();
+        let attributes = stat.attributes.into_iter().filter(|(name, _)| name != CAPABILITIES);
+        let mut attributes: Vec<_> = attributes.map(|(name, value)| (name.into_bytes(), value)).collect();
         attributes.sort();
         let entry = Self {
             kind,
@@ -152,4 +155,18 @@ fn permissions(mode: u32) -> u32 {
         | flag(go_mode::SET_USER, 0o4000)
         | flag(go_mode::SET_GROUP, 0o2000)
         | flag(go_mode::STICKY, 0o1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_keep_their_attributes_and_lose_their_capabilities() {
+        let attributes = [("user.note", b"kept"), (CAPABILITIES, b"lost")];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_vec()));
+        let stat = Stat { path: b"f".to_vec(), attributes: attributes.into(), ..Stat::default() };
+        let (_, entry) = Entry::read(stat).expect("an entry");
+        assert_eq!(entry.attributes, [(b"user.note".to_vec(), b"kept".to_vec())]);
+    }
 }
