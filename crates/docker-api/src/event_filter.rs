@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::{ContainerId, Event, ResourceKind, Timestamp};
+use model::{ContainerId, Event, EventAction, ResourceKind, Timestamp};
 
 use super::filters::{Filters, has_label};
 use super::version::ApiVersion;
@@ -105,8 +105,8 @@ fn is_named(event: &Event, kind: ResourceKind, wanted: &str) -> bool {
 }
 
 /// `exec_start: ls` is an `exec_start`.
-fn is_action(action: &str, wanted: &str) -> bool {
-    action == wanted || action.split_once(": ").is_some_and(|(word, _)| word == wanted)
+fn is_action(action: &EventAction, wanted: &str) -> bool {
+    action.word() == wanted || action.text() == wanted
 }
 
 /// Whether an event is about an image or about a container of it.
@@ -149,7 +149,7 @@ mod tests {
             attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         Event {
             kind,
-            action: action.to_owned(),
+            action: action.parse().expect("an action"),
             actor: Actor { id: id.to_owned(), attributes },
             time: Timestamp::NEVER,
         }

@@ -13,8 +13,8 @@ use images::registry::{
     Cancellation, CredentialMap, Credentials, Platform, Progress, PullRequest, PulledNames,
 };
 use model::{
-    ContainerId, ContainerSettings, Digest, ErrorKind, ImageReference, LogConfig, LogDriver, ResourceKind,
-    Signal,
+    ContainerId, ContainerSettings, Digest, ErrorKind, EventAction, ImageReference, LogConfig, LogDriver,
+    ResourceKind, Signal,
 };
 use tokio::runtime::Handle;
 
@@ -88,9 +88,9 @@ impl Builds {
         let session = Session { runner: &steps, puller: &puller, events, cancellation };
         let names = request.names.clone();
         let image = self.builder.build(request, &session)?;
-        self.images.emit("create", &image, &image.to_string());
+        self.images.emit(EventAction::Create, &image, &image.to_string());
         for name in names {
-            self.images.emit("tag", &image, &name.to_string());
+            self.images.emit(EventAction::Tag, &image, &name.to_string());
         }
         Ok(image)
     }
@@ -141,7 +141,7 @@ impl ImagePuller for Puller<'_> {
         let pulled = pulled.map_err(|error| StepError::new(error.kind(), error))?;
         let missing = || StepError::new(ErrorKind::NotFound, format!("no image came for {image}"));
         let first = pulled.first().map(|pulled| pulled.image).ok_or_else(missing)?;
-        self.builds.images.emit("pull", &first, &image.to_string());
+        self.builds.images.emit(EventAction::Pull, &first, &image.to_string());
         Ok(first)
     }
 }
@@ -220,7 +220,7 @@ impl StepRunner for Steps {
         }
         let record = self.builds.containers.find(container.as_str()).map_err(failed)?.record();
         let upper = without_mount_points(&self.builds.images, &self.builds.paths, &record).map_err(failed)?;
-        self.builds.events.emit_container(&record, "commit", &[]);
+        self.builds.events.emit_container(&record, EventAction::Commit, &[]);
         Ok(upper)
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use model::{Actor, Digest, Event, ExecId, ResourceKind, Timestamp};
+use model::{Actor, Digest, Event, EventAction, ExecId, ResourceKind, Timestamp};
 use tokio::sync::broadcast;
 
 use self::history::{History, lock};
@@ -68,8 +68,8 @@ impl Events {
     }
 
     /// Records an event and delivers it to all listeners.
-    pub fn emit(&self, kind: ResourceKind, action: impl Into<String>, actor: Actor) {
-        let event = Event { kind, action: action.into(), actor, time: Timestamp::now() };
+    pub fn emit(&self, kind: ResourceKind, action: EventAction, actor: Actor) {
+        let event = Event { kind, action, actor, time: Timestamp::now() };
         self.keep(&mut lock(&self.history), event);
     }
 
@@ -78,7 +78,7 @@ impl Events {
     pub(crate) fn emit_change(
         &self,
         change: impl FnOnce() -> Arc<Record>,
-        tell: impl FnOnce(&Record) -> (String, Vec<(&'static str, String)>),
+        tell: impl FnOnce(&Record) -> (EventAction, Vec<(&'static str, String)>),
     ) -> Arc<Record> {
         let mut history = lock(&self.history);
         let record = change();
@@ -103,7 +103,7 @@ impl Events {
     }
 
     /// Publishes what a probe of a container's health does, and keeps it in memory for a while.
-    pub(crate) fn emit_probe(&self, record: &Record, action: String, more: &[(&str, String)]) {
+    pub(crate) fn emit_probe(&self, record: &Record, action: EventAction, more: &[(&str, String)]) {
         let actor = container_actor(record, more);
         let event = Event { kind: ResourceKind::Container, action, actor, time: Timestamp::now() };
         let mut history = lock(&self.history);
@@ -132,10 +132,10 @@ impl Events {
     }
 
     /// Plans an event of a container, to be saved with what it is about and published after that.
-    pub(crate) fn plan_container(&self, record: &Record, action: &str) -> Planned {
+    pub(crate) fn plan_container(&self, record: &Record, action: EventAction) -> Planned {
         let actor = container_actor(record, &[]);
         let time = Timestamp::now();
-        let event = Event { kind: ResourceKind::Container, action: action.to_owned(), actor, time };
+        let event = Event { kind: ResourceKind::Container, action, actor, time };
         let number = self.database.as_ref().map(|_| lock(&self.history).take_number());
         Planned { number, event }
     }
@@ -177,22 +177,28 @@ impl Events {
     /// Records how much a prune of objects of one kind has freed, and publishes it.
     pub(crate) fn emit_prune(&self, kind: ResourceKind, reclaimed: u64) {
         let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
-        self.emit(kind, "prune", Actor { id: String::new(), attributes });
+        self.emit(kind, EventAction::Prune, Actor { id: String::new(), attributes });
     }
 
     /// Records what happened to a container, and publishes it.
-    pub(crate) fn emit_container(&self, record: &Record, action: impl Into<String>, more: &[(&str, String)]) {
+    pub(crate) fn emit_container(&self, record: &Record, action: EventAction, more: &[(&str, String)]) {
         self.emit(ResourceKind::Container, action, container_actor(record, more));
     }
 
     /// Records that a process of an exec has ended, and publishes it.
     pub(crate) fn emit_exec_end(&self, record: &Record, exec: &ExecId, code: i32) {
         let more = [("execID", exec.to_string()), ("exitCode", code.to_string())];
-        self.before_a_row().emit_container(record, "exec_die", &more);
+        self.before_a_row().emit_container(record, EventAction::ExecDie, &more);
     }
 
     /// Records what happened to an image with these labels, and publishes it. `name` is what the act named it.
-    pub(crate) fn emit_image(&self, action: &str, id: &Digest, name: &str, labels: BTreeMap<String, String>) {
+    pub(crate) fn emit_image(
+        &self,
+        action: EventAction,
+        id: &Digest,
+        name: &str,
+        labels: BTreeMap<String, String>,
+    ) {
         let mut attributes = labels;
         attributes.insert("name".to_owned(), name.to_owned());
         self.emit(ResourceKind::Image, action, Actor { id: id.to_string(), attributes });

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{ContainerId, ExecId, ProcessSpec, Ulimit};
+use model::{ContainerId, EventAction, ExecId, ProcessSpec, Ulimit};
 use shim_protocol::{Answer, Attach, FailureKind, Request};
 
 use crate::clients::{ClientNumbers, DETACH_KEYS};
@@ -99,7 +99,7 @@ impl Execs {
         let id = ExecId::from_random(random::bytes());
         let container_id = record.id.clone();
         let exec = Exec::new(id.clone(), container_id.clone(), config);
-        let action = format!("exec_create: {}", exec.command_line());
+        let action = EventAction::ExecCreate(exec.command_line());
         container.execs.insert(exec);
         self.directory.insert_exec(id.clone(), container_id);
         // The code that recorded the container's end meanwhile may not have seen it.
@@ -270,7 +270,7 @@ impl ExecStart {
         let record = container.record();
         let attributes = [("execID", exec.id.to_string())];
         let events = execs.events.before_a_row();
-        events.emit_container(&record, format!("exec_start: {}", exec.command_line()), &attributes);
+        events.emit_container(&record, EventAction::ExecStart(exec.command_line()), &attributes);
         let started = self.ask_shim(&record, client).await;
         match &started {
             Ok(pid) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use images::registry::{Client, Platform, RegistrySettings};
 use images::{ListFilter, Pruned, Removal, RemoveOptions, TagPolicy};
-use model::{Digest, ImageReference, ResourceKind};
+use model::{Digest, EventAction, ImageReference, ResourceKind};
 
 use crate::error::Error;
 use crate::events::Events;
@@ -52,7 +52,7 @@ impl Images {
         let (images, image) = (Arc::clone(self), image.to_owned());
         let work = tokio::task::spawn_blocking(move || {
             let id = images.store.tag_named(&image, &name, policy).map_err(Error::Image)?;
-            images.emit("tag", &id, &name.to_string());
+            images.emit(EventAction::Tag, &id, &name.to_string());
             Ok(())
         });
         joined(work.await)?
@@ -110,7 +110,7 @@ impl Images {
         for removal in removals {
             match (removal, untagged) {
                 (Removal::Untagged(name), Some(id)) => {
-                    self.events.emit_image("untag", id, name, labels.clone());
+                    self.events.emit_image(EventAction::Untag, id, name, labels.clone());
                 }
                 (Removal::Untagged(_), None) => {}
                 (Removal::Deleted(id), _) => self.emit_deleted(id),
@@ -152,12 +152,12 @@ impl Images {
     }
 
     /// Publishes what happened to an image that is there. `name` is what the act named it.
-    pub fn emit(&self, action: &str, id: &Digest, name: &str) {
+    pub fn emit(&self, action: EventAction, id: &Digest, name: &str) {
         self.events.emit_image(action, id, name, self.labels_of(id));
     }
 
     fn emit_deleted(&self, id: &Digest) {
-        self.events.emit_image("delete", id, &id.to_string(), BTreeMap::new());
+        self.events.emit_image(EventAction::Delete, id, &id.to_string(), BTreeMap::new());
     }
 
     /// Publishes which images are gone.

@@ -100,7 +100,7 @@ impl Usage {
         let (mut measured, mut usages) = (HashMap::new(), Vec::new());
         for volume in self.volumes.all() {
             let uses = |container: &&Arc<Container>| {
-                container.record().mounts.iter().any(|mount| mount.name == volume.name)
+                container.record().mounts.iter().any(|mount| mount.is_volume(&volume.name))
             };
             let users: Vec<&Arc<Container>> = containers.iter().filter(uses).collect();
             let stamps: Option<Vec<Stamp>> = users.iter().map(|user| stamp(user)).collect();

@@ -1,7 +1,10 @@
 //! Events, as the engine publishes them.
 
+mod action;
+
 use std::collections::BTreeMap;
 
+pub use self::action::{EventAction, UnknownAction};
 use crate::Timestamp;
 
 /// The kind of an event's object.
@@ -35,8 +38,8 @@ pub struct Actor {
 pub struct Event {
     /// The kind of its object.
     pub kind: ResourceKind,
-    /// The action: `create`, `start`, `die`, `exec_start: ls`, `pull`…
-    pub action: String,
+    /// The action.
+    pub action: EventAction,
     /// To what.
     pub actor: Actor,
     /// When.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,21 @@ impl fmt::Display for HealthStatus {
             Self::Healthy => "healthy",
             Self::Unhealthy => "unhealthy",
         })
+    }
+}
+
+/// A text that is no status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no status of health")]
+pub struct UnknownHealthStatus(String);
+
+impl FromStr for HealthStatus {
+    type Err = UnknownHealthStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownHealthStatus> {
+        let all = [Self::Starting, Self::Healthy, Self::Unhealthy];
+        let found = all.into_iter().find(|status| status.to_string() == text);
+        found.ok_or_else(|| UnknownHealthStatus(text.to_owned()))
     }
 }
 

@@ -26,8 +26,11 @@ pub use causes::with_causes;
 pub use digest::{Digest, DigestError};
 pub use duration::parse_duration;
 pub use error::ErrorKind;
-pub use event::{Actor, Event, ResourceKind};
-pub use health::{Health, HealthStatus, KEPT_RESULTS, Moment, NO_EXIT_CODE, PROBE_OUTPUT_LIMIT, ProbeResult};
+pub use event::{Actor, Event, EventAction, ResourceKind, UnknownAction};
+pub use health::{
+    Health, HealthStatus, KEPT_RESULTS, Moment, NO_EXIT_CODE, PROBE_OUTPUT_LIMIT, ProbeResult,
+    UnknownHealthStatus,
+};
 pub use id::{ContainerId, EndpointId, ExecId, IdError, NetworkId};
 pub use identity::{AskedIdentity, Identity, IdentityError};
 pub use mac::{MacAddress, MacAddressError};
@@ -36,7 +39,7 @@ pub use reference::{ImageReference, ReferenceError, RepositoryName, Tag, split_t
 pub use settings::*;
 pub use signal::{Signal, SignalError};
 pub use spec::*;
-pub use statistics::{BlockCounter, InterfaceCounters, Statistics};
+pub use statistics::{BlockCounter, BlockOperation, InterfaceCounters, Statistics};
 pub use sysctl::{SharedSysctl, SysctlScope, check_sysctls};
 pub use timestamp::{Timestamp, TimestampError};
 pub use words::{in_kernel_words, json_words, kernel_words};

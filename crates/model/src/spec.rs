@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CgroupParent, ContainerId, LogDriver, Signal};
+use crate::{CgroupParent, ContainerId, DevicePermissions, LogDriver, Signal};
 pub use device::{Device, DeviceNumbers};
 pub use id_mapping::{IdMapping, IdRange, id_map_lines};
 pub use mount::*;
@@ -164,14 +164,51 @@ pub struct ProcessReference {
 /// One rule of the devices cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRule {
-    /// `a`, `b` or `c`.
-    pub kind: char,
+    /// Which kind of devices.
+    pub kind: DeviceRuleKind,
     /// Major number; `None` is any.
     pub major: Option<u32>,
     /// Minor number; `None` is any.
     pub minor: Option<u32>,
-    /// Any of `r`, `w`, `m`.
-    pub permissions: String,
+    /// What is allowed.
+    pub permissions: DevicePermissions,
+}
+
+/// The devices of a rule of the devices cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceRuleKind {
+    /// All.
+    #[serde(rename = "a")]
+    All,
+    /// Block devices.
+    #[serde(rename = "b")]
+    Block,
+    /// Character devices.
+    #[serde(rename = "c")]
+    Character,
+}
+
+impl DeviceRuleKind {
+    /// Its letter.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::All => 'a',
+            Self::Block => 'b',
+            Self::Character => 'c',
+        }
+    }
+
+    /// The kind of this letter, which is the whole text.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        match text {
+            "a" => Some(Self::All),
+            "b" => Some(Self::Block),
+            "c" => Some(Self::Character),
+            _ => None,
+        }
+    }
 }
 
 /// The seccomp filter of a container.

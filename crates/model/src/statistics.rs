@@ -44,16 +44,56 @@ pub struct Statistics {
 }
 
 /// One counter of one block device.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockCounter {
     /// Major number.
     pub major: u64,
     /// Minor number.
     pub minor: u64,
-    /// `Read`, `Write`, `Sync`, `Async`, `Total`; empty if the kernel has none.
-    pub operation: String,
+    /// Which operations are counted.
+    pub operation: BlockOperation,
     /// Bytes, operations or nanoseconds.
     pub value: u64,
+}
+
+/// Operations of a block device, as the kernel's files of the cgroup `blkio` call them (blk-cgroup.c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum BlockOperation {
+    Read,
+    Write,
+    Sync,
+    Async,
+    Discard,
+    Total,
+    /// The counter is not one of operations by their kind.
+    #[serde(rename = "")]
+    Unspecified,
+}
+
+impl BlockOperation {
+    const ALL: [Self; 7] =
+        [Self::Read, Self::Write, Self::Sync, Self::Async, Self::Discard, Self::Total, Self::Unspecified];
+
+    /// Its name; empty where no kind of operation is meant.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "Read",
+            Self::Write => "Write",
+            Self::Sync => "Sync",
+            Self::Async => "Async",
+            Self::Discard => "Discard",
+            Self::Total => "Total",
+            Self::Unspecified => "",
+        }
+    }
+
+    /// The operation of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
 }
 
 /// The counters of one network interface, as the container sees them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::images::BuiltImages;
 use engine::images::registry::{Descriptor, LayerForm, Message, PushRequest, PushWords, PushedImage};
-use model::{Digest, ImageReference, qualified};
+use model::{Digest, EventAction, ImageReference, qualified};
 
 use super::options::ImageExport;
 use super::result::{AnnotatedImages, BuildOutput, Carrier, DIGEST, NAME, described};
@@ -90,7 +90,7 @@ async fn record(
         // Those of other platforms are no cache either.
         built.images.iter().try_for_each(|built| store.keep(&built.image))?;
         for name in &names {
-            engine.images.emit("tag", &image, &name.to_string());
+            engine.images.emit(EventAction::Tag, &image, &name.to_string());
         }
         Ok::<_, engine::images::Error>(root)
     });
@@ -132,7 +132,7 @@ async fn push_one(
         };
         let registry = engine.images.registry();
         let pushed = registry.push_exported(&request, (main, &built), &progress, &cancellation)?;
-        engine.images.emit("push", &pushed.image, &name.to_string());
+        engine.images.emit(EventAction::Push, &pushed.image, &name.to_string());
         Ok::<_, engine::images::registry::RegistryError>(pushed)
     });
     let pushed = work.await.map_err(|error| Status::new(Code::Internal, error.to_string()))?;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use engine::Engine;
 use engine::images::registry::{Cancellation, Credentials, PullRequest, PulledNames, Silent, is_hub};
-use model::{Digest, ImageReference};
+use model::{Digest, EventAction, ImageReference};
 use tonic::Status;
 
 use crate::blocking::apart;
@@ -44,7 +44,7 @@ pub(super) async fn pull(
         let pulled = engine.images.registry().pull(&request, &Silent, &cancellation);
         let pulled = pulled.map_err(|error| of_registry(&error))?;
         let first = pulled.first().ok_or_else(|| Status::not_found(format!("{reference} has no image")))?;
-        engine.images.emit("pull", &first.image, &reference.to_string());
+        engine.images.emit(EventAction::Pull, &first.image, &reference.to_string());
         Ok(first.image)
     })
     .await

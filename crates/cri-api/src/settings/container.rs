@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    ContainerSettings, DeviceRequest, DriverDeviceRequest, HostSettings, LogConfig, LogDriver, Spelled,
-    StopSignal,
+    ContainerSettings, DeviceDriver, DeviceRequest, DriverDeviceRequest, HostSettings, LogConfig, LogDriver,
+    Spelled, StopSignal,
 };
 use tonic::Status;
 
@@ -73,7 +73,7 @@ fn environment(config: &ContainerConfig) -> Result<Vec<String>, Status> {
 fn described_devices(config: &ContainerConfig) -> Option<Vec<DriverDeviceRequest>> {
     let names: Vec<String> = config.cdi_devices.iter().map(|device| device.name.clone()).collect();
     let request = DriverDeviceRequest {
-        driver: "cdi".to_owned(),
+        driver: DeviceDriver::Cdi,
         count: 0,
         device_ids: names,
         capabilities: Vec::new(),

@@ -158,13 +158,13 @@ impl Config {
 impl From<HealthCheck> for model::HealthCheck {
     fn from(check: HealthCheck) -> Self {
         let HealthCheck { test, interval, timeout, start_period, start_interval, retries } = check;
-        Self { test, interval, timeout, start_period, start_interval, retries }
+        Self { test: test.into(), interval, timeout, start_period, start_interval, retries }
     }
 }
 
 impl From<model::HealthCheck> for HealthCheck {
     fn from(check: model::HealthCheck) -> Self {
         let model::HealthCheck { test, interval, timeout, start_period, start_interval, retries } = check;
-        Self { test, interval, timeout, start_period, start_interval, retries }
+        Self { test: test.into(), interval, timeout, start_period, start_interval, retries }
     }
 }

@@ -124,10 +124,7 @@ impl NetworkingConfig {
             let settings = settings.ok_or_else(|| {
                 ApiError::bad_request(format!("invalid endpoint settings: {name} has none"))
             })?;
-            let reference = match name.as_str() {
-                "default" => NetworkReference::Default,
-                _ => NetworkReference::Named(name),
-            };
+            let reference = NetworkReference::from(name.as_str());
             attachments.push(settings.attachment(reference, version).map_err(ApiError::bad_request)?);
         }
         let only_is = |word: &str| attachments.iter().all(|one| one.network.as_str() == word);

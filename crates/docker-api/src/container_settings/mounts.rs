@@ -71,7 +71,7 @@ fn usual(request: &MountRequest) -> MountSpec {
         }
         MountKind::Volume { name, no_copy, labels, driver, options, subpath } => {
             let mut driver_config = Map::new();
-            put(&mut driver_config, "Name", driver.as_str());
+            put(&mut driver_config, "Name", driver.name());
             put(&mut driver_config, "Options", texts(options));
             let mut volume = Map::new();
             put(&mut volume, "NoCopy", *no_copy);
@@ -163,7 +163,7 @@ fn volume(spec: &MountSpec) -> Result<MountKind, ApiError> {
         name: name.map(str::to_owned),
         no_copy: options.no_copy,
         labels: options.labels,
-        driver: options.driver_config.name,
+        driver: options.driver_config.name.into(),
         options: options.driver_config.options,
         subpath: subpath(options.subpath)?,
     })

@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use engine::images::document::StringOrList;
 use model::{
-    BlockDeviceSetting, CapabilityChoice, CgroupParent, ContainerSettings, CpuSet, DeviceRequest,
-    DriverDeviceRequest, GroupsOfUser, HealthCheck, HostSettings, LimitName, LogConfig, NetworkMode,
-    PortBindings, ResourceSettings, RestartPolicy, ShownHostSettings, SignalError, Spelled, StopSignal,
-    Ulimit, WrittenRestartPolicy,
+    BlockDeviceSetting, CapabilityChoice, CgroupParent, ContainerSettings, CpuSet, DeviceCapability,
+    DeviceRequest, DriverDeviceRequest, GroupsOfUser, HealthCheck, HostSettings, LimitName, LogConfig,
+    NetworkMode, PortBindings, ResourceSettings, RestartPolicy, ShownHostSettings, SignalError, Spelled,
+    StopSignal, Ulimit, WrittenRestartPolicy,
 };
 
 use super::config::Config;
@@ -241,11 +241,12 @@ fn device(mapping: DeviceMapping) -> Result<DeviceRequest, ApiError> {
 }
 
 fn device_request(request: DriverRequest) -> DriverDeviceRequest {
+    let names = |all: Vec<String>| all.into_iter().map(DeviceCapability::from).collect();
     DriverDeviceRequest {
-        driver: request.driver,
+        driver: request.driver.into(),
         count: request.count,
         device_ids: request.device_ids.unwrap_or_default(),
-        capabilities: request.capabilities.unwrap_or_default(),
+        capabilities: request.capabilities.unwrap_or_default().into_iter().map(names).collect(),
         options: request.options.unwrap_or_default(),
     }
 }

@@ -2,8 +2,8 @@
 
 use engine::images::document::StringOrList;
 use model::{
-    BlockDeviceSetting, DeviceRequest, DriverDeviceRequest, HostSettings, PortBindings, ResourceSettings,
-    Spelled, Ulimit,
+    BlockDeviceSetting, DeviceCapability, DeviceRequest, DriverDeviceRequest, HostSettings, PortBindings,
+    ResourceSettings, Spelled, Ulimit,
 };
 
 use super::host_config::{
@@ -137,11 +137,13 @@ fn device(request: &DeviceRequest) -> DeviceMapping {
 
 /// Empty values were not given: clients see them so.
 fn device_request(request: &DriverDeviceRequest) -> DriverRequest {
+    let names = |all: &Vec<DeviceCapability>| all.iter().map(ToString::to_string).collect();
     DriverRequest {
-        driver: request.driver.clone(),
+        driver: request.driver.name().to_owned(),
         count: request.count,
         device_ids: Some(request.device_ids.clone()).filter(|ids| !ids.is_empty()),
-        capabilities: Some(request.capabilities.clone()).filter(|all| !all.is_empty()),
+        capabilities: Some(request.capabilities.iter().map(names).collect())
+            .filter(|all: &Vec<_>| !all.is_empty()),
         options: Some(request.options.clone()).filter(|all| !all.is_empty()),
     }
 }

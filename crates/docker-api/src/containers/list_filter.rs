@@ -177,7 +177,7 @@ fn is_in(record: &Record, wanted: &str) -> bool {
 fn has_mount(record: &Record, wanted: &str) -> bool {
     record.mounts.iter().any(|mount| {
         !wanted.is_empty()
-            && [&mount.name, &mount.source, &mount.destination].into_iter().any(|own| own == wanted)
+            && (mount.is_volume(wanted) || mount.source == wanted || mount.destination == wanted)
     })
 }
 

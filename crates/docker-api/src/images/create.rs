@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::images::registry::{Cancellation, Progress, PullRequest, PulledNames};
-use model::{ImageReference, ReferenceError};
+use model::{EventAction, ImageReference, ReferenceError};
 
 use super::names::check_end;
 use super::{credentials, import, platform, registry_failure};
@@ -51,7 +51,7 @@ async fn pull(call: Call<'_>, reference: ImageReference) -> Handled {
             client.pull(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         // One event for the requested reference, also when it stood for all tags.
         if let Some(first) = pulled.first() {
-            engine.images.emit("pull", &first.image, &reference.to_string());
+            engine.images.emit(EventAction::Pull, &first.image, &reference.to_string());
         }
         Ok(())
     };

@@ -7,7 +7,7 @@ use engine::builder::{BuildEvent, download};
 use engine::images::ImportOptions;
 use engine::images::registry::{Cancellation, Message, Progress};
 use http::StatusCode;
-use model::ContainerSettings;
+use model::{ContainerSettings, EventAction};
 
 use super::{new_name, platform, tarball_failure};
 use crate::progress::{answer_with_messages, encode};
@@ -68,10 +68,10 @@ fn import(
     let name = options.reference.as_ref().map(ToString::to_string);
     match name {
         Some(name) if version.imports_tell_of_their_tag() => {
-            engine.images.emit("tag", &id, &name);
-            engine.images.emit("import", &id, &id.to_string());
+            engine.images.emit(EventAction::Tag, &id, &name);
+            engine.images.emit(EventAction::Import, &id, &id.to_string());
         }
-        name => engine.images.emit("import", &id, &name.unwrap_or_else(|| id.to_string())),
+        name => engine.images.emit(EventAction::Import, &id, &name.unwrap_or_else(|| id.to_string())),
     }
     Ok(image_id(&id, version))
 }

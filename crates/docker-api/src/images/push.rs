@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::images::registry::{Cancellation, LayerForm, Progress, PushRequest, PushWords};
-use model::ImageReference;
+use model::{EventAction, ImageReference};
 
 use super::names::name_and_tag;
 use super::{REGISTRY_AUTH, credentials, failure, platform, registry_failure};
@@ -55,7 +55,7 @@ pub(super) async fn push(mut call: Call<'_>) -> Handled {
         client.push(&request, progress, cancellation).map_err(|error| registry_failure(&error))?;
         let first = store.tags(&reference.repository).into_iter().map(|(_, id)| id).next();
         if let Some(id) = store.resolve_id(&reference.to_string()).ok().or(first) {
-            engine.images.emit("push", &id, &reference.to_string());
+            engine.images.emit(EventAction::Push, &id, &reference.to_string());
         }
         Ok(())
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::images::registry::Platform;
 use engine::images::{SavedImages, SavedLayout, Store};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use model::Digest;
+use model::{Digest, EventAction};
 
 use super::{failure, platform, tarball_failure};
 use crate::stream::{answer_with, finished, json_fields, stream_error, stream_text, with_body_blocking};
@@ -37,7 +37,7 @@ async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
     let ids: Vec<Digest> = names.iter().filter_map(|name| store.resolve_id(name).ok()).collect();
     let work = |mut out| async move {
         finished(tokio::task::spawn_blocking(move || saved.write(&mut out)).await)?.map_err(failure)?;
-        ids.iter().for_each(|id| engine.images.emit("save", id, &id.to_string()));
+        ids.iter().for_each(|id| engine.images.emit(EventAction::Save, id, &id.to_string()));
         Ok::<(), ApiError>(())
     };
     answer_with(call, &TAR, work).await
@@ -99,7 +99,7 @@ pub(super) async fn load(call: Call<'_>) -> Handled {
         }
         Err(failure) => return Err(failure),
     };
-    loaded.images.iter().for_each(|id| call.engine.images.emit("load", id, &id.to_string()));
+    loaded.images.iter().for_each(|id| call.engine.images.emit(EventAction::Load, id, &id.to_string()));
     if call.version.load_is_a_json_stream() {
         if loaded.images.is_empty() {
             return answer_lines(call, &stream_error("the archive holds no image", None)).await;

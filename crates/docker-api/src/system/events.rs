@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::{Live, PublishedEvent, Subscription};
 use http::{StatusCode, header};
-use model::{Event, ResourceKind, Timestamp};
+use model::{Event, EventAction, ResourceKind, Timestamp};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::filters::Filters;
@@ -172,16 +172,16 @@ impl Listener {
 
 /// Whether a version has this event.
 fn is_known(event: &Event, version: ApiVersion) -> bool {
-    match (event.kind, event.action.as_str()) {
-        (_, "prune") => version.events_have_prunes(),
+    match (event.kind, &event.action) {
+        (_, EventAction::Prune) => version.events_have_prunes(),
         (ResourceKind::Network | ResourceKind::Volume, _) => version.events_have_networks_and_volumes(),
-        (ResourceKind::Container, "detach" | "exec_detach") => version.events_have_detaches(),
-        (ResourceKind::Container, "exec_die") => version.events_have_exec_ends(),
-        (ResourceKind::Image, "create") => version.events_have_new_images(),
-        (ResourceKind::Image, "save" | "load") => version.events_have_archives(),
-        (ResourceKind::Container, action) if action.starts_with("health_status: ") => {
-            version.containers_have_health()
+        (ResourceKind::Container, EventAction::Detach | EventAction::ExecDetach) => {
+            version.events_have_detaches()
         }
+        (ResourceKind::Container, EventAction::ExecDie) => version.events_have_exec_ends(),
+        (ResourceKind::Image, EventAction::Create) => version.events_have_new_images(),
+        (ResourceKind::Image, EventAction::Save | EventAction::Load) => version.events_have_archives(),
+        (ResourceKind::Container, EventAction::HealthStatus(_)) => version.containers_have_health(),
         (ResourceKind::Container | ResourceKind::Image | ResourceKind::Daemon | ResourceKind::Builder, _) => {
             true
         }
@@ -232,20 +232,20 @@ mod tests {
         (Listener { live, span, filter, version: REFERENCE, format: Format::of_events(REFERENCE, "") }, past)
     }
 
-    fn emit(events: &engine::Events, action: &str) {
+    fn emit(events: &engine::Events, action: EventAction) {
         events.emit(ResourceKind::Container, action, Actor { id: "ab".repeat(32), ..Actor::default() });
     }
 
     #[tokio::test]
     async fn past_only_when_asked_for_and_live_at_once() {
         let events = engine::Events::default();
-        emit(&events, "create");
+        emit(&events, EventAction::Create);
         let (silent, past) = listener(&events, None, None);
         assert!(silent.lines_of(&past).is_empty());
         let (mut listening, past) = listener(&events, Some(1), None);
         assert_eq!(listening.lines_of(&past).len(), 1);
-        emit(&events, "start");
-        emit(&events, "die");
+        emit(&events, EventAction::Start);
+        emit(&events, EventAction::Die);
         let batch = listening.next_batch().await;
         assert!(batch.ending.is_none() && batch.lines.len() == 2, "{batch:?}");
         let text = String::from_utf8(batch.lines.concat()).expect("text");
@@ -256,7 +256,7 @@ mod tests {
     async fn events_after_the_end_are_not_sent() {
         let events = engine::Events::default();
         let (mut ended, past) = listener(&events, Some(1), Some(2));
-        emit(&events, "create");
+        emit(&events, EventAction::Create);
         assert!(ended.lines_of(&past).is_empty());
         assert!(ended.next_batch().await.lines.is_empty());
     }
@@ -266,7 +266,7 @@ mod tests {
         let events = engine::Events::default();
         let (mut slow, _) = listener(&events, None, None);
         for _ in 0..10_000 {
-            emit(&events, "top");
+            emit(&events, EventAction::Top);
         }
         assert_eq!(slow.next_batch().await.ending, Some(Ending::TooSlow));
     }

@@ -31,7 +31,7 @@ pub(super) async fn create(mut call: Call<'_>) -> Handled {
     }
     let new = NewVolume {
         name: Some(asked.name).filter(|name| !name.is_empty()),
-        driver: asked.driver,
+        driver: asked.driver.into(),
         options: asked.driver_opts.unwrap_or_default(),
         labels: asked.labels.known_to(call.version).unwrap_or_default(),
     };

@@ -31,7 +31,7 @@ impl VolumeFilter {
         (named.is_empty()
             || named.iter().any(|part| name.contains(part.as_str()))
             || self.names.iter().any(|pattern| pattern.is_match(name)))
-            && (drivers.is_empty() || drivers.contains(&volume.driver))
+            && (drivers.is_empty() || drivers.iter().any(|wanted| wanted == volume.driver.name()))
             && self.filters.values("label").iter().all(|label| has_label(&volume.labels, label))
             && self.dangling.is_none_or(|wanted| wanted != is_used(name))
     }
@@ -66,14 +66,14 @@ impl PruneFilter {
 mod tests {
     use std::path::PathBuf;
 
-    use model::Timestamp;
+    use model::{Timestamp, VolumeDriverKind};
 
     use super::*;
 
     fn volume(name: &str, labels: &[&str]) -> Volume {
         Volume {
             name: name.to_owned(),
-            driver: "local".to_owned(),
+            driver: VolumeDriverKind::Local,
             options: [].into(),
             labels: labels.iter().map(|label| ((*label).to_owned(), "web".to_owned())).collect(),
             created: Timestamp::now(),

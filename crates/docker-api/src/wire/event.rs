@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use model::{Actor, Event, ResourceKind};
+use model::{Actor, Event, EventAction, ResourceKind};
 use serde::{Serialize, Serializer};
 
 use crate::version::ApiVersion;
@@ -45,7 +45,7 @@ impl EventForm {
 #[derive(Debug, Serialize)]
 pub(crate) struct WireEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
+    status: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -53,7 +53,7 @@ pub(crate) struct WireEvent<'a> {
     #[serde(rename = "Type")]
     kind: &'static str,
     #[serde(rename = "Action")]
-    action: &'a str,
+    action: Cow<'a, str>,
     #[serde(rename = "Actor", serialize_with = "write_actor")]
     actor: Cow<'a, Actor>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ impl<'a> WireEvent<'a> {
     pub(crate) fn new(event: &'a Event, form: EventForm) -> Self {
         let actor = match (event.kind, form) {
             (ResourceKind::Image, EventForm::Named) => Cow::Owned(named(event)),
-            (ResourceKind::Container, EventForm::Named) if event.action == "die" => {
+            (ResourceKind::Container, EventForm::Named) if event.action == EventAction::Die => {
                 Cow::Owned(without_duration(&event.actor))
             }
             _ => Cow::Borrowed(&event.actor),
@@ -75,14 +75,15 @@ impl<'a> WireEvent<'a> {
         // Kinds of later versions never have the old fields.
         let has_old_words = form != EventForm::Plain
             && !matches!(event.kind, ResourceKind::Network | ResourceKind::Volume | ResourceKind::Builder);
+        let action = event.action.text();
         let image = event.actor.attributes.get("image").map_or("", String::as_str);
         let is_of_container = event.kind == ResourceKind::Container && form != EventForm::Plain;
         Self {
-            status: has_old_words.then_some(event.action.as_str()),
+            status: has_old_words.then(|| action.clone()),
             id: has_old_words.then(|| actor.id.clone()),
             from: if is_of_container { image } else { "" },
             kind: kind_word(event.kind),
-            action: &event.action,
+            action,
             actor,
             scope: (form != EventForm::Named).then_some("local"),
             time: event.time.unix_seconds(),
@@ -120,9 +121,11 @@ pub(crate) const fn kind_word(kind: ResourceKind) -> &'static str {
 fn named(event: &Event) -> Actor {
     let (id, attributes) = (event.actor.id.as_str(), &event.actor.attributes);
     let name = attributes.get("name").map_or(id, String::as_str);
-    let name = match event.action.as_str() {
-        "untag" => id,
-        "push" => name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(name, _)| name),
+    let name = match event.action {
+        EventAction::Untag => id,
+        EventAction::Push => {
+            name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(name, _)| name)
+        }
         _ => name,
     };
     let name = name.strip_prefix("sha256:").unwrap_or(name).to_owned();
@@ -147,7 +150,7 @@ mod tests {
         let attributes = [("name", "host:5000/app:v1"), ("image", "app"), ("tier", "web")];
         let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let actor = Actor { id: format!("sha256:{}", "ab".repeat(32)), attributes };
-        let event = Event { kind, action: action.to_owned(), actor, time: Timestamp::NEVER };
+        let event = Event { kind, action: action.parse().expect("an action"), actor, time: Timestamp::NEVER };
         serde_json::to_value(WireEvent::new(&event, form)).expect("JSON")
     }
 
@@ -167,7 +170,7 @@ mod tests {
         let attributes = ["exitCode", "execDuration"].map(|name| (name.to_owned(), "3".to_owned())).into();
         let actor = Actor { id: String::new(), attributes };
         let event =
-            Event { kind: ResourceKind::Container, action: "die".to_owned(), actor, time: Timestamp::NEVER };
+            Event { kind: ResourceKind::Container, action: EventAction::Die, actor, time: Timestamp::NEVER };
         let attributes = |form| {
             serde_json::to_value(WireEvent::new(&event, form)).expect("JSON")["Actor"]["Attributes"].clone()
         };

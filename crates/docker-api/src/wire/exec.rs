@@ -126,9 +126,9 @@ impl<'a> ExecContainer<'a> {
         let files = ContainerFiles::new(record, &engine.containers.directory_of(&record.id));
         let mounts = record.mounts.iter().map(|mount| {
             let wire = WireMount {
-                name: &mount.name,
+                name: mount.volume().map_or("", |volume| &volume.name),
                 destination: &mount.destination,
-                driver: &mount.driver,
+                driver: mount.volume().map_or("", |volume| volume.driver.name()),
                 rw: mount.writable,
                 source: &mount.source,
                 relabel: mount.mode.to_string(),

@@ -39,15 +39,16 @@ pub(super) fn mounts(record: &Record, version: ApiVersion) -> Vec<WireMountPoint
 impl<'a> WireMountPoint<'a> {
     /// A bind or a volume.
     fn new(mount: &'a MountPoint, requests: &[MountRequest], version: ApiVersion) -> Self {
-        let is_bind = mount.name.is_empty();
+        let is_bind = mount.is_bind();
+        let volume = mount.volume();
         let is_typed = version.mounts_have_types()
             && requests.iter().any(|request| clean(&request.target) == clean(&mount.destination));
         Self {
             kind: Ranged::at(version, || if is_bind { "bind" } else { "volume" }),
-            name: &mount.name,
+            name: volume.map_or("", |volume| &volume.name),
             source: &mount.source,
             destination: mount.destination.clone(),
-            driver: &mount.driver,
+            driver: volume.map_or("", |volume| volume.driver.name()),
             // A mount of `HostConfig.Mounts` has no mode; that of volumes is the default one.
             mode: match (is_typed, is_bind) {
                 (true, true) => String::new(),

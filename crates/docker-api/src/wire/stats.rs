@@ -157,7 +157,7 @@ fn entries<'a>(counters: &'a BTreeMap<String, Vec<BlockCounter>>, field: &str) -
     let entry = |counter: &'a BlockCounter| BlockEntry {
         major: counter.major,
         minor: counter.minor,
-        op: &counter.operation,
+        op: counter.operation.name(),
         value: counter.value,
     };
     counters.iter().map(entry).collect()

@@ -32,7 +32,7 @@ impl<'a> WireVolume<'a> {
         let filled = |map: &'a BTreeMap<String, String>| Some(map).filter(|map| !map.is_empty());
         Self {
             created_at: Ranged::at(version, || volume.created.whole_seconds()),
-            driver: &volume.driver,
+            driver: volume.driver.name(),
             labels: Ranged::at(version, || filled(&volume.labels)),
             mountpoint: volume.content.display().to_string(),
             name: &volume.name,

@@ -90,14 +90,15 @@ fn device_node(node: &NodeDocument) -> Result<Device, String> {
             return Err(format!("{path:?} is not an absolute path"));
         }
     }
-    if !node.permissions.bytes().all(|letter| b"rwm".contains(&letter)) {
-        return Err(format!("invalid permissions {:?} of {}", node.permissions, node.path));
-    }
+    let permissions = node
+        .permissions
+        .parse()
+        .map_err(|_| format!("invalid permissions {:?} of {}", node.permissions, node.path))?;
     let on_host = if node.host_path.is_empty() { &node.path } else { &node.host_path };
     Ok(Device {
         path_on_host: PathBuf::from(on_host),
         path_in_container: PathBuf::from(&node.path),
-        permissions: if node.permissions.is_empty() { "rwm".to_owned() } else { node.permissions.clone() },
+        permissions,
         numbers,
         mode: node.file_mode,
         owner: node.uid,

@@ -7,16 +7,13 @@ mod edits;
 
 use std::path::PathBuf;
 
-use model::DriverDeviceRequest;
+use model::{DeviceCapability, DeviceDriver, DriverDeviceRequest};
 
 use crate::error::Error;
 use crate::outcome::joined;
 
 pub(crate) use catalog::Catalog;
 pub(crate) use edits::DeviceEdits;
-
-/// The driver of requests that name devices of CDI.
-const DRIVER: &str = "cdi";
 
 /// The kind of the devices that requests for the capability `gpu` mean.
 const GPU_KIND: &str = "nvidia.com/gpu";
@@ -47,7 +44,7 @@ pub(crate) fn check(requests: &[DriverDeviceRequest]) -> Result<(), String> {
         if request.count != 0 && !request.device_ids.is_empty() {
             return Err("cannot set both Count and DeviceIDs on device request".to_owned());
         }
-        if request.driver == DRIVER {
+        if request.driver == DeviceDriver::Cdi {
             if !request.options.is_empty() {
                 return Err("options are not supported by the device driver cdi".to_owned());
             }
@@ -91,18 +88,21 @@ pub(crate) fn resolve(
 
 /// The full names of the devices that one request means.
 fn chosen(request: &DriverDeviceRequest, catalog: &Catalog) -> Result<Vec<String>, String> {
-    if request.driver == DRIVER {
+    if request.driver == DeviceDriver::Cdi {
         return Ok(request.device_ids.clone());
     }
-    let wants_gpu = request.capabilities.iter().any(|all| all.iter().any(|one| one == "gpu"));
+    let wants_gpu = request.capabilities.iter().any(|all| all.contains(&DeviceCapability::Gpu));
     let prefix = format!("{GPU_KIND}=");
     let known: Vec<&str> = catalog.names().filter(|name| name.starts_with(&prefix)).collect();
-    if !matches!(request.driver.as_str(), "" | "nvidia") || !wants_gpu || known.is_empty() {
-        let sets: Vec<String> =
-            request.capabilities.iter().map(|all| format!("[{}]", all.join(" "))).collect();
+    if !matches!(request.driver, DeviceDriver::Any | DeviceDriver::Nvidia) || !wants_gpu || known.is_empty() {
+        let set = |all: &Vec<DeviceCapability>| {
+            let names: Vec<&str> = all.iter().map(DeviceCapability::name).collect();
+            format!("[{}]", names.join(" "))
+        };
+        let sets: Vec<String> = request.capabilities.iter().map(set).collect();
         return Err(format!(
             "could not select device driver {:?} with capabilities: [{}]",
-            request.driver,
+            request.driver.name(),
             sets.join(" ")
         ));
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use images::registry::Platform;
 use model::{
-    ContainerId, ContainerReference, ContainerSettings, Digest, HostSettings, IdMapping, NetworkMode,
-    Timestamp, UtsMode,
+    ContainerId, ContainerReference, ContainerSettings, Digest, EventAction, HostSettings, IdMapping,
+    NetworkMode, Timestamp, UtsMode,
 };
 
 use crate::container::{
@@ -208,7 +208,7 @@ impl Creator {
         let save = |record: &Record, volumes: &[VolumeRow]| {
             let record = Arc::new(record.clone());
             // Behind those of its volumes, which come when they are saved.
-            let event = volumes.is_empty().then(|| self.events.plan_container(&record, "create"));
+            let event = volumes.is_empty().then(|| self.events.plan_container(&record, EventAction::Create));
             let mut rows = rows_of(volumes);
             rows.push(Row::Container(Arc::clone(&record)));
             rows.extend(event.as_ref().and_then(Planned::row));
@@ -244,7 +244,7 @@ impl Creator {
             show_saved(&service, &volumes);
             match event {
                 Some(event) => events.publish(event),
-                None => events.emit_container(&container.record(), "create", &[]),
+                None => events.emit_container(&container.record(), EventAction::Create, &[]),
             }
             directory.insert(container);
         }

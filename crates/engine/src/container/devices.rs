@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
-use model::{Device, DevicePermissions, DeviceRequest, HostSettings, kernel_words};
+use model::{Device, DeviceRequest, HostSettings, kernel_words};
 
 use crate::container::mounts;
 use crate::error::Error;
@@ -51,7 +51,7 @@ fn device(mapping: &DeviceRequest) -> Result<Device, Error> {
     Ok(Device {
         path_on_host: path,
         path_in_container: mounts::clean(or(&mapping.path_in_container, &mapping.path_on_host)),
-        permissions: DevicePermissions::to_string(&mapping.permissions),
+        permissions: *mapping.permissions,
         ..Device::default()
     })
 }

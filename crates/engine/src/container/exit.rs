@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use model::{Exit, Timestamp};
+use model::{EventAction, Exit, Timestamp};
 use shim_protocol::{DetachReason, Notice, Request};
 
 use crate::container::follow_up::FollowUps;
@@ -113,9 +113,9 @@ impl Supervisor {
         match container.execs.of_client(client) {
             Some(exec) => {
                 let attributes = [("execID", exec.id.to_string())];
-                self.events.emit_container(&record, "exec_detach", &attributes);
+                self.events.emit_container(&record, EventAction::ExecDetach, &attributes);
             }
-            None => self.events.emit_container(&record, "detach", &[]),
+            None => self.events.emit_container(&record, EventAction::Detach, &[]),
         }
     }
 
@@ -125,7 +125,7 @@ impl Supervisor {
             return;
         }
         let change = || container.update(|record| record.out_of_memory = true);
-        self.events.emit_change(change, |_| ("oom".to_owned(), Vec::new()));
+        self.events.emit_change(change, |_| (EventAction::OutOfMemory, Vec::new()));
     }
 
     /// The exit of a container whose shim is gone: its record on disk, or that it was killed.
@@ -174,11 +174,11 @@ impl Supervisor {
             |record| {
                 let seconds = record.finished_at.since(record.started_at).as_secs();
                 let code = exit.code.to_string();
-                ("die".to_owned(), vec![("exitCode", code), ("execDuration", seconds.to_string())])
+                (EventAction::Die, vec![("exitCode", code), ("execDuration", seconds.to_string())])
             },
         );
         if out_of_memory && !reported {
-            events.emit_container(&record, "oom", &[]);
+            events.emit_container(&record, EventAction::OutOfMemory, &[]);
         }
         self.networking.disconnect_network(container).await;
         drop(ending);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::ProcessReference;
+use model::{EventAction, ProcessReference};
 use shim_protocol::Request;
 
 use crate::cgroup;
@@ -25,7 +25,7 @@ impl Freezer {
     /// # Errors
     /// Unknown container, or one that does not run or is frozen.
     pub(crate) async fn pause(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
-        self.freeze(reference, Command::Pause, "pause").await
+        self.freeze(reference, Command::Pause, EventAction::Pause).await
     }
 
     /// Thaws a container.
@@ -33,25 +33,31 @@ impl Freezer {
     /// # Errors
     /// Unknown container, or one that is not frozen.
     pub(crate) async fn unpause(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
-        self.freeze(reference, Command::Unpause, "unpause").await
+        self.freeze(reference, Command::Unpause, EventAction::Unpause).await
     }
 
     async fn freeze(
         self: &Arc<Self>,
         reference: &str,
         command: Command,
-        act: &'static str,
+        action: EventAction,
     ) -> Result<(), Error> {
         let container = self.directory.find(reference)?;
         let freezer = Arc::clone(self);
         let reference = reference.to_owned();
         crate::outcome::finish(async move {
-            freezer.change(&container, command, act).await.map_err(|error| error.on(act, reference))
+            let act = action.word();
+            freezer.change(&container, command, action).await.map_err(|error| error.on(act, reference))
         })
         .await
     }
 
-    async fn change(&self, container: &Arc<Container>, command: Command, act: &str) -> Result<(), Error> {
+    async fn change(
+        &self,
+        container: &Arc<Container>,
+        command: Command,
+        action: EventAction,
+    ) -> Result<(), Error> {
         let _order = container.transition.lock().await;
         let id = || container.id().to_string();
         let phase = container.record().phase;
@@ -62,7 +68,7 @@ impl Freezer {
             Decision::Refuse(_) | Decision::AlreadyDone => return Err(Error::NotRunning(id())),
         }
         let record = self.switch(container, command).await?;
-        self.events.emit_container(&record, act, &[]);
+        self.events.emit_container(&record, action, &[]);
         Ok(())
     }
 
@@ -128,7 +134,7 @@ impl Freezer {
         let is_clients = container.record().is_paused_by_client();
         let thawed = self.thaw_in_order(container).await;
         if let Some(record) = thawed.filter(|record| is_clients && record.is_running()) {
-            self.events.emit_container(&record, "unpause", &[]);
+            self.events.emit_container(&record, EventAction::Unpause, &[]);
         }
     }
 

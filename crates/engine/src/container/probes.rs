@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ExecId, Health, HealthStatus};
+use model::{EventAction, ExecId, Health, HealthStatus};
 use shim_protocol::Probed;
 
 use crate::container::exit::Supervisor;
@@ -14,8 +14,8 @@ impl Supervisor {
         let record = container.record();
         let Some(check) = health::specification(&record) else { return };
         let command = check.arguments.join(" ");
-        for act in ["exec_create", "exec_start"] {
-            self.events.emit_probe(&record, format!("{act}: {command}"), &[("execID", exec.to_string())]);
+        for action in [EventAction::ExecCreate(command.clone()), EventAction::ExecStart(command)] {
+            self.events.emit_probe(&record, action, &[("execID", exec.to_string())]);
         }
     }
 
@@ -23,7 +23,7 @@ impl Supervisor {
     pub(crate) fn note_probe(&self, container: &Container, probed: Probed) {
         let Probed { exec, exit_code, result, status, failing_streak } = probed;
         let more = [("execID", exec.to_string()), ("exitCode", exit_code.to_string())];
-        self.events.emit_probe(&container.record(), "exec_die".to_owned(), &more);
+        self.events.emit_probe(&container.record(), EventAction::ExecDie, &more);
         self.change_health(container, status, |health| {
             health.failing_streak = failing_streak;
             health.keep(result);
@@ -55,7 +55,7 @@ impl Supervisor {
             container.publish(change);
             return;
         }
-        let tell = |_: &Record| (format!("health_status: {status}"), Vec::new());
+        let tell = |_: &Record| (EventAction::HealthStatus(status), Vec::new());
         self.events.emit_change(|| container.update(change), tell);
     }
 }

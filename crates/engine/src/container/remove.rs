@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::EventAction;
 use tokio::sync::MutexGuard;
 
 use crate::container::stop::{StopOptions, Stopper};
@@ -165,7 +166,7 @@ impl Remover {
         let mut undelivered = None;
         self.volumes.release(&record, kept, |mut gone| {
             gone.push(Row::NoExecs(record.id.clone()));
-            let event = self.events.plan_container(&record, "destroy");
+            let event = self.events.plan_container(&record, EventAction::Destroy);
             gone.extend(event.row());
             container.delete_row(gone)?;
             undelivered = Some(self.events.publish_after_answer(event));

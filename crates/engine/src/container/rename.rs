@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use model::EventAction;
+
 use crate::container::containers::Containers;
 use crate::error::Error;
 use crate::names;
@@ -34,7 +36,11 @@ impl Containers {
                     if let Err(error) = containers.networking.name_servers.rename(&record) {
                         tracing::error!("others find container {} by its old name: {error}", record.id);
                     }
-                    containers.events.emit_container(&record, "rename", &[("oldName", format!("/{old}"))]);
+                    containers.events.emit_container(
+                        &record,
+                        EventAction::Rename,
+                        &[("oldName", format!("/{old}"))],
+                    );
                     Ok(())
                 }
                 Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::ContainerId;
+use model::{ContainerId, EventAction};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::container::follow_up::FollowUp;
@@ -43,10 +43,10 @@ impl Restarter {
             let phase = container.record().phase;
             if phase.is_alive() || matches!(phase, Phase::Restarting | Phase::Starting) {
                 restarter.stopper.end(&container, options).await.map_err(named)?;
-                restarter.events.emit_container(&container.record(), "stop", &[]);
+                restarter.events.emit_container(&container.record(), EventAction::Stop, &[]);
             }
             restarter.starter.launch(&container, None).await.map_err(named)?;
-            restarter.events.emit_container(&container.record(), "restart", &[]);
+            restarter.events.emit_container(&container.record(), EventAction::Restart, &[]);
             Ok(())
         })
         .await

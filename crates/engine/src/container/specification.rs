@@ -263,10 +263,10 @@ fn all_mounts(record: &Record, around: &StartInputs) -> Result<Vec<Mount>, Error
 /// A bind or a volume. A volume that is a mount comes from the shim's namespaces.
 fn planned_mount(mount: &MountPoint, around: &StartInputs) -> Mount {
     let held = &around.held_volumes;
-    let number = held.iter().position(|(volume, _)| *volume == mount.name);
+    let number = held.iter().position(|(volume, _)| mount.is_volume(volume));
     Mount {
-        source: match number {
-            Some(number) => MountSource::Held { volume: mount.name.clone(), number },
+        source: match mount.volume().zip(number) {
+            Some((volume, number)) => MountSource::Held { volume: volume.name.clone(), number },
             None => MountSource::Bind(PathBuf::from(&mount.source)),
         },
         // What is the host's stays the host's: a container's root does not become root there by a bind.
@@ -285,7 +285,10 @@ fn planned_mount(mount: &MountPoint, around: &StartInputs) -> Mount {
         },
         propagation: mount.mode.propagation.unwrap_or_default(),
         submounts: mount.submounts,
-        subpath: Some(PathBuf::from(&mount.subpath)).filter(|part| !part.as_os_str().is_empty()),
+        subpath: mount
+            .volume()
+            .map(|volume| PathBuf::from(&volume.subpath))
+            .filter(|part| !part.as_os_str().is_empty()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ErrorKind, HostSettings, Namespace, ProcessReference, Signal, Timestamp};
+use model::{ErrorKind, EventAction, HostSettings, Namespace, ProcessReference, Signal, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
 
 use crate::container::create::Creator;
@@ -218,7 +218,7 @@ impl Starter {
             record.cgroups = gate.cgroups;
         });
         self.lookup.volumes.events.emit_mounts(&record);
-        self.events.before_a_row().emit_container(&record, "start", &[]);
+        self.events.before_a_row().emit_container(&record, EventAction::Start, &[]);
         self.networking.refresh_links_to(&record);
         // With its events, in one step. After a crash of the daemon the next one finds when it was started; a failure is
         // retried.
@@ -294,9 +294,9 @@ impl Starter {
         container.waiting_clients.clear();
         // What fails before there is a process to start is no start.
         if matches!(failure.error, Error::System { .. } | Error::Program { .. }) {
-            self.events.emit_container(&record, "start", &[]);
+            self.events.emit_container(&record, EventAction::Start, &[]);
         }
-        self.events.emit_container(&record, "die", &[("exitCode", failure.exit_code.to_string())]);
+        self.events.emit_container(&record, EventAction::Die, &[("exitCode", failure.exit_code.to_string())]);
         if record.is_restarting() {
             self.follow_ups.restart(container);
         } else if record.settings.host.auto_remove {

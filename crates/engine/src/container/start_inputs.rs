@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{
-    ContainerReference, Device, LogDriver, LogForm, LogSpec, Mount, MountAccess, MountKind, MountSource,
-    Namespace, Owners, Propagation, Submounts, kernel_words,
+    ContainerReference, Device, LogDriver, LogForm, LogSpec, Mount, MountAccess, MountKind, MountPoint,
+    MountSource, Namespace, Owners, Propagation, Submounts, kernel_words,
 };
 
 use crate::cdi::{self, DeviceEdits};
@@ -222,7 +222,7 @@ struct OnHost {
 /// Makes directories of the host that binds name and that do not exist, as the reference does, and volumes
 /// whose content was removed behind the engine's back. Blocks.
 fn make_sources(volumes: &Volumes, record: &Record) -> Result<(), Error> {
-    for mount in record.mounts.iter().filter(|mount| mount.name.is_empty()) {
+    for mount in record.mounts.iter().filter(|mount| mount.is_bind()) {
         let source = Path::new(&mount.source);
         match std::fs::symlink_metadata(source) {
             Ok(_) => {}
@@ -232,7 +232,7 @@ fn make_sources(volumes: &Volumes, record: &Record) -> Result<(), Error> {
             Err(error) => return Err(refused_source("stat", source, &error)),
         }
     }
-    record.mounts.iter().filter(|mount| !mount.name.is_empty()).try_for_each(|mount| volumes.ensure(mount))
+    record.mounts.iter().filter_map(MountPoint::volume).try_for_each(|volume| volumes.ensure(volume))
 }
 
 /// Where the output of a part of a pod goes: to the file that the kubelet reads, if it named one.

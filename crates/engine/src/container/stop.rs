@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::Signal;
+use model::{EventAction, Signal};
 use shim_protocol::Request;
 
 use crate::container::pause::Freezer;
@@ -59,7 +59,7 @@ impl Stopper {
                 Decision::Run => {}
             }
             stopper.end(&container, options).await.map_err(|error| error.on("stop", reference))?;
-            stopper.events.emit_container(&container.record(), "stop", &[]);
+            stopper.events.emit_container(&container.record(), EventAction::Stop, &[]);
             stopper.networking.until_ports_are_free().await;
             Ok(Outcome::Done)
         })
@@ -191,7 +191,7 @@ impl Stopper {
             Ok(_) => {
                 self.events.emit_container(
                     &container.record(),
-                    "kill",
+                    EventAction::Kill,
                     &[("signal", signal.number().to_string())],
                 );
                 Ok(())

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use model::{
-    BlockDeviceLimit, HostSettings, ResourceSettings, Resources, RestartPolicy, WrittenRestartPolicy,
+    BlockDeviceLimit, EventAction, HostSettings, ResourceSettings, Resources, RestartPolicy,
+    WrittenRestartPolicy,
 };
 use shim_protocol::Request;
 
@@ -98,7 +99,7 @@ impl Updater {
             record.settings.host.resources = host.resources;
             record.settings.host.restart_policy = host.restart_policy;
         });
-        self.events.emit_container(&record, "update", &[]);
+        self.events.emit_container(&record, EventAction::Update, &[]);
         // The next start and the next daemon go by the row.
         written.wait().await?;
         Ok(warnings)

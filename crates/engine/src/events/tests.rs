@@ -1,5 +1,7 @@
 //! Events are kept, delivered in order, and those of probes push no other out.
 
+use model::EventAction;
+
 use super::*;
 use crate::store::KEPT_EVENTS;
 
@@ -22,7 +24,7 @@ fn the_last_events_outlive_a_daemon_that_was_killed() {
     };
     let (_, events) = open();
     for number in 0..3000 {
-        events.emit(ResourceKind::Container, "top", actor(number));
+        events.emit(ResourceKind::Container, EventAction::Top, actor(number));
     }
     events.database.as_ref().expect("it").flush().wait_blocking().expect("all is written");
     // Nothing is written at the end: this is how a killed daemon leaves it.
@@ -31,7 +33,7 @@ fn the_last_events_outlive_a_daemon_that_was_killed() {
     let expected: Vec<String> = (3000 - KEPT_EVENTS..3000).map(|number| number.to_string()).collect();
     assert_eq!(ids(&events.subscribe().past), expected);
     assert!(rows <= KEPT_EVENTS as usize, "{rows} rows are read");
-    events.emit(ResourceKind::Container, "top", actor("next"));
+    events.emit(ResourceKind::Container, EventAction::Top, actor("next"));
     drop(events);
     assert_eq!(ids(&open().1.subscribe().past).last().map(String::as_str), Some("next"));
     std::fs::remove_dir_all(&directory).expect("removed");
@@ -54,19 +56,20 @@ fn what_probes_do_is_kept_in_its_order_and_pushes_nothing_else_out() {
         Timestamp::NEVER,
     );
     let actions = |events: &Events| -> Vec<String> {
-        events.subscribe().past.iter().map(|event| event.action.clone()).collect()
+        events.subscribe().past.iter().map(|event| event.action.to_string()).collect()
     };
     let mut listener = events.subscribe().live;
-    events.emit(ResourceKind::Container, "start", actor("a"));
-    events.emit_probe(&container, "exec_start".to_owned(), &[]);
-    events.emit(ResourceKind::Container, "die", actor("a"));
-    let received: Vec<_> = std::iter::from_fn(|| Some(listener.try_recv().ok()?.action.clone())).collect();
-    assert_eq!(received, ["start", "exec_start", "die"]);
-    assert_eq!(actions(&events), ["start", "exec_start", "die"]);
+    events.emit(ResourceKind::Container, EventAction::Start, actor("a"));
+    events.emit_probe(&container, EventAction::ExecStart("probe".to_owned()), &[]);
+    events.emit(ResourceKind::Container, EventAction::Die, actor("a"));
+    let received: Vec<_> =
+        std::iter::from_fn(|| Some(listener.try_recv().ok()?.action.to_string())).collect();
+    assert_eq!(received, ["start", "exec_start: probe", "die"]);
+    assert_eq!(actions(&events), ["start", "exec_start: probe", "die"]);
     for _ in 0..3000 {
-        events.emit_probe(&container, "exec_die".to_owned(), &[]);
+        events.emit_probe(&container, EventAction::ExecDie, &[]);
     }
-    events.emit(ResourceKind::Container, "destroy", actor("a"));
+    events.emit(ResourceKind::Container, EventAction::Destroy, actor("a"));
     let kept = actions(&events);
     assert_eq!(kept.len(), 256 + 3, "the last events of probes, and all others");
     assert_eq!((&kept[0], &kept[1], &kept[258]), (&"start".into(), &"die".into(), &"destroy".into()));
@@ -74,7 +77,7 @@ fn what_probes_do_is_kept_in_its_order_and_pushes_nothing_else_out() {
     std::mem::forget(events);
     let next = open();
     assert_eq!(actions(&next), ["start", "die", "destroy"], "the disk has none of them");
-    next.emit(ResourceKind::Container, "create", actor("b"));
+    next.emit(ResourceKind::Container, EventAction::Create, actor("b"));
     drop(next);
     assert_eq!(actions(&open()), ["start", "die", "destroy", "create"]);
     std::fs::remove_dir_all(&directory).expect("removed");
@@ -84,12 +87,12 @@ fn what_probes_do_is_kept_in_its_order_and_pushes_nothing_else_out() {
 async fn an_event_that_waits_for_its_answer_is_past_at_once_and_live_once_in_order() {
     let events = Events::default();
     let mut listener = events.subscribe().live;
-    events.emit(ResourceKind::Container, "create", actor("first"));
+    events.emit(ResourceKind::Container, EventAction::Create, actor("first"));
     let time = Timestamp::now();
     let event =
-        Event { kind: ResourceKind::Container, action: "destroy".to_owned(), actor: actor("removed"), time };
+        Event { kind: ResourceKind::Container, action: EventAction::Destroy, actor: actor("removed"), time };
     let undelivered = events.publish_after_answer(Planned { number: None, event });
-    events.emit(ResourceKind::Container, "create", actor("last"));
+    events.emit(ResourceKind::Container, EventAction::Create, actor("last"));
     assert_eq!(ids([&listener.try_recv().expect("the first")]), ["first"]);
     assert!(listener.try_recv().is_err(), "it waits, and what is behind it");
     let Subscription { past, live: mut later } = events.subscribe();
@@ -103,7 +106,7 @@ async fn an_event_that_waits_for_its_answer_is_past_at_once_and_live_once_in_ord
     for expected in ["removed", "last"] {
         assert_eq!(ids([&listener.recv().await.expect("it")]), [expected]);
     }
-    events.emit(ResourceKind::Container, "create", actor("new"));
+    events.emit(ResourceKind::Container, EventAction::Create, actor("new"));
     assert_eq!(ids([&later.recv().await.expect("it")]), ["new"], "what was past is not live again");
 }
 
@@ -118,11 +121,11 @@ fn whoever_sees_a_change_finds_its_event_among_those_of_the_past() {
         assert!(events.history.try_lock().is_err(), "who asks now waits for the event");
         new("changed")
     };
-    let told = |record: &Record| ("die".to_owned(), vec![("told of", record.name.clone())]);
+    let told = |record: &Record| (EventAction::Die, vec![("told of", record.name.clone())]);
     let mut listener = events.subscribe().live;
     assert_eq!(events.emit_change(change, told).name, "changed");
     let past = events.subscribe().past;
-    assert_eq!(past.iter().map(|event| &*event.action).collect::<Vec<_>>(), ["die"]);
+    assert_eq!(past.iter().map(|event| event.action.word()).collect::<Vec<_>>(), ["die"]);
     assert_eq!(past[0].actor.attributes["told of"], "changed");
     assert_eq!(listener.try_recv().expect("it is delivered").sequence, past[0].sequence);
 }

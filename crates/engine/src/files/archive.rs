@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use images::paths::{self, Fetched, PathError, PathStat, Placement, Purpose};
 use images::{Overwrite, Ownership};
-use model::MountPoint;
+use model::{EventAction, MountPoint};
 
 use crate::error::Error;
 use crate::files::arrival;
@@ -21,7 +21,7 @@ pub struct ArchiveSession {
     held: HeldView,
     fetched: Fetched,
     volumes: Vec<String>,
-    action: &'static str,
+    action: EventAction,
 }
 
 /// The owner of files that are copied into a container.
@@ -60,7 +60,7 @@ impl Files {
         reference: &str,
         path: &str,
     ) -> Result<ArchiveSession, Error> {
-        self.prepare_fetch(reference, path, paths::fetch, "archive-path").await
+        self.prepare_fetch(reference, path, paths::fetch, EventAction::ArchivePath).await
     }
 
     /// Looks up a path for the old way of copying, `POST /containers/{id}/copy`, which follows links.
@@ -74,7 +74,7 @@ impl Files {
     ) -> Result<ArchiveSession, Error> {
         drop(self.directory.find(reference)?);
         let missing = || Error::refused(format!("Could not find the file {path} in container {reference}"));
-        match self.prepare_fetch(reference, path, paths::fetch_target, "copy").await {
+        match self.prepare_fetch(reference, path, paths::fetch_target, EventAction::Copy).await {
             // The container has gone meanwhile.
             Err(error @ Error::NoSuchContainer(_)) => Err(error),
             Err(error) if error.kind() == model::ErrorKind::NotFound => Err(missing()),
@@ -87,7 +87,7 @@ impl Files {
         reference: &str,
         path: &str,
         fetch: Fetch,
-        action: &'static str,
+        action: EventAction,
     ) -> Result<ArchiveSession, Error> {
         let held = self.view(&self.directory.find(reference)?, reference, Purpose::Reading).await?;
         let path = path.to_owned();
@@ -148,7 +148,7 @@ impl Files {
             }
             done = work => joined(done)??,
         }
-        self.events.emit_container(&record, "extract-to-dir", &[]);
+        self.events.emit_container(&record, EventAction::ExtractToDirectory, &[]);
         Ok(())
     }
 }
@@ -171,7 +171,7 @@ fn volumes_at(root: BorrowedFd<'_>, mounts: &[MountPoint], place: &str) -> Vec<S
         }
     }
     volumes.extend(around.map(|(_, mount)| mount));
-    volumes.into_iter().map(|mount| mount.name.clone()).filter(|name| !name.is_empty()).collect()
+    volumes.into_iter().filter_map(MountPoint::volume).map(|volume| volume.name.clone()).collect()
 }
 
 impl ArchiveSession {

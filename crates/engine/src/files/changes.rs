@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use images::document::Config;
 use images::{Change, CommitRequest, Image};
-use model::ImageReference;
+use model::{EventAction, ImageReference};
 
 use super::mount_points::mount_points;
 use super::service::Files;
@@ -85,7 +85,7 @@ impl Files {
             let (worker, own, record) = (Arc::clone(&files), Arc::clone(&container), container.record());
             let has_more_events = commit.has_more_events;
             if has_more_events && frozen.as_ref().is_some_and(|work| work.is_first) {
-                files.events.emit_container(&record, "pause", &[]);
+                files.events.emit_container(&record, EventAction::Pause, &[]);
             }
             let name = commit.reference.as_ref().map(ToString::to_string).unwrap_or_default();
             let comment = commit.comment.clone();
@@ -100,13 +100,13 @@ impl Files {
             };
             if let Ok(image) = &image {
                 if has_more_events && !name.is_empty() {
-                    files.images.emit("tag", &image.id, &name);
+                    files.images.emit(EventAction::Tag, &image.id, &name);
                 }
                 let more = [("comment", comment), ("imageID", image.id.to_string()), ("imageRef", name)];
-                files.events.emit_container(&container.record(), "commit", &more);
+                files.events.emit_container(&container.record(), EventAction::Commit, &more);
             }
             if thawed && has_more_events {
-                files.events.emit_container(&container.record(), "unpause", &[]);
+                files.events.emit_container(&container.record(), EventAction::Unpause, &[]);
             }
             image.map_err(|error| files.unless_gone(&container, &reference, error))
         })

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use model::EventAction;
+
 use crate::container::Container;
 use crate::error::Error;
 use crate::files::hold::HeldFiles;
@@ -54,7 +56,7 @@ impl ExportSession {
         });
         let written = joined(work.await)?.map_err(Error::Image);
         written.map_err(|error| files.unless_gone(&container, &reference, error))?;
-        files.events.emit_container(&container.record(), "export", &[]);
+        files.events.emit_container(&container.record(), EventAction::Export, &[]);
         Ok(())
     }
 }

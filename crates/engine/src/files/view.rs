@@ -119,7 +119,11 @@ impl Files {
                 }
                 continue;
             }
-            let source = match (self.volumes.copy_of(&mount.name)?, mount.subpath.as_str()) {
+            let (copy, part) = match mount.volume() {
+                Some(volume) => (self.volumes.copy_of(&volume.name)?, volume.subpath.as_str()),
+                None => (None, ""),
+            };
+            let source = match (copy, part) {
                 (Some(copy), "") => ViewSource::Mount(Arc::new(copy)),
                 // A part of what is mounted while containers run is seen in those that run.
                 (Some(_), _) => continue,

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use model::{
-    Attachment, BoundPort, Capability, ContainerId, EndpointId, HardwareAddress, InterfaceConfig,
-    NetworkDriver, Port,
+    Attachment, BoundPort, Capability, ContainerId, EndpointId, EventAction, HardwareAddress,
+    InterfaceConfig, NetworkDriver, Port,
 };
 use network::SourceCheck;
 use network::inside::Configurer;
@@ -127,7 +127,7 @@ impl Networking {
                 }
                 for endpoint in &container.record().endpoints {
                     if let Ok(entry) = self.registry.of_endpoint(endpoint) {
-                        entry.emit(&self.events.before_a_row(), "connect", Some(&record.id));
+                        entry.emit(&self.events.before_a_row(), EventAction::Connect, Some(&record.id));
                     }
                 }
                 Ok(())
@@ -207,7 +207,7 @@ impl Networking {
             if self.leave(container.id(), endpoint)
                 && let Ok(entry) = self.registry.of_endpoint(endpoint)
             {
-                entry.emit(&self.events.before_a_row(), "disconnect", Some(container.id()));
+                entry.emit(&self.events.before_a_row(), EventAction::Disconnect, Some(container.id()));
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use model::Attachment;
+use model::{Attachment, EventAction};
 use network::inside::Configurer;
 
 use super::endpoints::{Place, published_ports};
@@ -54,7 +54,7 @@ impl Networking {
             self.leave_at_once(&record, &endpoint, Some(namespace.as_fd()));
             return Err(error);
         }
-        entry.emit(&self.events, "connect", Some(&record.id));
+        entry.emit(&self.events, EventAction::Connect, Some(&record.id));
         Ok(endpoint)
     }
 
@@ -94,7 +94,7 @@ impl Networking {
         let _ = self.save_leases(container).wait_blocking();
         self.leave_at_once(&record, endpoint, namespace);
         if let Ok(entry) = self.registry.of_endpoint(endpoint) {
-            entry.emit(&self.events, "disconnect", Some(&record.id));
+            entry.emit(&self.events, EventAction::Disconnect, Some(&record.id));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::{Cidr, NetworkDefinition, NetworkDriver, Pool};
+use model::{Cidr, NetworkDefinition, NetworkDriver, NetworkReference, Pool};
 
 use super::families;
 use super::record::is_predefined;
@@ -17,7 +17,7 @@ pub(super) fn check(definition: &NetworkDefinition) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::refused("invalid name: name is empty"));
     }
-    if is_predefined(name) || name == "default" {
+    if is_predefined(name) || NetworkReference::from(name) == NetworkReference::Default {
         return Err(Error::forbidden(format!("operation is not permitted on predefined {name} network")));
     }
     check_driver(definition)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{Actor, ContainerId, NetworkDriver, ResourceKind};
+use model::{Actor, ContainerId, EventAction, NetworkDriver, ResourceKind};
 
 use super::drivers::DriverOptions;
 use super::names::SharedNames;
@@ -102,7 +102,7 @@ impl NetworkEntry {
     }
 
     /// Records what happened to the network, and publishes it.
-    pub(crate) fn emit(&self, events: &Events, action: &str, container: Option<&ContainerId>) {
+    pub(crate) fn emit(&self, events: &Events, action: EventAction, container: Option<&ContainerId>) {
         let mut attributes = BTreeMap::from([
             ("name".to_owned(), self.name().to_owned()),
             ("type".to_owned(), self.driver().name().to_owned()),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use model::NetworkId;
+use model::{NetworkId, NetworkReference};
 
 use super::entry::NetworkEntry;
 use crate::endpoint::{BRIDGE, Endpoint};
@@ -97,7 +97,7 @@ impl NetworkRegistry {
         if let Some(entry) = self.named(reference) {
             return Ok(entry);
         }
-        if reference == "default" {
+        if NetworkReference::from(reference) == NetworkReference::Default {
             return self.named(BRIDGE).ok_or_else(unknown);
         }
         if reference.is_empty() {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use model::{ContainerId, NetworkDefinition, NetworkId, Pool, ResourceKind, Timestamp};
+use model::{ContainerId, EventAction, NetworkDefinition, NetworkId, Pool, ResourceKind, Timestamp};
 use network::{AddressUsage, HostAddresses};
 
 use super::definition;
@@ -185,7 +185,7 @@ impl Networks {
         };
         let entry = NetworkEntry::new(record, of_driver, Some(Arc::new(live)), &self.options.exec_root);
         let entry = self.registry.insert(entry);
-        entry.emit(&self.events, "create", None);
+        entry.emit(&self.events, EventAction::Create, None);
         Ok(CreatedNetwork { id: entry.record.id.clone() })
     }
 
@@ -314,7 +314,7 @@ impl Networks {
         // On a full disk it is tried again.
         let _ = self.database.keep(vec![Row::NoNetwork(entry.record.id.clone())]).wait_blocking();
         if !entry.record.definition.config_only {
-            entry.emit(&self.events, "destroy", None);
+            entry.emit(&self.events, EventAction::Destroy, None);
         }
         Ok(())
     }

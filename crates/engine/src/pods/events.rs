@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::Timestamp;
+use model::{EventAction, Timestamp};
 
-use super::service::{Pods, READY};
+use super::service::Pods;
 use crate::container::Record;
 use crate::events::Live;
 
@@ -28,12 +28,12 @@ pub enum PodChange {
 }
 
 impl PodChange {
-    fn of(action: &str) -> Option<Self> {
+    const fn of(action: &EventAction) -> Option<Self> {
         match action {
-            "create" => Some(Self::Created),
-            "start" | READY => Some(Self::Started),
-            "die" => Some(Self::Stopped),
-            "destroy" => Some(Self::Deleted),
+            EventAction::Create => Some(Self::Created),
+            EventAction::Start | EventAction::Ready => Some(Self::Started),
+            EventAction::Die => Some(Self::Stopped),
+            EventAction::Destroy => Some(Self::Deleted),
             _ => None,
         }
     }
@@ -81,7 +81,7 @@ impl PodEvents {
             let Some(change) = PodChange::of(&event.action) else { continue };
             if let Some(part) = self.part(&event.actor.id, change).await {
                 // It has started when it can be used.
-                if part.is_sandbox() && event.action == "start" {
+                if part.is_sandbox() && event.action == EventAction::Start {
                     continue;
                 }
                 return Ok(PodEvent { change, part, time: event.time });

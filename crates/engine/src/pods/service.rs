@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cni::Cancellation;
 use images::TreeSize;
-use model::{ContainerId, ContainerSettings, ErrorKind, IdMapping, NetworkMode};
+use model::{ContainerId, ContainerSettings, ErrorKind, EventAction, IdMapping, NetworkMode};
 use shim_protocol::Request;
 
 use super::networks::{PodNetwork, PodNetworks};
@@ -28,9 +28,6 @@ const SANDBOX_GRACE: i64 = 2;
 
 /// A part of a pod is removed with all its content.
 const REMOVAL: Removal = Removal { volumes: true, force: true, link: false };
-
-/// The event of a sandbox that can be used: its start comes before its network.
-pub(super) const READY: &str = "ready";
 
 /// A request for a sandbox.
 pub struct NewSandbox {
@@ -128,7 +125,7 @@ impl Pods {
             match started.await {
                 Ok(()) => {
                     if let Ok(sandbox) = containers.find(id.as_str()) {
-                        events.emit_container(&sandbox.record(), READY, &[]);
+                        events.emit_container(&sandbox.record(), EventAction::Ready, &[]);
                     }
                     Ok(id)
                 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Exit, ProcessReference, Timestamp};
+use model::{EventAction, Exit, ProcessReference, Timestamp};
 use shim_protocol::{Notice, Request, RunDirectory};
 
 use crate::container::exit::read_exit;
@@ -102,7 +102,7 @@ fn record_start(realm: &Realm, container: &Container, run: Run) {
         // It has not been stopped since it was started.
         record.stopped_by_client = false;
     });
-    realm.events.emit_container(&record, "start", &[]);
+    realm.events.emit_container(&record, EventAction::Start, &[]);
 }
 
 fn record_exit(container: &Container, exit: &Exit) {

@@ -224,7 +224,7 @@ impl Low {
 
     fn volumes(&self, saved: Vec<VolumeRow>) -> Volumes {
         Volumes {
-            drivers: volumes::drivers(&self.paths),
+            drivers: volumes::Drivers::new(&self.paths),
             known: Mutex::new(volumes::Known::of(saved)),
             left: Condvar::new(),
             held: volumes::HeldMounts::default(),

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{
-    Attachment, ContainerId, ContainerSettings, Digest, EndpointId, Health, MountMode, MountPoint, NetworkId,
-    Owners, ProcessReference, Spelled, Submounts, Timestamp,
+    Attachment, ContainerId, ContainerSettings, Digest, EndpointId, Health, NetworkId, ProcessReference,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use super::failure;
 use super::json::json;
+use super::mount::MountDocument;
 use crate::endpoint::{self, Endpoint};
 use crate::pod_role::PodRole;
 use crate::record::{Phase, Record};
@@ -92,26 +93,6 @@ enum PhaseDocument {
 struct ProcessDocument {
     pid: u32,
     start_time: u64,
-}
-
-/// Something that is mounted into a container.
-#[derive(Serialize, Deserialize)]
-struct MountDocument {
-    name: String,
-    source: String,
-    destination: String,
-    driver: String,
-    mode: Spelled<MountMode>,
-    writable: bool,
-    // Rows of earlier releases do not have these.
-    #[serde(default)]
-    writable_submounts: bool,
-    #[serde(default)]
-    submounts: Submounts,
-    #[serde(default)]
-    owners: Owners,
-    #[serde(default)]
-    subpath: String,
 }
 
 /// A container's place in a network.
@@ -301,38 +282,6 @@ impl ProcessDocument {
 
     const fn process(self) -> ProcessReference {
         ProcessReference { pid: self.pid, start_time: self.start_time }
-    }
-}
-
-impl MountDocument {
-    fn of(mount: &MountPoint) -> Self {
-        Self {
-            name: mount.name.clone(),
-            source: mount.source.clone(),
-            destination: mount.destination.clone(),
-            driver: mount.driver.clone(),
-            mode: mount.mode.clone(),
-            writable: mount.writable,
-            writable_submounts: mount.writable_submounts,
-            submounts: mount.submounts,
-            owners: mount.owners,
-            subpath: mount.subpath.clone(),
-        }
-    }
-
-    fn mount(self) -> MountPoint {
-        MountPoint {
-            name: self.name,
-            source: self.source,
-            destination: self.destination,
-            driver: self.driver,
-            mode: self.mode,
-            writable: self.writable,
-            writable_submounts: self.writable_submounts,
-            submounts: self.submounts,
-            owners: self.owners,
-            subpath: self.subpath,
-        }
     }
 }
 

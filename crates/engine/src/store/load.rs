@@ -1,6 +1,6 @@
 //! Reads everything that is saved. A row that cannot be read is moved aside, so that the daemon starts.
 
-use model::{ContainerId, Event, ExecId, NetworkId, Timestamp};
+use model::{ContainerId, Event, ExecId, NetworkId, Timestamp, VolumeDriverKind};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use serde_json::json;
@@ -136,23 +136,25 @@ fn execs(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Resu
     Ok(execs)
 }
 
-/// A volume whose options or labels cannot be read is there still, without them.
+/// A volume of which something besides its name cannot be read is there still, without that.
 fn volumes(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Result<Vec<VolumeRow>> {
     let mut statement =
         connection.prepare("SELECT name, driver, options, labels, anonymous, created FROM volumes")?;
     let mut rows = statement.query([])?;
     let mut volumes = Vec::new();
     while let Some(row) = rows.next()? {
-        let (options, labels, created) = (text(row, 2)?, text(row, 3)?, text(row, 5)?);
+        let (driver, options, labels, created) = (text(row, 1)?, text(row, 2)?, text(row, 3)?, text(row, 5)?);
         let mut volume = VolumeRow {
             name: text(row, 0)?,
-            driver: text(row, 1)?,
+            driver: VolumeDriverKind::default(),
             options: Default::default(),
             labels: Default::default(),
             anonymous: text(row, 4)? == "1",
             created: Timestamp::NEVER,
         };
         let mut fill = || -> Result<(), Box<dyn std::error::Error>> {
+            volume.driver =
+                VolumeDriverKind::of(&driver).ok_or_else(|| format!("there is no driver {driver}"))?;
             volume.options = serde_json::from_str(&options)?;
             volume.labels = serde_json::from_str(&labels)?;
             volume.created = Timestamp::parse(&created)?;
@@ -162,7 +164,7 @@ fn volumes(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Re
         // It is the name of a directory.
         if let Err(error) = model::check_volume_name(&volume.name) {
             let content =
-                json!({ "driver": volume.driver, "options": options, "labels": labels, "created": created });
+                json!({ "driver": driver, "options": options, "labels": labels, "created": created });
             aside.push(Unreadable {
                 origin: "volumes",
                 key: volume.name,
@@ -176,7 +178,9 @@ fn volumes(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Re
             aside.push(Unreadable {
                 origin: "volumes",
                 key: volume.name.clone(),
-                content: json!({ "options": options, "labels": labels, "created": created }).to_string(),
+                content:
+                    json!({ "driver": driver, "options": options, "labels": labels, "created": created })
+                        .to_string(),
                 reason: error.to_string(),
                 placeholder: Some(Row::Volume(volume.clone())),
             });
@@ -214,7 +218,10 @@ fn events(connection: &Connection, aside: &mut Vec<Unreadable>) -> rusqlite::Res
     while let Some(row) = rows.next()? {
         let (number, content) = (row.get::<_, i64>(0)?, text(row, 1)?);
         let document = serde_json::from_str::<EventDocument>(&content).map_err(|error| error.to_string());
-        let read = document.and_then(|document| Ok((event_number(number)?, document.event())));
+        let read = document.and_then(|document| {
+            let event = document.event().map_err(|error| error.to_string())?;
+            Ok((event_number(number)?, event))
+        });
         match read {
             Ok(event) => events.push(event),
             Err(reason) => {

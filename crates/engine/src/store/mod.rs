@@ -15,6 +15,7 @@ mod faults;
 mod json;
 mod load;
 mod migrate;
+mod mount;
 mod queue;
 mod rows;
 mod schema;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::{ContainerId, Event, ExecId, NetworkDefinition, NetworkId, Timestamp};
+use model::{
+    ContainerId, Event, ExecId, NetworkDefinition, NetworkId, Timestamp, UnknownAction, VolumeDriverKind,
+};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +52,7 @@ pub(crate) enum Row {
 pub(crate) struct VolumeRow {
     pub(crate) name: String,
     /// The driver that stores its content.
-    pub(crate) driver: String,
+    pub(crate) driver: VolumeDriverKind,
     /// The driver's options.
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
@@ -165,7 +167,7 @@ impl Row {
                 let (options, labels) = (json(options)?, json(labels)?);
                 run(
                     "INSERT OR IGNORE INTO volumes VALUES (?, ?, ?, ?, ?, ?)",
-                    params![name, driver, options, labels, anonymous, created.to_string()],
+                    params![name, driver.name(), options, labels, anonymous, created.to_string()],
                 )
             }
             Self::NoVolume(name) => run("DELETE FROM volumes WHERE name = ?", params![name]),
@@ -226,7 +228,7 @@ impl EventDocument {
     fn of(event: &Event) -> Self {
         Self {
             kind: event.kind.into(),
-            action: event.action.clone(),
+            action: event.action.to_string(),
             id: event.actor.id.clone(),
             attributes: event.actor.attributes.clone(),
             time: event.time,
@@ -234,9 +236,12 @@ impl EventDocument {
     }
 
     /// The event.
-    pub(super) fn event(self) -> Event {
+    ///
+    /// # Errors
+    /// An action that there is not.
+    pub(super) fn event(self) -> Result<Event, UnknownAction> {
         let actor = model::Actor { id: self.id, attributes: self.attributes };
-        Event { kind: self.kind.into(), action: self.action, actor, time: self.time }
+        Ok(Event { kind: self.kind.into(), action: self.action.parse()?, actor, time: self.time })
     }
 }
 

@@ -108,10 +108,11 @@ fn version_0_becomes_the_present_version_and_loses_nothing() {
     assert_eq!(linked.links.get("other"), Some(&running.id));
     let anonymous: Vec<bool> = saved.volumes.iter().map(|volume| volume.anonymous).collect();
     assert_eq!(anonymous.iter().filter(|anonymous| **anonymous).count(), 1, "{anonymous:?}");
-    assert_eq!((saved.volumes.len(), saved.volumes[0].driver.as_str()), (2, "local"));
+    assert_eq!((saved.volumes.len(), saved.volumes[0].driver.name()), (2, "local"));
     assert_eq!(saved.execs.len(), 1);
     assert_eq!(saved.execs[0].document.config.cmd, ["sleep", "500"]);
-    let create = saved.events.iter().find(|(_, event)| event.action == "create").expect("an event");
+    let create =
+        saved.events.iter().find(|(_, event)| event.action == model::EventAction::Create).expect("an event");
     assert_eq!((create.1.kind, create.1.actor.id.as_str()), (ResourceKind::Container, created.id.as_str()));
     assert_eq!(create.1.actor.attributes["tier"], "web");
     assert_eq!(saved.identity, before.identity);

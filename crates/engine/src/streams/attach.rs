@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::LogSource;
+use model::{EventAction, LogSource};
 use shim_protocol::{Attach, Request};
 
 use super::service::Streams;
@@ -93,7 +93,7 @@ impl AttachSession {
         if matches!(record.phase, Phase::Removing) {
             return Err(Error::NoSuchContainer(record.id.to_string()));
         }
-        streams.events.emit_container(&record, "attach", &[]);
+        streams.events.emit_container(&record, EventAction::Attach, &[]);
         let terminal = record.settings.terminal;
         let attach = Attach {
             client: streams.clients.next(),

@@ -1,5 +1,6 @@
 //! Sets the size of a container's terminal.
 
+use model::EventAction;
 use shim_protocol::Request;
 
 use super::service::Streams;
@@ -19,7 +20,7 @@ impl Streams {
         resized.map_err(|error| error.of_running(record.id.as_str()))?;
         self.events.emit_container(
             &record,
-            "resize",
+            EventAction::Resize,
             &[("height", height.to_string()), ("width", width.to_string())],
         );
         Ok(())

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
-use model::MountPoint;
+use model::{EventAction, MountPoint, MountedVolume};
 
 use super::plan::{Plan, Planner};
 use super::service::{Known, Volumes};
@@ -29,7 +29,7 @@ impl Claim<'_> {
         fill: &mut dyn FnMut(&VolumeRow, &Path) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         for volume in &self.volumes {
-            let driver = self.service.driver(&volume.driver)?;
+            let driver = self.service.driver(volume.driver);
             let known = self.service.known().rows.get(&volume.name).cloned();
             let options = known.map_or_else(|| volume.options.clone(), |known| known.options);
             let mut fill = |target: &Path| fill(volume, target);
@@ -64,7 +64,7 @@ pub(crate) fn show_saved(service: &Volumes, volumes: &[VolumeRow]) {
         if !known.rows.contains_key(&volume.name) {
             known.rows.insert(volume.name.clone(), volume.clone());
             drop(known);
-            service.events.emit(volume, "create");
+            service.events.emit(volume, EventAction::Create);
         }
     }
 }
@@ -107,7 +107,7 @@ impl Volumes {
             self.check_same(volume)?;
         }
         claim.make(&mut |volume, target| {
-            let place = mounts.iter().find(|mount| mount.name == volume.name);
+            let place = mounts.iter().find(|mount| mount.is_volume(&volume.name));
             place.map_or(Ok(false), |mount| self.fill(record, mount, target))
         })?;
         record.mounts = mounts;
@@ -134,7 +134,7 @@ impl Volumes {
 
     /// Copies what the image has at a volume's place into the volume; returns whether it has a directory there.
     fn fill(&self, record: &Record, mount: &MountPoint, target: &Path) -> Result<bool, Error> {
-        if mount.mode.no_copy || !mount.subpath.is_empty() {
+        if mount.mode.no_copy || mount.volume().is_some_and(|volume| !volume.subpath.is_empty()) {
             return Ok(false);
         }
         let lower = self.images.lower_directories(record)?;
@@ -154,8 +154,8 @@ impl Volumes {
     ) -> Result<(), Error> {
         let mut known = self.known();
         let mut gone: Vec<VolumeRow> = Vec::new();
-        for MountPoint { name, .. } in &record.mounts {
-            let is_kept = kept.iter().any(|kept| kept.name == *name);
+        for MountedVolume { name, .. } in record.mounts.iter().filter_map(MountPoint::volume) {
+            let is_kept = kept.iter().any(|kept| kept.is_volume(name));
             let is_known = gone.iter().any(|volume| volume.name == *name);
             if !is_kept
                 && !is_known

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Timestamp, check_volume_name};
+use model::{Timestamp, VolumeDriverChoice, check_volume_name};
 
 use super::claim::show_saved;
-use super::service::Volumes;
+use super::service::{Volumes, choose_driver};
 use super::volume::{ANONYMOUS_LABEL, Volume};
 use crate::error::Error;
 use crate::outcome::joined;
@@ -18,8 +18,8 @@ use crate::store::{Durability, Row, VolumeRow};
 pub struct NewVolume {
     /// Its name; a random one when `None`.
     pub name: Option<String>,
-    /// The driver that stores its content; empty is `local`.
-    pub driver: String,
+    /// The driver that stores its content.
+    pub driver: VolumeDriverChoice,
     /// The driver's options.
     pub options: BTreeMap<String, String>,
     /// The client's labels.
@@ -38,7 +38,8 @@ impl Volumes {
     }
 
     fn make_alone(&self, new: NewVolume) -> Result<Volume, Error> {
-        let driver = self.driver(&new.driver)?;
+        let kind = choose_driver(&new.driver)?;
+        let driver = self.driver(kind);
         driver.check(&new.options)?;
         let mut labels = new.labels;
         let name = match new.name {
@@ -58,7 +59,7 @@ impl Volumes {
         };
         let asked = VolumeRow {
             name,
-            driver: driver.name().to_owned(),
+            driver: kind,
             options: new.options,
             labels,
             // Its creator has its name: it is not removed with a container.

@@ -13,9 +13,6 @@ pub(crate) type Fill<'f> = &'f mut dyn FnMut(&Path) -> Result<bool, Error>;
 
 /// Keeps the content of volumes.
 pub(crate) trait VolumeDriver: Send + Sync {
-    /// Its name in requests and answers.
-    fn name(&self) -> &'static str;
-
     /// Checks the options of a new volume.
     ///
     /// # Errors

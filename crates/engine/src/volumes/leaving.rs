@@ -1,5 +1,7 @@
 //! Removes volumes: a name can be used again once its row is deleted and its content is out of sight.
 
+use model::EventAction;
+
 use super::service::{Known, Volumes};
 use crate::error::Error;
 use crate::store::{Row, VolumeRow};
@@ -28,7 +30,7 @@ impl Leaving<'_> {
         for volume in &self.volumes {
             self.service.known().rows.remove(&volume.name);
             self.service.discard(volume);
-            self.service.events.emit(volume, "destroy");
+            self.service.events.emit(volume, EventAction::Destroy);
         }
         Ok(())
     }

@@ -105,10 +105,6 @@ fn move_content(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 impl VolumeDriver for Local {
-    fn name(&self) -> &'static str {
-        "local"
-    }
-
     fn check(&self, options: &BTreeMap<String, String>) -> Result<(), Error> {
         LocalMount::parse(options)?;
         match size_limit::of_options(Some(options))? {

@@ -20,5 +20,5 @@ pub(crate) use events::VolumeEvents;
 pub(crate) use held::{HeldMounts, HeldVolume};
 pub use prune::PrunedVolumes;
 pub use service::Volumes;
-pub(crate) use service::{Known, drivers};
+pub(crate) use service::{Drivers, Known};
 pub use volume::{ANONYMOUS_LABEL, Volume};

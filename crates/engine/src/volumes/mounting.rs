@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use model::{ContainerSpec, MountSource};
+use model::{ContainerSpec, MountPoint, MountSource};
 use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
 
 use super::held::HeldVolume;
@@ -23,7 +23,7 @@ impl Volumes {
         let volumes = mounted_volumes(self, record);
         let held = volumes.into_iter().map(|row| {
             let namespace = self.held.hold(&row.name, &record.id, || self.open(&row))?;
-            let owners = self.driver(&row.driver)?.owners(&row.options);
+            let owners = self.driver(row.driver).owners(&row.options);
             Ok(HeldVolume { volume: row.name, namespace, owners })
         });
         let held = held.collect::<Result<Vec<_>, Error>>();
@@ -35,7 +35,7 @@ impl Volumes {
 
     /// Mounts a volume in a namespace of its own.
     fn open(&self, row: &VolumeRow) -> Result<OwnedFd, Error> {
-        let driver = self.driver(&row.driver)?;
+        let driver = self.driver(row.driver);
         let mount = driver.mount(&row.name, &row.options)?;
         let failed = |error| Error::of_host(format!("cannot hold the mount of volume {}: {error}", row.name));
         sys::held_mount::hold(&mount, &driver.content(&row.name)).map_err(failed)
@@ -65,7 +65,7 @@ impl Volumes {
         let row = self.known().rows.get(name).cloned();
         let Some(row) = row.filter(|row| is_mount(self, row)) else { return Ok(None) };
         let Some(namespace) = self.held.namespace(name) else {
-            return self.driver(&row.driver)?.mount(&row.name, &row.options).map(Some);
+            return self.driver(row.driver).mount(&row.name, &row.options).map(Some);
         };
         let failed = |error| Error::of_host(format!("cannot copy the mount of volume {name}: {error}"));
         sys::held_mount::copy(namespace.as_fd()).map(Some).map_err(failed)
@@ -104,8 +104,8 @@ impl Volumes {
 
 /// The volumes of a container that are mounts, each once.
 fn mounted_volumes(volumes: &Volumes, record: &Record) -> Vec<VolumeRow> {
-    let mut names: Vec<&str> = record.mounts.iter().map(|mount| mount.name.as_str()).collect();
-    names.retain(|name| !name.is_empty());
+    let mounted = record.mounts.iter().filter_map(MountPoint::volume);
+    let mut names: Vec<&str> = mounted.map(|volume| volume.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let known = volumes.known();
@@ -115,5 +115,5 @@ fn mounted_volumes(volumes: &Volumes, record: &Record) -> Vec<VolumeRow> {
 
 /// Whether a volume is a mount, and no directory of the engine's own.
 fn is_mount(volumes: &Volumes, row: &VolumeRow) -> bool {
-    volumes.driver(&row.driver).is_ok_and(|driver| driver.is_mount(&row.options))
+    volumes.driver(row.driver).is_mount(&row.options)
 }

@@ -5,11 +5,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use model::{
-    Access, Bind, BindSource, ContainerId, Digest, MountKind, MountMode, MountPoint, MountRequest,
-    Propagation, Relabel, Spelled, Timestamp, VolumesFrom, kernel_words,
+    Access, Bind, BindSource, ContainerId, Digest, MountKind, MountMode, MountOrigin, MountPoint,
+    MountRequest, MountedVolume, Propagation, Relabel, Spelled, Timestamp, VolumeDriverKind, VolumesFrom,
+    kernel_words,
 };
 
-use super::service::Volumes;
+use super::service::{Volumes, choose_driver};
 use super::volume::ANONYMOUS_LABEL;
 use crate::container::{Record, mounts};
 use crate::error::Error;
@@ -52,7 +53,7 @@ impl Planner<'_> {
         let host = &record.settings.host;
         if record.settings.may_need_a_volume_driver() {
             for driver in [&record.settings.volume_driver, &host.volume_driver] {
-                self.0.driver(driver.name())?;
+                choose_driver(driver)?;
             }
         }
         let count = host.binds.as_ref().map_or(0, Vec::len)
@@ -64,7 +65,7 @@ impl Planner<'_> {
         let mut own: Vec<MountPoint> = Vec::new();
         for bind in host.binds.iter().flatten() {
             mounts::check_duplicate(&own, &bind.destination)?;
-            own.push(self.bind_point(bind, &mut asked)?);
+            own.push(self.bind_point(bind, &mut asked));
         }
         let mut others: Vec<&str> = Vec::new();
         let mut images = BTreeMap::new();
@@ -84,7 +85,7 @@ impl Planner<'_> {
             }
         }
         if host.writable_submounts {
-            own.iter_mut().for_each(|mount| mount.writable_submounts |= mount.name.is_empty());
+            own.iter_mut().for_each(|mount| mount.writable_submounts |= mount.is_bind());
         }
         let mut planned = self.mounts_from(host.volumes_from.as_deref().unwrap_or_default())?;
         // A mount of its own hides what VolumesFrom brought to the same place.
@@ -106,12 +107,12 @@ impl Planner<'_> {
             if is_free(&planned, &destination) {
                 self.refuse_existing_file(record, &destination)?;
                 let volume = new_volume(random::name(), Naming::Anonymous);
-                planned.push(self.volume_point(&volume.name, destination, Spelled::default())?);
+                planned.push(self.volume_point(&volume.name, String::new(), destination, Spelled::default()));
                 asked.push(volume);
             }
         }
         let mut volumes: Vec<VolumeRow> = Vec::new();
-        for MountPoint { name, .. } in planned.iter().filter(|mount| !mount.name.is_empty()) {
+        for MountedVolume { name, .. } in planned.iter().filter_map(MountPoint::volume) {
             if volumes.iter().all(|volume| volume.name != *name) {
                 let asked = asked.iter().find(|volume| volume.name == *name).cloned();
                 volumes.push(asked.unwrap_or_else(|| new_volume(name.clone(), Naming::Named)));
@@ -138,46 +139,46 @@ impl Planner<'_> {
     }
 
     /// The mount of a bind. A volume without a name, which `volumes` gets, is another one each time.
-    fn bind_point(&self, bind: &Bind, volumes: &mut Vec<VolumeRow>) -> Result<MountPoint, Error> {
+    fn bind_point(&self, bind: &Bind, volumes: &mut Vec<VolumeRow>) -> MountPoint {
         let shared = MountMode { relabel: Some(Relabel::Shared), ..MountMode::default() };
         let destination = bind.destination.clone();
         match &bind.source {
             BindSource::Volume(name) => {
                 let mode = if bind.mode == Spelled::default() { shared.into() } else { bind.mode.clone() };
-                self.volume_point(name, destination, mode)
+                self.volume_point(name, String::new(), destination, mode)
             }
             BindSource::Anonymous => {
                 let volume = new_volume(random::name(), Naming::Anonymous);
-                let point = self.volume_point(&volume.name, destination, shared.into())?;
+                let point = self.volume_point(&volume.name, String::new(), destination, shared.into());
                 volumes.push(volume);
-                Ok(point)
+                point
             }
-            BindSource::Path(path) => Ok(MountPoint {
+            BindSource::Path(path) => MountPoint {
                 source: path.clone(),
                 destination,
                 mode: bind.mode.clone(),
                 writable: bind.mode.is_writable(),
                 ..MountPoint::default()
-            }),
+            },
         }
     }
 
     fn volume_point(
         &self,
         name: &str,
+        subpath: String,
         destination: String,
         mode: Spelled<MountMode>,
-    ) -> Result<MountPoint, Error> {
-        let driver = self.0.driver("")?;
-        Ok(MountPoint {
-            source: driver.content(name).to_string_lossy().into_owned(),
-            name: name.to_owned(),
+    ) -> MountPoint {
+        let driver = VolumeDriverKind::default();
+        MountPoint {
+            source: self.0.driver(driver).content(name).to_string_lossy().into_owned(),
+            origin: MountOrigin::Volume(MountedVolume { name: name.to_owned(), driver, subpath }),
             destination,
-            driver: driver.name().to_owned(),
             writable: mode.is_writable(),
             mode,
             ..MountPoint::default()
-        })
+        }
     }
 
     /// The mount of one request from the host or from a volume; `None` for memory and images.
@@ -200,7 +201,7 @@ impl Planner<'_> {
                 }))
             }
             MountKind::Volume { name, no_copy, labels, driver, options, subpath } => {
-                self.0.driver(driver)?.check(options)?;
+                self.0.driver(choose_driver(driver)?).check(options)?;
                 let mut volume = match name {
                     Some(name) => new_volume(name.clone(), Naming::Named),
                     None => new_volume(random::name(), Naming::Anonymous),
@@ -213,9 +214,9 @@ impl Planner<'_> {
                 } else {
                     mode.relabel = Some(Relabel::Shared);
                 }
-                let point = self.volume_point(&volume.name, destination, mode.into())?;
+                let point = self.volume_point(&volume.name, subpath.clone(), destination, mode.into());
                 volumes.push(volume);
-                Ok(Some(MountPoint { subpath: subpath.clone(), ..point }))
+                Ok(Some(point))
             }
         }
     }
@@ -267,7 +268,7 @@ fn new_volume(name: String, naming: Naming) -> VolumeRow {
     let label = (naming == Naming::Anonymous).then(|| (ANONYMOUS_LABEL.to_owned(), String::new()));
     VolumeRow {
         name,
-        driver: "local".to_owned(),
+        driver: VolumeDriverKind::default(),
         options: BTreeMap::new(),
         labels: label.into_iter().collect(),
         anonymous: naming == Naming::Anonymous,

@@ -51,8 +51,7 @@ impl Volumes {
     }
 
     pub(super) fn discard(&self, volume: &VolumeRow) {
-        let removed = self.driver(&volume.driver).and_then(|driver| driver.remove(&volume.name));
-        if let Err(error) = removed {
+        if let Err(error) = self.driver(volume.driver).remove(&volume.name) {
             tracing::warn!("cannot remove volume {}: {error}", volume.name);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use model::{ContainerId, MountPoint};
+use model::{ContainerId, MountPoint, MountedVolume, VolumeDriverChoice, VolumeDriverKind};
 
 use super::driver::VolumeDriver;
 use super::events::VolumeEvents;
@@ -18,7 +18,40 @@ use crate::paths::Paths;
 use crate::store::{Database, VolumeRow};
 
 /// The drivers that store the content of volumes.
-pub(crate) type Drivers = [Box<dyn VolumeDriver>; 1];
+pub(crate) struct Drivers {
+    local: Local,
+}
+
+impl Drivers {
+    /// All that there are.
+    pub(crate) fn new(paths: &Paths) -> Self {
+        Self { local: Local::new(paths.volumes(), paths.trash()) }
+    }
+
+    fn of(&self, kind: VolumeDriverKind) -> &dyn VolumeDriver {
+        match kind {
+            VolumeDriverKind::Local => &self.local,
+        }
+    }
+
+    fn all(&self) -> [&dyn VolumeDriver; 1] {
+        [&self.local]
+    }
+}
+
+/// The driver that is asked for.
+///
+/// # Errors
+/// `NotFound` when there is no such driver.
+pub(super) fn choose_driver(choice: &VolumeDriverChoice) -> Result<VolumeDriverKind, Error> {
+    match choice {
+        VolumeDriverChoice::Default => Ok(VolumeDriverKind::default()),
+        VolumeDriverChoice::Named(kind) => Ok(*kind),
+        VolumeDriverChoice::Unregistered(name) => {
+            Err(Error::not_found(format!("Error looking up volume plugin {name}: Plugin not found")))
+        }
+    }
+}
 
 /// All volumes: their drivers, their records, and the claims of requests that are about to use them.
 pub struct Volumes {
@@ -63,11 +96,6 @@ impl Known {
     }
 }
 
-/// The drivers that there are.
-pub(crate) fn drivers(paths: &Paths) -> Drivers {
-    [Box::new(Local::new(paths.volumes(), paths.trash()))]
-}
-
 impl Volumes {
     /// All volumes, by name.
     #[must_use]
@@ -89,7 +117,7 @@ impl Volumes {
     /// The containers that have a volume among their mounts, whether they run or not.
     #[must_use]
     pub fn users(&self, name: &str) -> Vec<ContainerId> {
-        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.name == name);
+        let uses = |record: &Record| record.mounts.iter().any(|mount| mount.is_volume(name));
         let containers = self.directory.all().into_iter();
         containers.filter(|container| uses(&container.record())).map(|user| user.id().clone()).collect()
     }
@@ -99,50 +127,43 @@ impl Volumes {
     pub fn used(&self) -> HashSet<String> {
         let mut used = HashSet::new();
         for container in self.directory.all() {
-            used.extend(container.record().mounts.iter().map(|mount| mount.name.clone()));
+            let record = container.record();
+            let volumes = record.mounts.iter().filter_map(MountPoint::volume);
+            used.extend(volumes.map(|volume| volume.name.clone()));
         }
         used
     }
 
     fn shown(&self, row: &VolumeRow) -> Volume {
-        // A row's driver is one of those that there are, unless a later release wrote it.
-        let content = self.driver(&row.driver).map(|driver| driver.content(&row.name));
         Volume {
             name: row.name.clone(),
-            driver: row.driver.clone(),
+            driver: row.driver,
             options: row.options.clone(),
             labels: row.labels.clone(),
             created: row.created,
-            content: content.unwrap_or_default(),
+            content: self.driver(row.driver).content(&row.name),
         }
     }
 
-    /// The driver of this name; `local` for an empty one.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown driver.
-    pub(super) fn driver(&self, name: &str) -> Result<&dyn VolumeDriver, Error> {
-        let wanted = if name.is_empty() { "local" } else { name };
-        let found = self.drivers.iter().find(|driver| driver.name() == wanted);
-        found.map(|driver| &**driver).ok_or_else(|| {
-            Error::not_found(format!("Error looking up volume plugin {name}: Plugin not found"))
-        })
+    /// The driver of this kind.
+    pub(super) fn driver(&self, kind: VolumeDriverKind) -> &dyn VolumeDriver {
+        self.drivers.of(kind)
     }
 
     /// Recreates the directory of a mounted volume, empty, if it was removed behind the engine's back.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(crate) fn ensure(&self, mount: &MountPoint) -> Result<(), Error> {
-        let options = self.known().rows.get(&mount.name).map(|row| row.options.clone()).unwrap_or_default();
-        self.driver(&mount.driver)?.create(&mount.name, &options, &mut |_| Ok(false)).map(drop)
+    pub(crate) fn ensure(&self, volume: &MountedVolume) -> Result<(), Error> {
+        let options = self.known().rows.get(&volume.name).map(|row| row.options.clone()).unwrap_or_default();
+        self.driver(volume.driver).create(&volume.name, &options, &mut |_| Ok(false)).map(drop)
     }
 
     /// Deletes volumes that a daemon died over: neither recorded nor used by a container.
     pub(crate) fn sweep(&self) {
         let known = self.known();
         let used = self.used();
-        for driver in &self.drivers {
+        for driver in self.drivers.all() {
             driver.sweep(&|name| known.rows.contains_key(name) || used.contains(name));
         }
     }

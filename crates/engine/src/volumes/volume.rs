@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use model::Timestamp;
+use model::{Timestamp, VolumeDriverKind};
 
 /// The label of anonymous volumes, which clients evaluate.
 pub const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
@@ -14,7 +14,7 @@ pub struct Volume {
     /// Its name.
     pub name: String,
     /// The driver that stores its content.
-    pub driver: String,
+    pub driver: VolumeDriverKind,
     /// The driver's options.
     pub options: BTreeMap<String, String>,
     /// The clients' labels.

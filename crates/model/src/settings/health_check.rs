@@ -1,16 +1,18 @@
 //! How the health of a container is checked, as clients and images write it.
 
+mod error;
+mod test;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::error::HealthCheckError;
+pub use self::test::HealthTest;
 use crate::HealthSpec;
 
 /// The shortest time that a client can set, in nanoseconds.
 const SHORTEST: i64 = 1_000_000;
-
-/// The default shell for the text of `CMD-SHELL`.
-const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
 /// The defaults where neither the client nor the image sets a value, as dockerd 29.8 has them.
 const DEFAULT_TIME: Duration = Duration::from_secs(30);
@@ -21,8 +23,8 @@ const DEFAULT_RETRIES: u32 = 3;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthCheck {
-    /// The command, its kind first: `NONE`, `CMD` with a program and its arguments, or `CMD-SHELL` with a text.
-    pub test: Option<Vec<String>>,
+    /// The command.
+    pub test: HealthTest,
     /// Nanoseconds between two probes.
     pub interval: i64,
     /// Nanoseconds that one may take.
@@ -35,27 +37,13 @@ pub struct HealthCheck {
     pub retries: i64,
 }
 
-/// An invalid health check.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "the texts say it")]
-pub enum HealthCheckError {
-    #[error("{0} in Healthcheck cannot be less than 1ms")]
-    TooShort(&'static str),
-    #[error("Retries in Healthcheck cannot be negative")]
-    Retries,
-    #[error("invalid Test in Healthcheck: it must begin with NONE, CMD or CMD-SHELL, not with {0:?}")]
-    Kind(String),
-    #[error("invalid Test in Healthcheck: {0} needs a command behind it")]
-    NoCommand(String),
-}
-
 impl HealthCheck {
     /// Whether it has a probe or sets a value: not when it is empty, or disables that of the image.
     #[must_use]
     pub fn is_asked_for(&self) -> bool {
-        let is_empty = Self { test: self.test.clone().filter(|test| !test.is_empty()), ..self.clone() }
-            == Self::default();
-        !self.is_off() && !is_empty
+        let sets_nothing =
+            self.test.is_inherited() && Self { test: HealthTest::Unset, ..self.clone() } == Self::default();
+        !self.test.is_off() && !sets_nothing
     }
 
     /// Validates a client's check.
@@ -75,12 +63,12 @@ impl HealthCheck {
         if self.retries < 0 {
             return Err(HealthCheckError::Retries);
         }
-        self.arguments(None).map(drop)
+        self.test.arguments(None).map(drop)
     }
 
     /// Takes what is not set from the check of the image.
     pub fn inherit(&mut self, image: Self) {
-        if self.test.as_ref().is_none_or(Vec::is_empty) {
+        if self.test.is_inherited() {
             self.test = image.test;
         }
         for (own, image) in [
@@ -101,7 +89,7 @@ impl HealthCheck {
     /// # Errors
     /// A test of an unknown kind or without a command, which an image may have.
     pub fn specification(&self, shell: Option<&[String]>) -> Result<Option<HealthSpec>, HealthCheckError> {
-        let Some(arguments) = self.arguments(shell)? else { return Ok(None) };
+        let Some(arguments) = self.test.arguments(shell)? else { return Ok(None) };
         let time = |nanoseconds: i64, default| match u64::try_from(nanoseconds.max(SHORTEST)) {
             Ok(time) if nanoseconds > 0 => Duration::from_nanos(time),
             Ok(_) | Err(_) => default,
@@ -118,27 +106,6 @@ impl HealthCheck {
                 .unwrap_or(DEFAULT_RETRIES),
         }))
     }
-
-    fn is_off(&self) -> bool {
-        self.test.as_ref().and_then(|test| test.first()).is_some_and(|kind| kind == "NONE")
-    }
-
-    fn arguments(&self, shell: Option<&[String]>) -> Result<Option<Vec<String>>, HealthCheckError> {
-        let Some((kind, command)) = self.test.as_ref().and_then(|test| test.split_first()) else {
-            return Ok(None);
-        };
-        let before = match (kind.as_str(), shell) {
-            ("NONE", _) => return Ok(None),
-            ("CMD", _) => Vec::new(),
-            ("CMD-SHELL", Some(shell)) if !shell.is_empty() => shell.to_vec(),
-            ("CMD-SHELL", _) => SHELL.map(str::to_owned).to_vec(),
-            _ => return Err(HealthCheckError::Kind(kind.clone())),
-        };
-        if command.first().is_none_or(String::is_empty) {
-            return Err(HealthCheckError::NoCommand(kind.clone()));
-        }
-        Ok(Some(before.into_iter().chain(command.iter().cloned()).collect()))
-    }
 }
 
 #[cfg(test)]
@@ -146,8 +113,8 @@ mod tests {
     use super::*;
 
     fn check(test: &[&str]) -> HealthCheck {
-        let test = test.iter().map(|word| (*word).to_owned()).collect();
-        HealthCheck { test: Some(test), ..HealthCheck::default() }
+        let test: Vec<String> = test.iter().map(|word| (*word).to_owned()).collect();
+        HealthCheck { test: Some(test).into(), ..HealthCheck::default() }
     }
 
     #[test]
@@ -164,7 +131,7 @@ mod tests {
         assert_eq!(by_shell(Some(&[])), Ok(Some("/bin/sh -c a b".to_owned())));
         assert_eq!(arguments(&["NONE"], None), Ok(None));
         assert_eq!(arguments(&[], None), Ok(None));
-        assert_eq!(arguments(&["CMD"], None), Err(HealthCheckError::NoCommand("CMD".to_owned())));
+        assert_eq!(arguments(&["CMD"], None), Err(HealthCheckError::NoCommand("CMD")));
         assert_eq!(arguments(&["FOO", "a"], None), Err(HealthCheckError::Kind("FOO".to_owned())));
     }
 
@@ -200,12 +167,12 @@ mod tests {
     #[test]
     fn fields_are_inherited_one_by_one() {
         let image = HealthCheck { interval: 7, retries: 5, start_interval: 9, ..check(&["CMD", "image"]) };
-        let mut own = HealthCheck { retries: 2, test: Some(Vec::new()), ..HealthCheck::default() };
+        let mut own = HealthCheck { retries: 2, test: HealthTest::Empty, ..HealthCheck::default() };
         own.inherit(image.clone());
         assert_eq!(own, HealthCheck { retries: 2, ..image.clone() });
         let mut off = check(&["NONE"]);
         off.inherit(image.clone());
-        assert_eq!(off, HealthCheck { test: Some(vec!["NONE".to_owned()]), ..image });
+        assert_eq!(off, HealthCheck { test: HealthTest::Off(Vec::new()), ..image });
         assert!(!off.is_asked_for());
     }
 }

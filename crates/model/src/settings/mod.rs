@@ -7,11 +7,14 @@
 mod cgroup_parent;
 mod clean_path;
 mod cpu_set;
+mod device_permissions;
+mod device_requests;
 mod error;
 mod hardware_address;
 mod health_check;
 mod host;
 mod log;
+mod mount_point;
 mod mounts;
 mod name_server;
 mod names;
@@ -35,11 +38,14 @@ use serde::{Deserialize, Serialize};
 pub use cgroup_parent::CgroupParent;
 pub use clean_path::clean;
 pub use cpu_set::{CpuSet, CpuSetError};
+pub use device_permissions::DevicePermissions;
+pub use device_requests::{DeviceCapability, DeviceDriver, DriverDeviceRequest};
 pub use error::SettingError;
 pub use hardware_address::HardwareAddress;
-pub use health_check::{HealthCheck, HealthCheckError};
+pub use health_check::{HealthCheck, HealthCheckError, HealthTest};
 pub use host::{HostSettings, MASKED_PATHS, READ_ONLY_PATHS, SHM_SIZE, ShownHostSettings};
 pub use log::{LOG_DRIVERS, LogConfig, LogDriver, LogDriverRow, LogServer, LogSource};
+pub use mount_point::{MountOrigin, MountPoint, MountedVolume};
 pub use mounts::{
     Access, Bind, BindSource, Consistency, MountKind, MountMode, MountRequest, Relabel, VolumesFrom,
     check_volume_name,
@@ -52,15 +58,12 @@ pub use network_definition::{Cidr, CidrError, NetworkDefinition, NetworkDriver, 
 pub use ports::{
     BoundPort, ExposedPorts, HostAddress, HostPort, Port, PortBinding, PortBindings, PortError, Protocol,
 };
-pub use privileges::{
-    Capability, CapabilityChoice, DevicePermissions, DeviceRequest, DriverDeviceRequest, LabelOption,
-    SecurityOption,
-};
+pub use privileges::{Capability, CapabilityChoice, DeviceRequest, LabelOption, SecurityOption};
 pub use resources::{BlockDeviceSetting, LimitName, ResourceSettings, Ulimit};
 pub use restart::{RestartPolicy, WrittenRestartPolicy};
 pub use spelled::Spelled;
 pub use stop_signal::StopSignal;
-pub use volume_driver::VolumeDriverChoice;
+pub use volume_driver::{VolumeDriverChoice, VolumeDriverKind};
 
 /// All requested settings of a container. A list that is `None` was not given; the image fills in what was
 /// left open.
@@ -138,30 +141,4 @@ pub struct ShownSettings {
     pub attach_stdout: bool,
     /// Whether the client attaches to stderr.
     pub attach_stderr: bool,
-}
-
-/// One mount of a made container.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MountPoint {
-    /// The volume's name; empty for a bind.
-    pub name: String,
-    /// The path on the host.
-    pub source: String,
-    /// The path in the container.
-    pub destination: String,
-    /// The volume's driver; empty for a bind.
-    pub driver: String,
-    /// How it is mounted.
-    pub mode: Spelled<MountMode>,
-    /// Whether it can be written to.
-    pub writable: bool,
-    /// Whether what is mounted beneath stays writable where it cannot.
-    pub writable_submounts: bool,
-    /// Whether what is mounted beneath the source comes along.
-    pub submounts: crate::Submounts,
-    /// How the owners of a bind's files are mapped, in a container with a user namespace of its own.
-    pub owners: crate::Owners,
-    /// The part of a volume that is mounted, a path within it; empty is all of it.
-    pub subpath: String,
 }

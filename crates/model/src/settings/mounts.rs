@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::clean_path::clean;
-use super::{ContainerReference, SettingError, Spelled};
+use super::{ContainerReference, SettingError, Spelled, VolumeDriverChoice};
 use crate::{Owners, Propagation, Submounts};
 
 /// The longest name of a file, NAME_MAX of limits.h.
@@ -294,7 +294,7 @@ pub enum MountKind {
         labels: BTreeMap<String, String>,
         /// The driver that stores its content; empty is the default one.
         #[serde(default)]
-        driver: String,
+        driver: VolumeDriverChoice,
         /// The driver's options.
         #[serde(default)]
         options: BTreeMap<String, String>,

@@ -77,6 +77,9 @@ impl Attachment {
     }
 }
 
+/// The name by which clients mean the network of containers that name none.
+const DEFAULT: &str = "default";
+
 /// How a container names a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -114,7 +117,14 @@ impl NetworkReference {
     /// Whether it is the default network, which three names lead to.
     #[must_use]
     pub fn is_default(&self) -> bool {
-        matches!(self.as_str(), "bridge" | "default")
+        matches!(self.as_str(), "bridge" | DEFAULT)
+    }
+}
+
+/// Every text names a network.
+impl From<&str> for NetworkReference {
+    fn from(name: &str) -> Self {
+        if name == DEFAULT { Self::Default } else { Self::Named(name.to_owned()) }
     }
 }
 
@@ -133,7 +143,7 @@ impl NetworkMode {
             Self::Host => "host",
             Self::Container(other) => return Cow::Owned(format!("container:{}", other.0)),
             Self::Networks(attachments) => match attachments.first().map(|first| &first.network) {
-                None | Some(NetworkReference::Default) => "default",
+                None | Some(NetworkReference::Default) => DEFAULT,
                 Some(NetworkReference::Named(name)) => name,
             },
         })
@@ -176,10 +186,10 @@ impl FromStr for NetworkMode {
         Ok(match text {
             "none" => Self::None,
             "host" => Self::Host,
-            "" | "default" => Self::default(),
+            "" => Self::default(),
             text => match text.strip_prefix("container:") {
                 Some(other) => Self::Container(ContainerReference(other.to_owned())),
-                None => Self::network(NetworkReference::Named(text.to_owned())),
+                None => Self::network(text.into()),
             },
         })
     }

@@ -1,13 +1,12 @@
 //! The privileges of a container's processes: capabilities, security options, devices.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SettingError, Spelled};
-use crate::{DeviceRule, SeccompPolicy};
+use super::{DevicePermissions, SettingError, Spelled};
+use crate::{DeviceRule, DeviceRuleKind, SeccompPolicy};
 
 macro_rules! capabilities {
     ($($variant:ident = $name:literal,)+) => {
@@ -213,60 +212,6 @@ pub struct DeviceRequest {
     pub permissions: Spelled<DevicePermissions>,
 }
 
-/// Devices that a driver chooses: `HostConfig.DeviceRequests`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DriverDeviceRequest {
-    /// The driver; empty for any that has the capabilities.
-    pub driver: String,
-    /// How many devices; -1 is all of them.
-    pub count: i64,
-    /// Which devices, by the driver's names.
-    pub device_ids: Vec<String>,
-    /// Sets of capabilities of which a device has one.
-    pub capabilities: Vec<Vec<String>>,
-    /// The driver's options.
-    pub options: BTreeMap<String, String>,
-}
-
-/// A container's access to a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct DevicePermissions {
-    pub read: bool,
-    pub write: bool,
-    pub make_node: bool,
-}
-
-/// Everything.
-impl Default for DevicePermissions {
-    fn default() -> Self {
-        Self { read: true, write: true, make_node: true }
-    }
-}
-
-impl FromStr for DevicePermissions {
-    type Err = SettingError;
-
-    /// Parses any of `r`, `w` and `m`; nothing is everything.
-    fn from_str(text: &str) -> Result<Self, SettingError> {
-        if !text.bytes().all(|letter| b"rwm".contains(&letter)) {
-            return Err(SettingError::DevicePermissions(text.to_owned()));
-        }
-        let has = |letter| text.is_empty() || text.contains(letter);
-        Ok(Self { read: has('r'), write: has('w'), make_node: has('m') })
-    }
-}
-
-impl fmt::Display for DevicePermissions {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (letter, is_allowed) in [("r", self.read), ("w", self.write), ("m", self.make_node)] {
-            formatter.write_str(if is_allowed { letter } else { "" })?;
-        }
-        Ok(())
-    }
-}
-
 impl FromStr for DeviceRule {
     type Err = SettingError;
 
@@ -278,12 +223,11 @@ impl FromStr for DeviceRule {
 
 fn device_rule(text: &str) -> Option<DeviceRule> {
     let mut words = text.split_whitespace();
-    let kind = words.next().filter(|kind| matches!(*kind, "a" | "b" | "c"))?.chars().next()?;
+    let kind = DeviceRuleKind::of(words.next()?)?;
     let (major, minor) = words.next()?.split_once(':')?;
     let number = |text: &str| if text == "*" { Some(None) } else { text.parse().ok().map(Some) };
-    let permissions = words.next()?.to_owned();
-    let known = permissions.bytes().all(|letter| b"rwm".contains(&letter));
-    (known && words.next().is_none()).then_some(())?;
+    let permissions = words.next()?.parse().ok()?;
+    words.next().is_none().then_some(())?;
     Some(DeviceRule { kind, major: number(major)?, minor: number(minor)?, permissions })
 }
 
@@ -291,7 +235,7 @@ impl fmt::Display for DeviceRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |number: Option<u32>| number.map_or_else(|| "*".to_owned(), |number| number.to_string());
         let (major, minor) = (number(self.major), number(self.minor));
-        write!(formatter, "{} {major}:{minor} {}", self.kind, self.permissions)
+        write!(formatter, "{} {major}:{minor} {}", self.kind.letter(), self.permissions)
     }
 }
 
@@ -325,14 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn device_rules_and_permissions() {
+    fn device_rules() {
         let rule: DeviceRule = "c 1:* rw".parse().expect("a rule");
         assert_eq!((rule.minor, rule.to_string().as_str()), (None, "c 1:* rw"));
         for bad in ["", "x 1:1 r", "c 1 r", "c 1:1 q", "c 1:1 r more"] {
             assert!(bad.parse::<DeviceRule>().is_err(), "{bad}");
         }
-        assert_eq!("".parse(), Ok(DevicePermissions::default()));
-        let some = Spelled::<DevicePermissions>::parse("mr").expect("known");
-        assert_eq!((some.write, some.to_string().as_str()), (false, "mr"));
     }
 }

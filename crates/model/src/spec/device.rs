@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::DevicePermissions;
+
 /// A device node made in the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
@@ -11,8 +13,8 @@ pub struct Device {
     pub path_on_host: PathBuf,
     /// Where the container sees it.
     pub path_in_container: PathBuf,
-    /// Any of `r`, `w`, `m`.
-    pub permissions: String,
+    /// What the container may do with it.
+    pub permissions: DevicePermissions,
     /// Kind and numbers, where they are not those of the host's node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<DeviceNumbers>,

@@ -1,7 +1,7 @@
 //! Which device nodes a container may make, read and write: the devices cgroup on v1, a program
 //! on v2.
 
-use model::ContainerSpec;
+use model::{ContainerSpec, DevicePermissions, DeviceRuleKind};
 use rustix::fs::{Mode, OFlags};
 use sys::device_program::{DeviceKind, Rule};
 
@@ -16,7 +16,7 @@ impl Cgroup {
         if spec.privileged {
             return Ok(());
         }
-        let rules = rules(spec, nodes)?;
+        let rules = rules(spec, nodes);
         if let Some(directory) = self.legacy("devices") {
             file::write(directory, "devices.deny", "a")?;
             return file::write_each(directory, "devices.allow", rules.iter().map(text));
@@ -30,51 +30,43 @@ impl Cgroup {
     }
 }
 
-fn rules(spec: &ContainerSpec, nodes: &[Node]) -> Result<Vec<Rule>, CgroupError> {
-    let rule = |kind, major, minor, permissions: &str| Rule {
+fn rules(spec: &ContainerSpec, nodes: &[Node]) -> Vec<Rule> {
+    let rule = |kind, major, minor, allowed: DevicePermissions| Rule {
         kind,
         major,
         minor,
-        read: permissions.contains('r'),
-        write: permissions.contains('w'),
-        make: permissions.contains('m'),
+        read: allowed.read,
+        write: allowed.write,
+        make: allowed.make_node,
     };
+    let all = DevicePermissions::default();
+    let making = DevicePermissions { read: false, write: false, make_node: true };
     let mut rules = vec![
-        rule(DeviceKind::Character, None, None, "m"),
-        rule(DeviceKind::Block, None, None, "m"),
+        rule(DeviceKind::Character, None, None, making),
+        rule(DeviceKind::Block, None, None, making),
         // The console, the multiplexer of terminals, and terminals.
-        rule(DeviceKind::Character, Some(5), Some(1), "rwm"),
-        rule(DeviceKind::Character, Some(5), Some(2), "rwm"),
-        rule(DeviceKind::Character, Some(136), None, "rwm"),
+        rule(DeviceKind::Character, Some(5), Some(1), all),
+        rule(DeviceKind::Character, Some(5), Some(2), all),
+        rule(DeviceKind::Character, Some(136), None, all),
     ];
     rules.extend(
         DEFAULT_NODES
             .iter()
-            .map(|(_, major, minor)| rule(DeviceKind::Character, Some(*major), Some(*minor), "rwm")),
+            .map(|(_, major, minor)| rule(DeviceKind::Character, Some(*major), Some(*minor), all)),
     );
     for node in nodes {
         let kind = if node.is_block { DeviceKind::Block } else { DeviceKind::Character };
-        rules.push(rule(kind, Some(node.major), Some(node.minor), &checked(&node.permissions)?));
+        rules.push(rule(kind, Some(node.major), Some(node.minor), node.permissions));
     }
     for extra in &spec.device_rules {
-        let permissions = checked(&extra.permissions)?;
         let kinds: &[DeviceKind] = match extra.kind {
-            'a' => &[DeviceKind::Character, DeviceKind::Block],
-            'b' => &[DeviceKind::Block],
-            _ => &[DeviceKind::Character],
+            DeviceRuleKind::All => &[DeviceKind::Character, DeviceKind::Block],
+            DeviceRuleKind::Block => &[DeviceKind::Block],
+            DeviceRuleKind::Character => &[DeviceKind::Character],
         };
-        rules.extend(kinds.iter().map(|kind| rule(*kind, extra.major, extra.minor, &permissions)));
+        rules.extend(kinds.iter().map(|kind| rule(*kind, extra.major, extra.minor, extra.permissions)));
     }
-    Ok(rules)
-}
-
-/// The v2 program would read over what the v1 file refuses.
-fn checked(permissions: &str) -> Result<String, CgroupError> {
-    if permissions.is_empty() || permissions.chars().any(|letter| !"rwm".contains(letter)) {
-        let act = format!("allowing a device with permissions {permissions:?}");
-        return Err(CgroupError::new(act, rustix::io::Errno::INVAL));
-    }
-    Ok(permissions.to_owned())
+    rules
 }
 
 /// A line of devices.allow.
@@ -106,6 +98,5 @@ mod tests {
         assert_eq!(text(&rule), "b 8:* rm");
         rule.minor = Some(1);
         assert_eq!(text(&rule), "b 8:1 rm");
-        assert!(checked("rx").is_err() && checked("").is_err() && checked("mw").is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{BlockCounter, Statistics};
+use model::{BlockCounter, BlockOperation, Statistics};
 
 use super::{Cgroup, file};
 use crate::CgroupError;
@@ -145,7 +145,7 @@ fn legacy_block(text: &str) -> Vec<BlockCounter> {
             Some(BlockCounter {
                 major: major.parse().ok()?,
                 minor: minor.parse().ok()?,
-                operation: operation.to_owned(),
+                operation: BlockOperation::of(operation)?,
                 value: value.parse().ok()?,
             })
         })
@@ -163,16 +163,16 @@ fn unified_block(text: &str) -> BTreeMap<String, Vec<BlockCounter>> {
         for word in words {
             let Some((key, value)) = word.split_once('=') else { continue };
             let (field, operation) = match key {
-                "rbytes" => ("io_service_bytes_recursive", "Read"),
-                "wbytes" => ("io_service_bytes_recursive", "Write"),
-                "dbytes" => ("io_service_bytes_recursive", "Discard"),
-                "rios" => ("io_serviced_recursive", "Read"),
-                "wios" => ("io_serviced_recursive", "Write"),
-                "dios" => ("io_serviced_recursive", "Discard"),
+                "rbytes" => ("io_service_bytes_recursive", BlockOperation::Read),
+                "wbytes" => ("io_service_bytes_recursive", BlockOperation::Write),
+                "dbytes" => ("io_service_bytes_recursive", BlockOperation::Discard),
+                "rios" => ("io_serviced_recursive", BlockOperation::Read),
+                "wios" => ("io_serviced_recursive", BlockOperation::Write),
+                "dios" => ("io_serviced_recursive", BlockOperation::Discard),
                 _ => continue,
             };
             let Ok(value) = value.parse() else { continue };
-            let counter = BlockCounter { major, minor, operation: operation.to_owned(), value };
+            let counter = BlockCounter { major, minor, operation, value };
             block.entry(field.to_owned()).or_default().push(counter);
         }
     }
@@ -189,7 +189,8 @@ mod tests {
         let texts: Vec<String> = one
             .iter()
             .map(|counter| {
-                format!("{}:{} {} {}", counter.major, counter.minor, counter.operation, counter.value)
+                let operation = counter.operation.name();
+                format!("{}:{} {operation} {}", counter.major, counter.minor, counter.value)
             })
             .collect();
         assert_eq!(texts, ["8:0 Read 10", "8:0 Total 10", "8:16  7"]);

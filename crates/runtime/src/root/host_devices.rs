@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use model::{ContainerSpec, Device, DeviceNumbers, IdMapping};
+use model::{ContainerSpec, Device, DeviceNumbers, DevicePermissions, IdMapping};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
@@ -31,8 +31,8 @@ pub(crate) struct Node {
     pub(crate) minor: u32,
     mode: u32,
     owner: (u32, u32),
-    /// `rwm`.
-    pub(crate) permissions: String,
+    /// What the container may do with it.
+    pub(crate) permissions: DevicePermissions,
     wish: Wish,
 }
 
@@ -49,7 +49,8 @@ enum Wish {
 pub(crate) fn collect(spec: &ContainerSpec) -> Result<Vec<Node>, StartError> {
     let mut nodes = Vec::new();
     if spec.privileged {
-        walk(Path::new("/dev"), Path::new("/dev"), "rwm", &mut nodes).doing("reading the host's /dev")?;
+        walk(Path::new("/dev"), Path::new("/dev"), DevicePermissions::default(), &mut nodes)
+            .doing("reading the host's /dev")?;
     }
     for device in &spec.devices {
         collect_one(device, &mut nodes)?;
@@ -79,11 +80,11 @@ fn collect_one(device: &Device, nodes: &mut Vec<Node>) -> Result<(), StartError>
     };
     if metadata.is_dir() {
         let before = nodes.len();
-        walk(path, &device.path_in_container, &device.permissions, nodes)
+        walk(path, &device.path_in_container, device.permissions, nodes)
             .doing_with(|| format!("reading {}", path.display()))?;
         return if nodes.len() > before { Ok(()) } else { fail(FailureKind::System, "not a device node") };
     }
-    match node(&metadata, &device.path_in_container, &device.permissions, Wish::Named) {
+    match node(&metadata, &device.path_in_container, device.permissions, Wish::Named) {
         Some(node) => nodes.push(Node {
             mode: device.mode.map_or(node.mode, |mode| mode & 0o7777),
             owner: (device.owner.unwrap_or(node.owner.0), device.group.unwrap_or(node.owner.1)),
@@ -103,12 +104,17 @@ fn named(device: &Device, numbers: DeviceNumbers) -> Node {
         minor: numbers.minor,
         mode: device.mode.map_or(0o666, |mode| mode & 0o7777),
         owner: (device.owner.unwrap_or(0), device.group.unwrap_or(0)),
-        permissions: device.permissions.clone(),
+        permissions: device.permissions,
         wish: Wish::Named,
     }
 }
 
-fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str, wish: Wish) -> Option<Node> {
+fn node(
+    metadata: &std::fs::Metadata,
+    path: &Path,
+    permissions: DevicePermissions,
+    wish: Wish,
+) -> Option<Node> {
     let is_block = metadata.file_type().is_block_device();
     if !is_block && !metadata.file_type().is_char_device() {
         return None;
@@ -120,13 +126,18 @@ fn node(metadata: &std::fs::Metadata, path: &Path, permissions: &str, wish: Wish
         minor: rustix::fs::minor(metadata.rdev()),
         mode: metadata.mode() & 0o7777,
         owner: (metadata.uid(), metadata.gid()),
-        permissions: permissions.to_owned(),
+        permissions,
         wish,
     })
 }
 
 /// Gathers all nodes of a directory, but terminals and what belongs to the host's own session.
-fn walk(directory: &Path, shown_as: &Path, permissions: &str, nodes: &mut Vec<Node>) -> io::Result<()> {
+fn walk(
+    directory: &Path,
+    shown_as: &Path,
+    permissions: DevicePermissions,
+    nodes: &mut Vec<Node>,
+) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();

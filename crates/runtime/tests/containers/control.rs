@@ -190,7 +190,7 @@ head -c 4 /dev/urandom | wc -c; echo x > /dev/null && echo null";
     spec.devices = vec![Device {
         path_on_host: "/dev/kmsg".into(),
         path_in_container: "/dev/given/kmsg".into(),
-        permissions: "r".into(),
+        permissions: "r".parse().unwrap(),
         ..Device::default()
     }];
     spec.process.capabilities.push("CAP_SYSLOG".into());
@@ -206,7 +206,7 @@ fn devices_are_restricted() {
     spec.devices = vec![Device {
         path_on_host: "/dev/nosuch".into(),
         path_in_container: "/dev/nosuch".into(),
-        permissions: "rwm".into(),
+        permissions: "rwm".parse().unwrap(),
         ..Device::default()
     }];
     assert_eq!(

@@ -87,7 +87,7 @@ fn users_have_devices_and_terminals() {
     spec.devices = vec![Device {
         path_on_host: "/dev/kmsg".into(),
         path_in_container: "/dev/given/kmsg".into(),
-        permissions: "r".into(),
+        permissions: "r".parse().unwrap(),
         owner: Some(3),
         ..Device::default()
     }];

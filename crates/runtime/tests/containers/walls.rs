@@ -309,7 +309,7 @@ fn attack_links_out_of_the_root() {
     spec.devices = vec![model::Device {
         path_on_host: "/dev/null".into(),
         path_in_container: "/out/device".into(),
-        permissions: "rwm".into(),
+        permissions: "rwm".parse().unwrap(),
         ..model::Device::default()
     }];
     let outcome = run(&spec).unwrap();

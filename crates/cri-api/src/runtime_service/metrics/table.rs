@@ -1,6 +1,6 @@
 //! Every metric: its name and help as cAdvisor has them, its further labels, and where its values come from.
 
-use model::{BlockCounter, InterfaceCounters};
+use model::{BlockCounter, BlockOperation, InterfaceCounters};
 
 use super::reading::Reading;
 use crate::wire::metrics::MetricType;
@@ -49,9 +49,9 @@ fn of_disk(value: u64) -> Values {
 }
 
 /// A counter of block devices, one operation of it.
-fn block(reading: &Reading, counters: &str, operation: &str) -> Values {
+fn block(reading: &Reading, counters: &str, operation: BlockOperation) -> Values {
     let found = reading.statistics.block.get(counters).into_iter().flatten();
-    let wanted = found.filter(|counter| counter.operation.eq_ignore_ascii_case(operation));
+    let wanted = found.filter(|counter| counter.operation == operation);
     wanted.map(|counter| (vec![device(counter)], counter.value)).collect()
 }
 
@@ -61,12 +61,12 @@ fn device(counter: &BlockCounter) -> String {
 
 fn every_block(reading: &Reading) -> Values {
     let found = reading.statistics.block.get("io_service_bytes_recursive").into_iter().flatten();
-    let values = found.filter(|counter| !counter.operation.is_empty()).map(|counter| {
+    let values = found.filter(|counter| counter.operation != BlockOperation::Unspecified).map(|counter| {
         let labels = [
             device(counter),
             counter.major.to_string(),
             counter.minor.to_string(),
-            counter.operation.clone(),
+            counter.operation.name().to_owned(),
         ];
         (labels.to_vec(), counter.value)
     });
@@ -147,11 +147,11 @@ pub(super) const CONTAINER: &[Described] = &[
     })
     .with(DEVICE),
     counter("container_fs_reads_bytes_total", "Cumulative count of bytes read", |reading| {
-        block(reading, "io_service_bytes_recursive", "read")
+        block(reading, "io_service_bytes_recursive", BlockOperation::Read)
     })
     .with(DEVICE),
     counter("container_fs_reads_total", "Cumulative count of reads completed", |reading| {
-        block(reading, "io_serviced_recursive", "read")
+        block(reading, "io_serviced_recursive", BlockOperation::Read)
     })
     .with(DEVICE),
     gauge("container_fs_usage_bytes", "Number of bytes that are consumed on this filesystem", |reading| {
@@ -159,11 +159,11 @@ pub(super) const CONTAINER: &[Described] = &[
     })
     .with(DEVICE),
     counter("container_fs_writes_bytes_total", "Cumulative count of bytes written", |reading| {
-        block(reading, "io_service_bytes_recursive", "write")
+        block(reading, "io_service_bytes_recursive", BlockOperation::Write)
     })
     .with(DEVICE),
     counter("container_fs_writes_total", "Cumulative count of writes completed", |reading| {
-        block(reading, "io_serviced_recursive", "write")
+        block(reading, "io_serviced_recursive", BlockOperation::Write)
     })
     .with(DEVICE),
     gauge("container_last_seen", "Last time a container was seen by the runtime", |reading| one(reading.now)),

@@ -5,6 +5,7 @@ mod command;
 mod full;
 mod list;
 
+use model::EventAction;
 use shim_protocol::{Answer, Request};
 
 use crate::container::containers::Containers;
@@ -39,7 +40,7 @@ impl Containers {
             "" | FULL => joined(tokio::task::spawn_blocking(move || full::list(&pids)).await)?,
             arguments => command::list(arguments, &pids).await?,
         };
-        self.events.emit_container(&record, "top", &[]);
+        self.events.emit_container(&record, EventAction::Top, &[]);
         Ok(list)
     }
 }
