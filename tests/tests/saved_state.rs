@@ -1,8 +1,11 @@
 //! The engine's database as the daemon finds it: damaged, or written by another version.
 
-use berth_tests::{Engine, merged, sh};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use berth_tests::{Engine, merged, rootfs, sh};
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn change(engine: &Engine, statements: &str) {
     let database = Connection::open(engine.data_root().join("state.db")).expect("the database");
@@ -84,10 +87,147 @@ fn a_later_version_is_refused_in_clear_words() {
     let mut engine = Engine::start();
     let id = engine.create(&sh("true"));
     engine.stop_daemon();
+    let database = Connection::open(engine.data_root().join("state.db")).expect("the database");
+    let version: u32 =
+        database.pragma_query_value(None, "user_version", |row| row.get(0)).expect("its version");
+    drop(database);
     change(&engine, "PRAGMA user_version = 1000;");
     let refusal = engine.refuses_to_start(&[]);
     assert!(refusal.contains("has version 1000 and was written by a later berth"), "{refusal}");
-    change(&engine, "PRAGMA user_version = 3;");
+    change(&engine, &format!("PRAGMA user_version = {version};"));
     engine.start_daemon();
     assert_eq!(engine.inspect(&id)["Id"], json!(id));
+}
+
+/// What can become of a file.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Emptied,
+    Garbage,
+    Truncated,
+    /// The page in the middle.
+    Page,
+}
+
+const DAMAGES: [Damage; 4] = [Damage::Emptied, Damage::Garbage, Damage::Truncated, Damage::Page];
+
+/// Damages a database that nobody has open.
+fn damage(path: &Path, damage: Damage) {
+    const PAGE: usize = 4096;
+    // Its rows are in its own file, and not in the log.
+    let database = Connection::open(path).expect("the database");
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("moved");
+    drop(database);
+    let mut bytes = std::fs::read(path).expect("its bytes");
+    let middle = bytes.len() / PAGE / 2 * PAGE;
+    match damage {
+        Damage::Emptied => bytes.clear(),
+        Damage::Garbage => bytes.fill(0x5a),
+        Damage::Truncated => bytes.truncate(middle + 100),
+        Damage::Page => bytes[middle..middle + PAGE].fill(0xa5),
+    }
+    std::fs::write(path, bytes).expect("damaged");
+}
+
+/// The databases that a daemon has set aside, with their logs.
+fn set_aside(database: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(database.parent().expect("a directory")).expect("its files").flatten();
+    let is_one = |path: &PathBuf| path.to_string_lossy().contains(".db.damaged-");
+    entries.map(|entry| entry.path()).filter(is_one).collect()
+}
+
+fn ids(engine: &Engine) -> BTreeSet<String> {
+    let listed = engine.get("/containers/json?all=1").expect(200).json();
+    let listed = listed.as_array().expect("a list");
+    listed.iter().map(|container| container["Id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn a_database_that_is_damaged_is_set_aside_and_nothing_on_the_disk_is_deleted() {
+    for kind in DAMAGES {
+        let mut engine = Engine::start();
+        let bound = json!({ "HostConfig": { "Binds": ["data:/data"] } });
+        let running = engine.create_named("web", &merged(sh("echo kept > /data/file; sleep 600"), bound));
+        engine.start(&running);
+        let pid = engine.pid(&running);
+        let mut all: BTreeSet<String> = (0..12).map(|_| engine.create(&sh("true"))).collect();
+        all.insert(running.clone());
+        let content = engine.data_root().join("volumes/data/_data/file");
+        berth_tests::wait::until("the volume's file", || content.exists().then_some(()));
+        engine.stop_daemon();
+        let database = engine.data_root().join("state.db");
+        damage(&database, kind);
+        for opened in 1..=2 {
+            engine.start_daemon();
+            assert_eq!(ids(&engine), all, "{kind:?}, opened {opened} times");
+            assert_eq!(engine.state("web", "Running"), true, "{kind:?}: what runs goes on");
+            assert_eq!(engine.pid(&running), pid, "{kind:?}");
+            let volumes = engine.at("1.44").get("/volumes").expect(200).json()["Volumes"].clone();
+            assert_eq!(volumes[0]["Name"], json!("data"), "{kind:?}");
+            let pruned = engine.at("1.41").post("/volumes/prune").expect(200).json();
+            assert_eq!(pruned["VolumesDeleted"], json!([]), "{kind:?}: a container has it mounted");
+            let images =
+                engine.at("1.44").post("/images/prune?filters={\"dangling\":[\"0\"]}").expect(200).json();
+            assert_eq!(images["ImagesDeleted"], Value::Null, "{kind:?}: a container uses it");
+            assert_eq!(std::fs::read_to_string(&content).expect("it"), "kept\n");
+            assert!(engine.log().contains("the engine's database"), "{kind:?}: {}", engine.log());
+            assert!(!set_aside(&database).is_empty(), "{kind:?}");
+            engine.stop_daemon();
+        }
+        engine.start_daemon();
+        for id in &all {
+            engine.remove(id);
+        }
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{kind:?}: it was ended");
+        let _ = engine.at("1.44").delete("/volumes/data").expect(204);
+        assert!(!content.exists());
+        set_aside(&database).iter().for_each(|path| std::fs::remove_file(path).expect("deleted"));
+    }
+}
+
+/// The directories of all layers.
+fn layers(engine: &Engine) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(engine.data_root().join("images/layers")).expect("layers").flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+#[test]
+fn an_image_database_that_is_damaged_is_set_aside_and_no_layer_is_deleted() {
+    for kind in DAMAGES {
+        let mut engine = Engine::start();
+        let container = engine.run(&sh("sleep 600"));
+        for number in 0..6 {
+            let tag = format!("/images/busybox/tag?repo=other{number}&tag=latest");
+            let _ = engine.post(&tag).expect(201);
+        }
+        let before = layers(&engine);
+        engine.stop_daemon();
+        let database = engine.data_root().join("images/images.db");
+        damage(&database, kind);
+        for opened in 1..=2 {
+            engine.start_daemon();
+            assert!(layers(&engine).is_superset(&before), "{kind:?}, opened {opened} times");
+            assert_eq!(engine.state(&container, "Running"), true, "{kind:?}");
+            assert_eq!(engine.exec(&container, &["echo", "goes on"]).stdout, "goes on\n", "{kind:?}");
+            assert!(!set_aside(&database).is_empty(), "{kind:?}");
+            engine.stop_daemon();
+        }
+        engine.start_daemon();
+        assert!(engine.log().contains("the image database"), "{kind:?}: {}", engine.log());
+        engine.import("busybox", rootfs::busybox());
+        let again = engine.create(&sh("exit 3"));
+        engine.start(&again);
+        assert_eq!(engine.wait(&again), 3, "{kind:?}");
+        engine.remove(&again);
+        engine.remove(&container);
+        engine.stop_daemon();
+        set_aside(&database).iter().for_each(|path| std::fs::remove_file(path).expect("deleted"));
+        engine.start_daemon();
+        let images = engine.get("/images/json?all=1").expect(200).json();
+        for image in images.as_array().expect("a list") {
+            let id = image["Id"].as_str().expect("an id");
+            let _ = engine.delete(&format!("/images/{id}?force=1")).expect(200);
+        }
+        assert_eq!(layers(&engine), BTreeSet::new(), "{kind:?}: what was kept goes with the damaged file");
+    }
 }

@@ -67,8 +67,8 @@ pub use save::SavedImages;
 pub use save_layout::SavedLayout;
 pub use store::{
     AdoptedLayer, BuildStep, HeldImage, Image, Layer, LayerBlob, LayerPlace, Naming, NewImage, NewTarget,
-    Origin, Published, SettlingDeferred, Store, TagPolicy, Target, Variant, digest_of, keep_log,
-    release_pages,
+    Origin, Published, Salvaged, SettlingDeferred, Store, TagPolicy, Target, Variant, check_pages, digest_of,
+    is_damage, is_missing, keep_log, release_pages, salvage, set_aside, those_set_aside, version_of,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

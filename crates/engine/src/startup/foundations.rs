@@ -54,7 +54,7 @@ async fn open_state(
     options: &Options,
     paths: &Paths,
 ) -> Result<(State, network::Network, FoundShims), Error> {
-    let state = State::read(options)?;
+    let state = State::read(options, paths)?;
     let shims = find_shims(paths, &state.saved.containers);
     let network = state.open_network();
     let shims = joined(shims.await);

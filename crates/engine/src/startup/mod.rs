@@ -3,6 +3,7 @@
 
 mod foundations;
 mod interrupted_start;
+mod lost;
 mod open;
 mod order;
 mod reconcile;

@@ -64,8 +64,9 @@ impl Engine {
         std::fs::create_dir_all(&pod_networks).map_err(file_error("make", &pod_networks))?;
         let (State { database, saved, .. }, Foundations { network, store, builder, shims: found }) =
             foundations::open(&options, &paths).await?;
-        let Saved { mut containers, execs, volumes, networks, events, identity } = saved;
+        let Saved { mut containers, execs, volumes, networks, events, identity, .. } = saved;
         let identity = identity.unwrap_or_else(|| make_identity(&database));
+        super::lost::find_images(&paths, &store, &mut containers);
         let directory = Arc::new(Directory::default());
         let directory_of_pods = Arc::new(Directory::default());
         let users = [&directory, &directory_of_pods].map(Arc::clone);

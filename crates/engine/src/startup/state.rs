@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::networks::opening;
 use crate::options::Options;
+use crate::paths::Paths;
 use crate::store::{Database, Saved};
 
 /// The database, all of its rows, and what the default network is made with.
@@ -19,11 +20,13 @@ impl State {
     ///
     /// # Errors
     /// When it cannot be opened or read, or is of a later berth; contradictions of the default network.
-    pub(super) fn read(options: &Options) -> Result<Self, Error> {
+    pub(super) fn read(options: &Options, paths: &Paths) -> Result<Self, Error> {
         let path = options.data_root.join("state.db");
-        let (database, saved) = Database::open(&path, crate::fault::of_database())?;
+        let (database, mut saved) = Database::open(&path, crate::fault::of_database())?;
+        let database = Arc::new(database);
+        super::lost::recover(paths, &database, &mut saved);
         let of_default = opening::default_options(options, &saved.networks)?;
-        Ok(Self { database: Arc::new(database), saved, of_default })
+        Ok(Self { database, saved, of_default })
     }
 
     /// Opens the default network, with the endpoints of the containers that ran. Blocks.

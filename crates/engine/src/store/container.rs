@@ -49,8 +49,7 @@ struct StateDocument {
     exit_code: i32,
     /// The cause of [`Record::failure`].
     error: String,
-    /// Rows of earlier releases do not have it: it follows from their text.
-    #[serde(default)]
+    /// `None` where a release of version 3 saved the failure: it follows from the text.
     error_origin: Option<failure::Origin>,
     out_of_memory: bool,
     started_at: Timestamp,
@@ -59,8 +58,6 @@ struct StateDocument {
     exits: u64,
     stopped_by_client: bool,
     mounts: Vec<MountDocument>,
-    /// Missing in rows of earlier releases.
-    #[serde(default)]
     image_mounts: BTreeMap<String, Digest>,
     /// `None` in rows of versions in which there was one network: then the settings determine it.
     endpoints: Option<Vec<EndpointDocument>>,
@@ -69,8 +66,6 @@ struct StateDocument {
     frozen_for_work: bool,
     volumes_go: bool,
     log_lines_dropped: u64,
-    /// Missing in rows of earlier releases.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     health: Option<Health>,
     damaged: bool,
 }
@@ -112,15 +107,12 @@ struct LeaseDocument {
     /// `None` on a network of IPv6 alone.
     #[serde(flatten)]
     ipv4: Option<network::AddressLease<Ipv4Addr>>,
-    /// Rows of earlier releases do not have it.
-    #[serde(default)]
     ipv6: Option<network::AddressLease<Ipv6Addr>>,
     mac: network::MacAddress,
     interface_name: String,
     link: String,
     ports: Vec<network::port::PublishedPort>,
     openings: Vec<network::LinkException>,
-    #[serde(default)]
     relays_loopback: bool,
 }
 
@@ -169,6 +161,12 @@ impl ContainerColumns {
         record.failure = Some(RecordedFailure::Other(damage.clone()));
         Ok((record, Some(damage)))
     }
+}
+
+/// A container whose row is lost: it can be removed, and ended if it runs, but not started.
+pub(crate) fn lost_container(id: ContainerId, name: &str, created: Timestamp) -> Record {
+    let failure = RecordedFailure::Other("its row was lost with the engine's database".to_owned());
+    Record { created, failure: Some(failure), damaged: true, ..placeholder(id, name) }
 }
 
 /// A container without a readable record: it has ended, and can be removed.

@@ -20,6 +20,8 @@ pub(crate) struct Saved {
     pub(crate) events: Vec<(u64, Event)>,
     /// The engine's own id.
     pub(crate) identity: Option<String>,
+    /// Whether rows of earlier daemons may be lost: the database has replaced a damaged one.
+    pub(crate) is_lost: bool,
 }
 
 /// A row that cannot be read.
@@ -45,6 +47,7 @@ pub(super) fn read(connection: &mut Connection) -> rusqlite::Result<Saved> {
         networks: networks(connection, &mut aside)?,
         events: events(connection, &mut aside)?,
         identity: identity(connection)?,
+        is_lost: false,
     };
     for row in &aside {
         let Unreadable { origin, key, reason, .. } = row;

@@ -39,7 +39,8 @@ pub(super) fn from(connection: &mut Connection, from: u32) -> rusqlite::Result<(
     match from {
         0 => to_1(&transaction)?,
         1 => to_2(&transaction)?,
-        _ => transaction.execute_batch(COLUMN_3)?,
+        2 => transaction.execute_batch(COLUMN_3)?,
+        _ => to_4(&transaction)?,
     }
     transaction.pragma_update(None, "user_version", from + 1)?;
     transaction.commit()
@@ -112,6 +113,66 @@ fn state_2(document: &str) -> String {
     };
     state.insert("endpoints".to_owned(), endpoints);
     Value::Object(state).to_string()
+}
+
+/// Version 4 has the tables of version 3. Releases of that version had rows of different shapes, the later ones with more
+/// fields: now all have all of them. Since then a row of another shape is of another version.
+fn to_4(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    for (table, column, shape) in [
+        ("containers", "state", state_4 as fn(&mut Map<String, Value>)),
+        ("execs", "document", exec_4),
+        ("networks", "document", network_4),
+    ] {
+        for (id, document) in pairs(transaction, &format!("SELECT id, {column} FROM {table}"))? {
+            // One that cannot be read stays as it is.
+            let Ok(Value::Object(mut fields)) = serde_json::from_str(&document) else { continue };
+            shape(&mut fields);
+            transaction
+                .prepare_cached(&format!("UPDATE {table} SET {column} = ? WHERE id = ?"))?
+                .execute(params![Value::Object(fields).to_string(), id])?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives fields that are missing their values.
+fn fill(fields: &mut Map<String, Value>, missing: &[(&str, Value)]) {
+    for (name, value) in missing {
+        fields.entry(*name).or_insert_with(|| value.clone());
+    }
+}
+
+fn state_4(state: &mut Map<String, Value>) {
+    fill(state, &[("error_origin", Value::Null), ("image_mounts", json!({})), ("health", Value::Null)]);
+    for mount in objects(state.get_mut("mounts")) {
+        let missing = [
+            ("writable_submounts", json!(false)),
+            ("submounts", json!("included")),
+            ("owners", json!("of_host")),
+            ("subpath", json!("")),
+        ];
+        fill(mount, &missing);
+    }
+    for endpoint in objects(state.get_mut("endpoints")) {
+        if let Some(Value::Object(lease)) = endpoint.get_mut("lease") {
+            fill(lease, &[("ipv6", Value::Null), ("relays_loopback", json!(false))]);
+        }
+    }
+}
+
+fn exec_4(document: &mut Map<String, Value>) {
+    if let Some(Value::Object(config)) = document.get_mut("config") {
+        fill(config, &[("detach_keys", json!([])), ("console_size", Value::Null)]);
+    }
+}
+
+fn network_4(document: &mut Map<String, Value>) {
+    fill(document, &[("shared_bridge", Value::Null)]);
+}
+
+/// The objects of a list.
+fn objects(list: Option<&mut Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
+    list.and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
 /// Reads two columns of text, whatever is in them.

@@ -16,6 +16,7 @@ mod json;
 mod load;
 mod migrate;
 mod mount;
+mod opening;
 mod queue;
 mod rows;
 mod schema;
@@ -30,6 +31,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub(crate) use container::lost_container;
 pub(crate) use durability::Durability;
 pub(crate) use faults::Faults;
 pub(crate) use load::Saved;
@@ -54,13 +56,12 @@ pub(crate) struct Written(oneshot::Receiver<Result<(), Error>>);
 
 impl Database {
     /// Opens or makes the database, brings it to this version, and reads all of it. A row that cannot be
-    /// read is moved aside.
+    /// read is moved aside, and so is a whole file that is damaged.
     ///
     /// # Errors
     /// When the file cannot be opened or read, or is of a later berth.
     pub(crate) fn open(path: &Path, faults: Faults) -> Result<(Self, Saved), Error> {
-        let mut connection = schema::open(path)?;
-        let saved = load::read(&mut connection).map_err(database_error("read the rows"))?;
+        let (connection, saved) = opening::open(path)?;
         images::release_pages(&connection).map_err(database_error("read the rows"))?;
         let queue = Arc::new(Queue::default());
         let writer = Writer::new(connection, Arc::clone(&queue), faults);

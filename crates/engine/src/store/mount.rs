@@ -14,14 +14,9 @@ pub(super) struct MountDocument {
     driver: String,
     mode: Spelled<MountMode>,
     writable: bool,
-    // Rows of earlier releases have none of these.
-    #[serde(default)]
     writable_submounts: bool,
-    #[serde(default)]
     submounts: Submounts,
-    #[serde(default)]
     owners: Owners,
-    #[serde(default)]
     subpath: String,
 }
 

@@ -73,8 +73,7 @@ pub(crate) struct NetworkRow {
 pub(crate) struct NetworkDocument {
     pub(crate) created: Timestamp,
     pub(crate) definition: NetworkDefinition,
-    /// Rows of earlier releases do not have it: their bridges are the engine's.
-    #[serde(default)]
+    /// Of a bridge that is not the engine's own, the addresses that it has.
     pub(crate) shared_bridge: Option<Vec<IpAddr>>,
 }
 
@@ -105,10 +104,7 @@ pub(crate) struct ExecConfigDocument {
     pub(crate) cmd: Vec<String>,
     pub(crate) env: Vec<String>,
     pub(crate) working_dir: String,
-    // Rows of earlier releases do not have these.
-    #[serde(default)]
     pub(crate) detach_keys: Vec<u8>,
-    #[serde(default)]
     pub(crate) console_size: Option<(u16, u16)>,
 }
 

@@ -1,5 +1,7 @@
 //! The content of the database: rows of every kind, older versions, damage, and failures of the disk.
 
+mod shapes;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,6 +10,7 @@ use model::{ContainerId, ResourceKind};
 use rusqlite::Connection;
 
 use super::*;
+use crate::pod_role::PodRole;
 use crate::record::{Phase, Record};
 use crate::recorded_failure::RecordedFailure;
 
@@ -118,7 +121,7 @@ fn version_0_becomes_the_present_version_and_loses_nothing() {
     assert_eq!(saved.identity, before.identity);
     assert!(saved.identity.is_some());
     assert_eq!(directory.text("SELECT count(*) FROM unreadable"), "0");
-    assert_eq!(directory.text("PRAGMA user_version"), "3");
+    assert_eq!(directory.text("PRAGMA user_version"), "4");
 }
 
 #[test]
@@ -282,7 +285,7 @@ fn a_database_of_a_later_version_is_refused_and_left_alone() {
     directory.sql("PRAGMA user_version = 7;");
     let refused = Database::open(&directory.database(), Faults::None).err().expect("a refusal").to_string();
     assert!(
-        refused.ends_with("has version 7 and was written by a later berth: this one knows version 3"),
+        refused.ends_with("has version 7 and was written by a later berth: this one knows version 4"),
         "{refused}"
     );
     assert_eq!(directory.text("PRAGMA user_version"), "7");

@@ -6,8 +6,9 @@ use std::sync::{Arc, MutexGuard};
 use model::Digest;
 use rusqlite::Connection;
 
-use super::database::{Stored, durably};
+use super::database::durably;
 use super::step_use::StepUse;
+use super::stored::Stored;
 use super::{
     ImageRecord, LayerKey, Name, NamedImage, Shared, Store, documents, names, names_of, steps, targets,
 };

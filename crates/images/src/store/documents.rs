@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
-use super::database::Stored;
+use super::stored::Stored;
 use crate::Error;
 use crate::document::ImageConfig;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use model::{Digest, Timestamp};
 use rusqlite::{Connection, Transaction};
 
-use super::database::{Stored, signed};
 use super::index::label_bytes;
 use super::names::{self, Naming};
 use super::step_use::StepUse;
+use super::stored::{Stored, signed};
 use super::target::NewTarget;
 use super::{ImageRecord, Layer, Name, NamedImage, Store, documents, steps, targets};
 use crate::document::ImageConfig;
@@ -274,6 +274,14 @@ impl Store {
         let record = self.index().images.get(id).cloned();
         let record = record.ok_or_else(|| Error::NoSuchImage(id.hexadecimal()))?;
         Ok(self.directories(&record.layers))
+    }
+
+    /// The image whose layers these directories are, topmost first.
+    #[must_use]
+    pub fn image_of_directories(&self, lower: &[PathBuf]) -> Option<Digest> {
+        let all: Vec<_> =
+            self.index().images.values().map(|image| (image.id, image.layers.clone())).collect();
+        all.into_iter().find(|(_, layers)| self.directories(layers) == lower).map(|(id, _)| id)
     }
 
     /// The bytes of all files of an image.

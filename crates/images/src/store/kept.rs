@@ -10,7 +10,7 @@ use std::sync::Arc;
 use model::Digest;
 use rusqlite::Connection;
 
-use super::database::{Stored, blob_name, signed};
+use super::stored::{Stored, blob_name, signed};
 use super::{Layer, LayerKey, Shared};
 use crate::Error;
 

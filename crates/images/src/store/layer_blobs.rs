@@ -3,7 +3,7 @@
 use model::Digest;
 use rusqlite::OptionalExtension;
 
-use super::database::{Stored, signed};
+use super::stored::{Stored, signed};
 use super::{Layer, Store};
 use crate::Error;
 

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::database::{LENDING_VERSION, Stored, signed};
 use super::index::LayerRecord;
+use super::stored::{Stored, signed};
 
 /// Records a layer, and which one lends it files.
 pub(super) fn insert_layer(
@@ -28,6 +28,5 @@ pub(super) fn insert_layer(
         &*base.key,
         signed(base.shared),
     ))?;
-    transaction.pragma_update(None, "user_version", LENDING_VERSION)?;
     transaction.commit()
 }

@@ -8,9 +8,9 @@ use model::{Digest, Timestamp};
 use rusqlite::{Connection, Row};
 
 use super::LayerKey;
-use super::database::{Stored, digest, unsigned};
 use super::index::{Base, ImageRecord, Index, LayerRecord};
 use super::step_use::StepUse;
+use super::stored::{Stored, digest, unsigned};
 use super::target::{Target, Variant};
 use crate::Error;
 

@@ -17,6 +17,7 @@ mod bases;
 mod change;
 mod checkpoint;
 mod children;
+mod damage;
 mod database;
 mod documents;
 mod handle;
@@ -39,6 +40,7 @@ mod settle;
 mod settler;
 mod step_use;
 mod steps;
+mod stored;
 mod sweep;
 mod target;
 mod targets;
@@ -53,6 +55,9 @@ use crate::Error;
 use crate::budget::DEFAULT_ALLOWANCE;
 pub use adopt::{AdoptedLayer, LayerPlace};
 pub(crate) use change::Departure;
+pub use damage::{
+    Salvaged, check_pages, is_damage, is_missing, salvage, set_aside, those_set_aside, version_of,
+};
 pub use documents::digest_of;
 pub(crate) use documents::parse as parse_document;
 use handle::Shared;
@@ -85,7 +90,8 @@ impl Store {
         }
         let descriptor = std::fs::File::open(&root).map_err(Error::file("open", &root))?;
         let connection = database::open(&root.join("images.db"))?;
-        let index = load_index(&connection)?;
+        let mut index = load_index(&connection)?;
+        index.rows_left_out += those_set_aside(&root.join("images.db")).len();
         let shared = Shared {
             root_descriptor: descriptor.into(),
             database: Mutex::new(connection),

@@ -3,7 +3,7 @@
 use model::{Digest, ImageReference, RepositoryName, Timestamp};
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::database::Stored;
+use super::stored::Stored;
 use super::{Index, Name, NamedImage, Store, documents, steps};
 use crate::Error;
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use model::{Digest, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::database::{Stored, signed};
 use super::step_use::StepUse;
+use super::stored::{Stored, signed};
 use super::{ImageRecord, Index, LayerKey, LayerRecord, Store};
 use crate::Error;
 

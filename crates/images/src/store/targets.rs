@@ -3,7 +3,7 @@
 use model::Digest;
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::database::{Stored, signed};
+use super::stored::{Stored, signed};
 use super::target::{NewTarget, Target, Variant};
 use super::{Store, documents};
 use crate::Error;

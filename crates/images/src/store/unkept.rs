@@ -7,8 +7,8 @@ use model::Digest;
 use rusqlite::Connection;
 use serde::Deserialize;
 
-use super::database::{Stored, blob_name};
 use super::kept::kept_blobs_of;
+use super::stored::{Stored, blob_name};
 use super::{Index, LayerKey, Shared, documents};
 use crate::Error;
 

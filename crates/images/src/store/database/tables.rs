@@ -1,12 +1,16 @@
-//! The tables of `images.db`, and those among them that an earlier release did not make.
-//!
-//! To look for each of these takes longer than all else that opening a database takes. So a database that has them says so by its
-//! `application_id`, a digest of the statements that made them.
+//! The tables of `images.db`, and how those of earlier releases become them.
+
+use std::path::Path;
 
 use rusqlite::Connection;
 
-/// The tables that a new database begins with.
-pub(super) const TABLES: &str = "
+use super::super::stored::{Stored, blob_name, digest, signed, unsigned};
+
+/// The number of these tables, in `PRAGMA user_version`. A table or a column that is new or other needs the next number: an
+/// earlier release would not keep it as it must be.
+pub(super) const VERSION: i64 = 4;
+
+const TABLES: &str = "
     CREATE TABLE documents (digest BLOB PRIMARY KEY, content BLOB NOT NULL);
     CREATE TABLE layers (
         key TEXT PRIMARY KEY, diff_id BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, tar_size INTEGER NOT NULL,
@@ -40,13 +44,11 @@ pub(super) const TABLES: &str = "
 const BLOBS_GO: &str = "
     CREATE TRIGGER IF NOT EXISTS layer_blobs_go AFTER DELETE ON layers
         BEGIN DELETE FROM layer_blobs WHERE diff_id = OLD.diff_id; END;
+    DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers);
 ";
 
-/// Deletes what was recorded of a blob while its layer was deleted.
-const BLOBS_OF_NO_LAYER: &str = "DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)";
-
 /// Blobs that lie with their layers, and their sizes; a row is deleted with its layer.
-pub(super) const KEPT_BLOBS: &str = "
+const KEPT_BLOBS: &str = "
     CREATE TABLE kept_blobs (
         layer TEXT NOT NULL REFERENCES layers(key) ON DELETE CASCADE, digest BLOB NOT NULL,
         size INTEGER NOT NULL, PRIMARY KEY (layer, digest)
@@ -107,35 +109,60 @@ const BASES: &str = "
     CREATE INDEX IF NOT EXISTS layer_bases_by_base ON layer_bases(base);
 ";
 
-/// What makes the later tables, but for that of kept blobs.
-const LATER: [&str; 7] = [BLOBS_GO, FOREIGN, LEAVING, LAST_TAGGED, TARGETS, STEPS, BASES];
+/// Version 1 did not record the target of each tag. It showed and pushed for every tag its repository's digest of the
+/// image, or else the image's last target: the tag keeps that, or the index with the most platforms, for no image may
+/// lose its name by this.
+const FROM_VERSION_1: &str = "
+    ALTER TABLE tags ADD COLUMN target BLOB;
+    UPDATE tags SET target = coalesce(
+        (SELECT variants.target FROM variants JOIN digests
+            ON digests.digest = variants.target AND digests.repository = tags.repository
+            WHERE variants.image = tags.image ORDER BY variants.rowid DESC LIMIT 1),
+        (SELECT target FROM variants WHERE variants.image = tags.image ORDER BY
+            (SELECT count(*) FROM variants AS other WHERE other.target = variants.target) DESC,
+            variants.rowid DESC LIMIT 1));
+";
 
-/// Makes what an earlier release did not make, the table of kept blobs by the function, and forgets blobs of layers that are
-/// gone.
-///
-/// # Errors
-/// When the database fails.
-pub(super) fn make_later(
-    connection: &Connection,
-    find_kept_blobs: impl FnOnce(&Connection) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    connection.execute(BLOBS_OF_NO_LAYER, [])?;
-    let made: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if made == mark() {
+/// Brings tables of a version to the present one. Versions 2 and 3 got tables over time, and 3 stood in a database with layers
+/// that others lend files.
+pub(super) fn bring(connection: &Connection, version: i64, path: &Path) -> rusqlite::Result<()> {
+    if version == VERSION {
         return Ok(());
     }
-    find_kept_blobs(connection)?;
-    take_former_marks(connection)?;
-    LATER.iter().try_for_each(|statements| connection.execute_batch(statements))?;
-    connection.pragma_update(None, "application_id", mark())
+    let transaction = connection.unchecked_transaction()?;
+    if version == 0 {
+        transaction.execute_batch(TABLES)?;
+    }
+    transaction.execute_batch(BLOBS_GO)?;
+    find_kept_blobs(&transaction, path)?;
+    take_former_marks(&transaction)?;
+    for tables in [FOREIGN, LEAVING, LAST_TAGGED, TARGETS, STEPS, BASES] {
+        transaction.execute_batch(tables)?;
+    }
+    if version == 1 {
+        transaction.execute_batch(FROM_VERSION_1)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
 }
 
-/// What a database bears that has all tables: FNV-1a of the statements, which differs as soon as one of them does.
-fn mark() -> i32 {
-    let bytes = LATER.iter().chain([&KEPT_BLOBS]).flat_map(|statements| statements.bytes());
-    let digest =
-        bytes.fold(0x811c_9dc5_u32, |digest, byte| (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    digest.cast_signed()
+/// Takes images out of a database that was made of a damaged one unless all their layers are in it. Where rows of what
+/// layers borrow may be lost, no layer is known to be whole. Gives how many images stay.
+pub(super) fn drop_incomplete_images(connection: &Connection, broken: &[String]) -> rusqlite::Result<u64> {
+    let is_any_whole = !broken.iter().any(|table| table == "layer_bases");
+    let whole = "SELECT id FROM images JOIN documents ON documents.digest = config
+        WHERE json_valid(CAST(content AS TEXT)) AND coalesce(json_array_length(CAST(content AS TEXT), '$.rootfs.diff_ids'), 0) =
+            (SELECT count(*) FROM image_layers JOIN layers ON key = layer WHERE image = id)";
+    connection.execute_batch(&format!(
+        "BEGIN; CREATE TEMP TABLE whole AS {whole}; DELETE FROM whole WHERE NOT {is_any_whole};
+         DELETE FROM tags WHERE image NOT IN whole; DELETE FROM digests WHERE image NOT IN whole;
+         DELETE FROM image_layers WHERE image NOT IN whole; DELETE FROM images WHERE id NOT IN whole;
+         DELETE FROM variants WHERE image NOT IN whole; DELETE FROM leaving WHERE image NOT IN whole;
+         DELETE FROM kept_blobs WHERE layer NOT IN (SELECT key FROM layers);
+         DELETE FROM layer_bases WHERE layer NOT IN (SELECT key FROM layers);
+         DROP TABLE whole; COMMIT;"
+    ))?;
+    connection.query_row("SELECT count(*) FROM images", [], |row| unsigned(row, 0))
 }
 
 /// Keeps the marks of an earlier release, which only had those of images from a registry.
@@ -148,25 +175,22 @@ fn take_former_marks(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_earlier_release_did_not_have_is_made_once() {
-        let connection = Connection::open_in_memory().expect("memory");
-        connection.execute_batch(TABLES).expect("the tables of then");
-        let make =
-            || make_later(&connection, |connection| connection.execute_batch(KEPT_BLOBS)).expect("made");
-        make();
-        let has = |table| connection.table_exists(None, table).expect("an answer");
-        assert!(has("kept_blobs") && has("foreign_images") && has("layer_bases"));
-        // A database that says that it has all is believed.
-        connection.execute_batch("DROP TABLE leaving; DROP TABLE kept_blobs").expect("gone");
-        make();
-        assert!(!has("leaving"));
-        connection.pragma_update(None, "application_id", mark() ^ 1).expect("of another release");
-        make();
-        assert!(has("leaving"));
+/// Makes the table of kept blobs. A store of an earlier release has such blobs already: they are searched this once.
+fn find_kept_blobs(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
+    if connection.table_exists(None, "kept_blobs")? {
+        return Ok(());
     }
+    connection.execute_batch(KEPT_BLOBS)?;
+    let mut insert = connection.prepare("INSERT INTO kept_blobs VALUES (?, ?, ?)")?;
+    let mut known = connection
+        .prepare("SELECT DISTINCT key, layer_blobs.digest FROM layers JOIN layer_blobs USING (diff_id)")?;
+    let mut rows = known.query([])?;
+    while let Some(row) = rows.next()? {
+        let (key, digest) = (row.get::<_, String>(0)?, digest(row, 1)?);
+        let file = path.with_file_name("layers").join(&key).join(blob_name(digest));
+        if let Ok(metadata) = file.metadata() {
+            insert.execute((key, Stored(digest), signed(metadata.len())))?;
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,9 @@
 
 use super::super::Name;
 use super::super::load_index::load_index;
+use super::super::stored::{Stored, blob_name};
 use super::*;
+use model::Digest;
 
 #[test]
 fn marks_of_an_earlier_release_are_kept() {
@@ -13,7 +15,7 @@ fn marks_of_an_earlier_release_are_kept() {
     let former = open(&path).expect("a database");
     former
         .execute_batch(
-            "PRAGMA application_id = 0; DROP TABLE foreign_images; DROP TRIGGER foreign_images_go;
+            "PRAGMA user_version = 2; DROP TABLE foreign_images; DROP TRIGGER foreign_images_go;
              CREATE TABLE pulled (image BLOB PRIMARY KEY) WITHOUT ROWID;
              CREATE TRIGGER pulled_go AFTER DELETE ON images
                  BEGIN DELETE FROM pulled WHERE image = OLD.id; END;",
@@ -209,6 +211,68 @@ fn blobs_that_an_earlier_release_kept_are_found_once() {
         assert_eq!(index.layers["key"].kept, 77);
         // Later the record is believed.
         let _ = std::fs::remove_file(beside.join(blob_name(id(4))));
+    }
+    std::fs::remove_dir_all(&directory).expect("removed");
+}
+
+/// The tables with their columns, the indexes and the triggers of a database.
+fn shape(connection: &Connection) -> std::collections::BTreeSet<String> {
+    let query = "SELECT sqlite_master.type || ' ' || sqlite_master.name || coalesce('.' || columns.name || ' ' || columns.type, '')
+        FROM sqlite_master LEFT JOIN pragma_table_info(sqlite_master.name) AS columns ON sqlite_master.type = 'table'
+        WHERE sqlite_master.name NOT LIKE 'sqlite_%'";
+    let mut statement = connection.prepare(query).expect("a query");
+    let lines = statement.query_map([], |row| row.get(0)).expect("its rows");
+    lines.collect::<rusqlite::Result<_>>().expect("texts")
+}
+
+#[test]
+fn tables_of_another_shape_are_of_another_version() {
+    let directory = std::env::temp_dir().join(format!("berth-shapes-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let present = shape(&open(&directory.join("images.db")).expect("a database"));
+    drop(former(&directory.join("former.db")));
+    let brought = shape(&open(&directory.join("former.db")).expect("the database of version 1"));
+    assert_eq!(brought, present, "version 1 becomes what a new one is");
+    let path =
+        format!("{}/src/store/database/shapes/version{}.txt", env!("CARGO_MANIFEST_DIR"), tables::VERSION);
+    if std::env::var("BERTH_GOLDEN").is_ok_and(|value| value == "write") && !Path::new(&path).exists() {
+        let lines: String = present.iter().map(|line| format!("{line}\n")).collect();
+        std::fs::write(&path, lines).expect("a new version's file");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept = kept.lines().map(str::to_owned).collect();
+    assert_eq!(
+        present,
+        kept,
+        "the tables of version {} are others than in {path}: another shape needs the next number in tables.rs and its own \
+         file here, which BERTH_GOLDEN=write makes",
+        tables::VERSION
+    );
+    std::fs::remove_dir_all(&directory).expect("removed");
+}
+
+#[test]
+fn of_a_damaged_database_the_images_stay_that_are_whole() {
+    let directory = std::env::temp_dir().join(format!("berth-incomplete-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    for (broken, left) in [(vec![], 1), (vec!["tags".to_owned()], 1), (vec!["layer_bases".to_owned()], 0)] {
+        let path = directory.join(format!("{left}-{}.db", broken.len()));
+        drop(former(&path));
+        let connection = open(&path).expect("the database");
+        let config = |layers: &str| format!(r#"{{"rootfs":{{"type":"layers","diff_ids":[{layers}]}}}}"#);
+        for (image, layers) in [(1, "\"one\""), (2, "\"one\",\"two\"")] {
+            connection
+                .execute(
+                    "UPDATE documents SET content = CAST(? AS BLOB) WHERE digest = ?",
+                    (config(layers), Stored(id(image))),
+                )
+                .expect("a configuration");
+        }
+        assert_eq!(tables::drop_incomplete_images(&connection, &broken).expect("done"), left, "{broken:?}");
+        let index = load_index(&connection).expect("all of it");
+        assert_eq!(index.images.contains_key(&id(1)), left == 1);
+        assert_eq!((index.images.len() as u64, index.rows_left_out), (left, 0));
+        assert_eq!(index.tags.len() as u64, left * 2, "names go with their images");
     }
     std::fs::remove_dir_all(&directory).expect("removed");
 }
