@@ -9,7 +9,7 @@ use crate::exec::Execs;
 impl Execs {
     /// The environment of a process with this configuration.
     pub(crate) async fn environment(&self, record: &Record, config: &ExecConfig) -> Vec<String> {
-        let links = self.networking.link_environment(record);
+        let links = self.networking.links.environment(record);
         let joined = record.settings.host.network_mode.joined();
         // The host name belongs to the network.
         let hostname = match joined.and_then(|other| self.directory.find(other.as_str()).ok()) {

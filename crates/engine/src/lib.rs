@@ -90,7 +90,7 @@ pub use outcome::Outcome;
 pub use pod_role::{PodPart, PodRole};
 pub use pods::{
     CommandEnd, CommandOutput, EventsMissed, NewSandbox, OpenCommand, OpenFiles, PodChange, PodEvent,
-    PodEvents, PodNetwork, Pods, has_user_namespaces,
+    PodEvents, PodNetwork, PodStreams, Pods, has_user_namespaces,
 };
 pub use recorded_failure::RecordedFailure;
 pub use shim_protocol::log::Stream as OutputStream;

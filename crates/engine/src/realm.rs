@@ -13,7 +13,7 @@ use crate::exec::Execs;
 use crate::networking::Networking;
 use crate::paths::Paths;
 use crate::store::Database;
-use crate::volumes::Volumes;
+use crate::volumes::{VolumeMounts, Volumes};
 
 /// The services of one world of containers.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub(crate) struct Realm {
     pub(crate) execs: Arc<Execs>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) volume_mounts: Arc<VolumeMounts>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) database: Arc<Database>,
 }

@@ -59,7 +59,7 @@ impl RuntimeService {
             Ok(seconds) => Some(Duration::from_secs(seconds)),
             Err(_) => return Err(invalid("the timeout is below 0")),
         };
-        let ran = self.engine.pods.run_command(&asked.container_id, asked.cmd, timeout).await;
+        let ran = self.engine.pods.streams.run_command(&asked.container_id, asked.cmd, timeout).await;
         match ran.map_err(|error| of_engine(&error))? {
             CommandEnd::Ended(output) => Ok(ExecSyncResponse {
                 stdout: output.stdout,

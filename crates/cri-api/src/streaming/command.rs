@@ -29,12 +29,13 @@ pub(super) async fn exec(engine: &engine::Engine, asked: session::ExecRequest, m
         attach_stderr: asked.stderr,
         ..ExecConfig::default()
     };
-    let opened = engine.pods.open_command(&asked.container_id, config).await;
+    let opened = engine.pods.streams.open_command(&asked.container_id, config).await;
     let run = async {
         let command = opened?;
         let id = command.id.to_string();
-        let _ = streams.carry(&engine.pods, command.socket, wanted, &Resized::Command(id.clone())).await;
-        engine.pods.exit_code_of(&id).await
+        let _ =
+            streams.carry(&engine.pods.streams, command.socket, wanted, &Resized::Command(id.clone())).await;
+        engine.pods.streams.exit_code_of(&id).await
     };
     let status = match while_there(&mut accepted, run).await {
         Some(Ok(0)) => success(),
@@ -59,13 +60,13 @@ pub(super) async fn attach(engine: &engine::Engine, asked: session::AttachReques
         ..AttachRequest::default()
     };
     let process = engine.pods.container(&asked.container_id).ok().and_then(|record| record.phase.process());
-    let opened = engine.pods.open_attachment(&asked.container_id, request).await;
+    let opened = engine.pods.streams.open_attachment(&asked.container_id, request).await;
     // A user at a terminal can detach by keys, while the container keeps running.
     let can_detach = asked.tty && asked.stdin;
     let join = async {
         let resized = Resized::Container(asked.container_id);
         // Without more input a client is disconnected once it has taken all output until then.
-        let has_left = streams.carry(&engine.pods, opened?, wanted, &resized).await || can_detach;
+        let has_left = streams.carry(&engine.pods.streams, opened?, wanted, &resized).await || can_detach;
         Ok::<bool, engine::Error>(has_left || has_ended(process).await)
     };
     let status = match while_there(&mut accepted, join).await {

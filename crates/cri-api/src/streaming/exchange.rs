@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use engine::{Frames, OutputStream, Pods};
+use engine::{Frames, OutputStream, PodStreams};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -118,7 +118,7 @@ impl Streams {
     /// input.
     pub(super) async fn carry(
         &mut self,
-        pods: &Pods,
+        pods: &PodStreams,
         socket: UnixStream,
         wanted: Wanted,
         resized: &Resized,
@@ -207,7 +207,7 @@ async fn send_input(stdin: Stream, mut socket: OwnedWriteHalf, ended: Arc<Atomic
 }
 
 /// Passes a terminal's sizes on, for as long as it is polled.
-async fn follow_sizes(pods: &Pods, sizes: Option<mpsc::Receiver<Piece>>, resized: &Resized) {
+async fn follow_sizes(pods: &PodStreams, sizes: Option<mpsc::Receiver<Piece>>, resized: &Resized) {
     if let Some(mut sizes) = sizes {
         while let Some(bytes) = sizes.recv().await {
             let parsed =

@@ -40,7 +40,7 @@ pub(super) async fn serve(engine: Arc<Engine>, asked: PortForwardRequest, mut ac
 /// Carries one connection.
 async fn forward(engine: &Engine, sandbox: &str, data: Stream) -> Result<(), String> {
     let port: u16 = data.header("port").parse().map_err(|_| "the stream names no port".to_owned())?;
-    let connected = engine.pods.connect(sandbox, port).await;
+    let connected = engine.pods.streams.connect(sandbox, port).await;
     let connection = match connected {
         Ok(connection) => connection,
         Err(error) => {

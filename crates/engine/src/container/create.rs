@@ -151,7 +151,7 @@ impl Creator {
         {
             warnings.push(format!("The health check of the image {} is not run: {error}.", settings.image));
         }
-        let links = self.networking.resolve_links(&settings.host)?;
+        let links = self.networking.links.resolve(&settings.host)?;
         modes::check_links(&settings.host)?;
         let (path, arguments) = settings::command(&settings)?;
         self.check_joined(&settings.host)?;
@@ -337,7 +337,7 @@ impl Creator {
         crate::warnings::discard_unsupported(&mut host.resources);
         joining::write_full_ids(&self.directory, &mut host);
         settings::adopt_default_log(&mut host.log, &self.options.log);
-        let links = self.networking.resolve_links(&host)?;
+        let links = self.networking.links.resolve(&host)?;
         modes::check_links(&host)?;
         let before = container.record();
         modes::check(&before.settings, &host)?;

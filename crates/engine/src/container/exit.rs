@@ -17,7 +17,7 @@ use crate::paths::Paths;
 use crate::recorded_failure::RecordedFailure;
 use crate::shim::{Notices, RECORD_LIMIT};
 use crate::store::{Database, Row};
-use crate::volumes::Volumes;
+use crate::volumes::{VolumeMounts, Volumes};
 
 /// 128 + SIGKILL: the exit code of a container whose shim died.
 const KILLED: i32 = 137;
@@ -45,6 +45,7 @@ pub(crate) struct Supervisor {
     pub(crate) events: Arc<Events>,
     pub(crate) networking: Arc<Networking>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) volume_mounts: Arc<VolumeMounts>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) follow_ups: FollowUps,
 }
@@ -223,7 +224,7 @@ impl Supervisor {
             shim.kill();
         }
         container.set_shim(None);
-        self.volumes.let_go(&container.record()).await;
+        self.volume_mounts.let_go(&container.record()).await;
         crate::cgroup::remove(container.record().cgroups.clone()).await;
         let (_, written) = container.update_saved(|record| {
             record.clear_endpoints();

@@ -49,7 +49,7 @@ impl Remover {
     /// Unknown, running without force, or already being removed.
     pub(crate) async fn remove(self: &Arc<Self>, reference: &str, removal: Removal) -> Result<(), Error> {
         if removal.link {
-            return self.networking.remove_link(reference).await;
+            return self.networking.links.remove(reference).await;
         }
         let container = self.directory.find(reference)?;
         let remover = Arc::clone(self);
@@ -170,7 +170,7 @@ impl Remover {
             gone.extend(event.row());
             container.delete_row(gone)?;
             undelivered = Some(self.events.publish_after_answer(event));
-            self.networking.forget_links_to(&record.id);
+            self.networking.links.forget_to(&record.id);
             self.directory.remove(container);
             Ok(())
         })?;

@@ -32,7 +32,7 @@ impl Containers {
             match written.wait().await {
                 Ok(()) => {
                     containers.directory.release(&old, container.id());
-                    containers.networking.refresh_links_to(&record);
+                    containers.networking.links.refresh_to(&record);
                     if let Err(error) = containers.networking.name_servers.rename(&record) {
                         tracing::error!("others find container {} by its old name: {error}", record.id);
                     }

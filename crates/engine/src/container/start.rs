@@ -148,7 +148,7 @@ impl Starter {
         match self.run_steps(container).await {
             Ok(()) => Ok(Outcome::Done),
             Err(failure) => {
-                self.lookup.volumes.let_go(&container.record()).await;
+                self.lookup.volume_mounts.let_go(&container.record()).await;
                 self.record_failed_start(container, &failure, by_policy);
                 Err(failure.error)
             }
@@ -219,7 +219,7 @@ impl Starter {
         });
         self.lookup.volumes.events.emit_mounts(&record);
         self.events.before_a_row().emit_container(&record, EventAction::Start, &[]);
-        self.networking.refresh_links_to(&record);
+        self.networking.links.refresh_to(&record);
         // With its events, in one step. After a crash of the daemon the next one finds when it was started; a failure is
         // retried.
         let _ = container.save().wait().await;

@@ -24,7 +24,7 @@ use crate::options::Options;
 use crate::outcome::joined;
 use crate::paths::Paths;
 use crate::pod_role::{PodPart, PodRole};
-use crate::volumes::{HeldVolume, Volumes};
+use crate::volumes::{HeldVolume, VolumeMounts, Volumes};
 
 /// Looks up what starts need.
 pub(crate) struct StartLookup {
@@ -32,6 +32,7 @@ pub(crate) struct StartLookup {
     pub(crate) images: Arc<Images>,
     pub(crate) networking: Arc<Networking>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) volume_mounts: Arc<VolumeMounts>,
     pub(crate) paths: Arc<Paths>,
     pub(crate) options: Arc<Options>,
     pub(crate) base_layer: BaseLayer,
@@ -46,7 +47,7 @@ impl StartLookup {
         purpose: Purpose,
     ) -> Result<(StartInputs, Vec<HeldVolume>), Error> {
         attachments::check_networks(&self.networking.registry, record)?;
-        self.networking.check_links(record)?;
+        self.networking.links.check(record)?;
         let mut namespaces = own_namespaces(record);
         if namespaces.network == Namespace::Own {
             namespaces.network = self.kept_network(record);
@@ -93,7 +94,7 @@ impl StartLookup {
             hostname: full_hostname(&named.settings),
             domainname: named.settings.domainname.clone(),
             resolver_files,
-            link_environment: self.networking.link_environment(record),
+            link_environment: self.networking.links.environment(record),
             log: self.log_spec(record).await?,
             default_limits: self.options.ulimits.clone(),
             device_edits: on_host.device_edits,
@@ -117,15 +118,15 @@ impl StartLookup {
         if record.mounts.is_empty() && names_no_device {
             return Ok(OnHost::default());
         }
-        let (volumes, record, options) =
-            (Arc::clone(&self.volumes), Arc::clone(record), Arc::clone(&self.options));
+        let (mounts, record, options) =
+            (Arc::clone(&self.volume_mounts), Arc::clone(record), Arc::clone(&self.options));
         let looked = tokio::task::spawn_blocking(move || {
-            make_sources(&volumes, &record)?;
+            make_sources(&mounts.volumes, &record)?;
             let host = &record.settings.host;
             let devices = devices::shown(host)?;
             let requests = host.device_requests.as_deref().unwrap_or_default();
             let device_edits = cdi::resolve(requests, &options.cdi_directories).map_err(Error::refused)?;
-            Ok(OnHost { devices, device_edits, held: volumes.hold(&record)? })
+            Ok(OnHost { devices, device_edits, held: mounts.hold(&record)? })
         });
         joined(looked.await)?
     }

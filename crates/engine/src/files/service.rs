@@ -8,7 +8,7 @@ use crate::events::Events;
 use crate::image::Images;
 use crate::networking::Networking;
 use crate::paths::Paths;
-use crate::volumes::Volumes;
+use crate::volumes::{VolumeMounts, Volumes};
 
 /// Reads and writes the files of containers.
 pub struct Files {
@@ -17,6 +17,7 @@ pub struct Files {
     pub(crate) images: Arc<Images>,
     pub(crate) networking: Arc<Networking>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) volume_mounts: Arc<VolumeMounts>,
     pub(crate) freezer: Arc<Freezer>,
     pub(crate) paths: Arc<Paths>,
 }

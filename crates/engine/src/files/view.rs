@@ -120,7 +120,7 @@ impl Files {
                 continue;
             }
             let (copy, part) = match mount.volume() {
-                Some(volume) => (self.volumes.copy_of(&volume.name)?, volume.subpath.as_str()),
+                Some(volume) => (self.volume_mounts.copy_of(&volume.name)?, volume.subpath.as_str()),
                 None => (None, ""),
             };
             let source = match (copy, part) {

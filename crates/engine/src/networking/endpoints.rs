@@ -13,10 +13,10 @@ use network::SourceCheck;
 use network::inside::Configurer;
 use network::port::PortRequest;
 
-use super::attachments;
 use super::interface_names::InterfaceNames;
 use super::links::exposed;
 use super::service::Networking;
+use super::{attachments, leases};
 use crate::container::{Container, Record, capabilities};
 use crate::endpoint::{self, Endpoint};
 use crate::error::Error;
@@ -25,7 +25,6 @@ use crate::networks::entry::NetworkEntry;
 use crate::networks::registry::NetworkRegistry;
 use crate::outcome::joined;
 use crate::random;
-use crate::store::Written;
 
 /// The length of the prefix of link-local addresses, RFC 3927.
 const LINK_LOCAL_PREFIX: u8 = 16;
@@ -105,7 +104,7 @@ impl Networking {
         let wired = wired.and_then(|()| {
             let is_on_bridge =
                 endpoints.iter().any(|endpoint| endpoint.is_bridge() && endpoint.lease.is_some());
-            let ports = self.linked_ports(&record);
+            let ports = self.links.ports(&record);
             match is_on_bridge && !ports.is_empty() {
                 true => self.network.open_link(&record.id, &ports).map_err(Error::Network),
                 false => Ok(()),
@@ -116,7 +115,7 @@ impl Networking {
             Ok(()) => {
                 let put = |record: &mut Record| {
                     record.endpoints = endpoints;
-                    refresh_leases(&self.registry, record);
+                    leases::refresh(&self.registry, record);
                 };
                 if endpoints_have_leases {
                     // On a full disk it is tried again: the container runs meanwhile.
@@ -211,11 +210,6 @@ impl Networking {
             }
         }
     }
-
-    /// Saves the networks' leases of a container's endpoints.
-    pub(crate) fn save_leases(&self, container: &Container) -> Written {
-        container.update_saved(|record| refresh_leases(&self.registry, record)).1
-    }
 }
 
 /// Whether no network of a container gives it an interface, an address or a name: what there is to do then waits for
@@ -236,15 +230,6 @@ fn lead(namespace: Option<BorrowedFd<'_>>, endpoints: &[Endpoint]) -> Result<(),
     match (routes.ipv4, routes.ipv6) {
         (None, None) => Ok(()),
         _ => network::inside::add_default_routes(namespace, routes).map_err(Error::Network),
-    }
-}
-
-/// Copies the networks' leases of a container's endpoints.
-fn refresh_leases(registry: &NetworkRegistry, record: &mut Record) {
-    let Record { id, endpoints, .. } = record;
-    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.lease.is_some()) {
-        let entry = registry.of_endpoint(endpoint).ok();
-        endpoint.lease = entry.and_then(|entry| entry.live()?.endpoint(id));
     }
 }
 

@@ -12,24 +12,39 @@ use network::LinkedPort;
 use network::links::LinkTarget;
 use network::names::LinkedHost;
 
-use super::service::Networking;
+use super::hosts_files::HostsFiles;
+use super::leases;
+use super::name_servers::NameServers;
 use crate::container::{Container, Record};
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::networks::registry::NetworkRegistry;
+use crate::options::Options;
 
 /// The longest chain of containers of which each joins the network of the next.
 const LONGEST_CHAIN: usize = 16;
 
-impl Networking {
+/// Resolves containers' links and follows them: names, variables and exceptions.
+pub(crate) struct Links {
+    /// The default network.
+    pub(super) network: Arc<network::Network>,
+    pub(super) registry: Arc<NetworkRegistry>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) options: Arc<Options>,
+    pub(super) hosts_files: Arc<HostsFiles>,
+    pub(super) name_servers: Arc<NameServers>,
+}
+
+impl Links {
     /// Finds the containers that a container's links lead to.
     ///
     /// # Errors
     /// Refused when an entry names no container or one in the host's network, or gives one alias to two
     /// containers.
-    pub(crate) fn resolve_links(&self, host: &HostSettings) -> Result<BTreeMap<String, ContainerId>, Error> {
+    pub(crate) fn resolve(&self, host: &HostSettings) -> Result<BTreeMap<String, ContainerId>, Error> {
         let mut links = BTreeMap::new();
         for link in host.links.iter().flatten() {
-            let target = self.link_target(&link.target)?;
+            let target = self.target(&link.target)?;
             if links.insert(link.alias.clone(), target.clone()).is_some_and(|other| other != target) {
                 let options = format!("two links have the alias {}", link.alias);
                 return Err(Error::ConflictingOptions(options));
@@ -39,7 +54,7 @@ impl Networking {
     }
 
     /// The container that a link leads to: where the named one uses another's network, that one.
-    fn link_target(&self, reference: &ContainerReference) -> Result<ContainerId, Error> {
+    fn target(&self, reference: &ContainerReference) -> Result<ContainerId, Error> {
         let unknown = |name: &ContainerReference| {
             Error::refused(format!("Could not get container for {}", name.as_str()))
         };
@@ -62,7 +77,7 @@ impl Networking {
     }
 
     /// The lines of the hosts file for a container's links.
-    pub(crate) fn linked_hosts(&self, record: &Record) -> Vec<LinkedHost> {
+    pub(crate) fn hosts(&self, record: &Record) -> Vec<LinkedHost> {
         if record.links_are_names() {
             return Vec::new();
         }
@@ -72,7 +87,7 @@ impl Networking {
     }
 
     /// Refuses links to containers that do not run, where links need their addresses.
-    pub(crate) fn check_links(&self, record: &Record) -> Result<(), Error> {
+    pub(crate) fn check(&self, record: &Record) -> Result<(), Error> {
         if record.links_are_names() {
             return Ok(());
         }
@@ -91,7 +106,7 @@ impl Networking {
     }
 
     /// The variables that a container's links give it.
-    pub(crate) fn link_environment(&self, record: &Record) -> Vec<String> {
+    pub(crate) fn environment(&self, record: &Record) -> Vec<String> {
         let mut variables = Vec::new();
         if record.links_are_names() {
             return variables;
@@ -111,7 +126,7 @@ impl Networking {
     }
 
     /// The ports that a container's links open while `--icc=false`.
-    pub(crate) fn linked_ports(&self, record: &Record) -> Vec<LinkedPort> {
+    pub(crate) fn ports(&self, record: &Record) -> Vec<LinkedPort> {
         if self.options.network.inter_container_communication {
             return Vec::new();
         }
@@ -125,7 +140,7 @@ impl Networking {
     }
 
     /// Updates the hosts files and exceptions of the containers that link to this one, which has a new address.
-    pub(crate) fn refresh_links_to(&self, target: &Record) {
+    pub(crate) fn refresh_to(&self, target: &Record) {
         if target.bridge_lease().is_none() {
             return;
         }
@@ -142,20 +157,20 @@ impl Networking {
                 }
             }
             if is_linked {
-                self.reopen_links(&parent);
+                self.reopen(&parent);
             }
         }
     }
 
     /// Opens the way to linked containers again after one got a new address.
-    fn reopen_links(&self, parent: &Container) {
+    fn reopen(&self, parent: &Container) {
         let record = parent.record();
-        let ports = self.linked_ports(&record);
+        let ports = self.ports(&record);
         if record.bridge_lease().is_none() || ports.is_empty() {
             return;
         }
         match self.network.open_link(&record.id, &ports) {
-            Ok(()) => self.save_leases(parent).forget(),
+            Ok(()) => leases::save(&self.registry, parent).forget(),
             // It has ended meanwhile.
             Err(network::Error::NotConnected(_)) => {}
             Err(error) => tracing::warn!("cannot open the links of container {}: {error}", record.id),
@@ -166,7 +181,7 @@ impl Networking {
     ///
     /// # Errors
     /// Unknown link, or a container's own name.
-    pub(crate) async fn remove_link(self: &Arc<Self>, reference: &str) -> Result<(), Error> {
+    pub(crate) async fn remove(&self, reference: &str) -> Result<(), Error> {
         let name = reference.strip_prefix('/').unwrap_or(reference);
         let unknown = || Error::NoSuchContainer(name.to_owned());
         let Some((parent, alias)) = name.split_once('/') else {
@@ -185,7 +200,7 @@ impl Networking {
     }
 
     /// Removes all links to a container that goes.
-    pub(crate) fn forget_links_to(&self, target: &ContainerId) {
+    pub(crate) fn forget_to(&self, target: &ContainerId) {
         for parent in self.directory.all() {
             let record = parent.record();
             for (alias, _) in record.links.iter().filter(|(_, id)| *id == target) {
@@ -197,7 +212,7 @@ impl Networking {
     }
 
     /// Removes the links to containers that are gone: the last daemon died between a removal and that.
-    pub(crate) fn forget_lost_links(&self) {
+    pub(crate) fn forget_lost(&self) {
         for parent in self.directory.all() {
             for (alias, target) in &parent.record().links {
                 if self.directory.get(target).is_none()
@@ -229,9 +244,9 @@ impl Networking {
             }
         };
         parent.update(changed);
-        self.save_leases(parent).forget();
+        leases::save(&self.registry, parent).forget();
         // Another link may lead to the same container.
-        self.reopen_links(parent);
+        self.reopen(parent);
         Ok(())
     }
 }

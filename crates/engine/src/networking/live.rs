@@ -8,8 +8,8 @@ use network::inside::Configurer;
 
 use super::endpoints::{Place, published_ports};
 use super::interface_names::InterfaceNames;
-use super::relays;
 use super::service::Networking;
+use super::{leases, relays};
 use crate::container::{Container, Record};
 use crate::endpoint::{self, Endpoint};
 use crate::error::Error;
@@ -91,7 +91,7 @@ impl Networking {
             return Err(error);
         }
         // Saved before the interface is removed: a left-over one then has no owner, and the next daemon removes it.
-        let _ = self.save_leases(container).wait_blocking();
+        let _ = leases::save(&self.registry, container).wait_blocking();
         self.leave_at_once(&record, endpoint, namespace);
         if let Ok(entry) = self.registry.of_endpoint(endpoint) {
             entry.emit(&self.events, EventAction::Disconnect, Some(&record.id));
@@ -179,7 +179,7 @@ fn settle_ports(
             let held = held.map_err(Error::Network)?;
             networking.network.release_ports(held).map_err(Error::Network)?;
         }
-        networking.save_leases(container).forget();
+        leases::save(&networking.registry, container).forget();
         return Ok(());
     };
     let held = match held {
@@ -195,7 +195,7 @@ fn settle_ports(
     let held = held.map_err(Error::Network)?;
     next.give_ports(&record.id, held).map_err(Error::Network)?;
     fault::check("ports-moved")?;
-    networking.save_leases(container).forget();
+    leases::save(&networking.registry, container).forget();
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod attachments;
 mod endpoints;
 mod hosts_files;
 mod interface_names;
+mod leases;
 mod links;
 pub(crate) mod live;
 pub(crate) mod moving;

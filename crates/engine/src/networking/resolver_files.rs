@@ -51,7 +51,7 @@ impl Networking {
                 hostname: record.settings.hostname.clone(),
                 domainname: record.settings.domainname.clone(),
                 extra,
-                links: self.linked_hosts(record),
+                links: self.links.hosts(record),
             };
             Ok(hosts.content())
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::hosts_files::HostsFiles;
+use super::links::Links;
 use super::name_servers::NameServers;
 use crate::directory::Directory;
 use crate::events::Events;
@@ -10,19 +11,18 @@ use crate::networks::registry::NetworkRegistry;
 use crate::options::Options;
 use crate::paths::Paths;
 
-/// Connects containers, writes their resolver files and follows their links.
+/// Connects containers and writes their resolver files.
 pub(crate) struct Networking {
     /// The default network.
     pub(crate) network: Arc<network::Network>,
     pub(crate) registry: Arc<NetworkRegistry>,
-    pub(crate) name_servers: NameServers,
+    pub(crate) name_servers: Arc<NameServers>,
+    pub(crate) links: Links,
     pub(super) events: Arc<Events>,
-    pub(super) directory: Arc<Directory>,
     pub(super) paths: Arc<Paths>,
-    pub(super) options: Arc<Options>,
     /// Shared by ends of containers until their addresses and ports are free.
     pub(crate) endings: tokio::sync::RwLock<()>,
-    pub(super) hosts_files: HostsFiles,
+    pub(super) hosts_files: Arc<HostsFiles>,
 }
 
 impl Networking {
@@ -33,20 +33,28 @@ impl Networking {
         paths: &Arc<Paths>,
         options: &Arc<Options>,
     ) -> Self {
+        let hosts_files = Arc::new(HostsFiles::new(paths));
+        let name_servers = Arc::new(NameServers {
+            registry: Arc::clone(registry),
+            paths: Arc::clone(paths),
+            options: Arc::clone(options),
+        });
         Self {
             network: Arc::clone(&registry.default),
             registry: Arc::clone(registry),
-            name_servers: NameServers {
+            links: Links {
+                network: Arc::clone(&registry.default),
                 registry: Arc::clone(registry),
-                paths: Arc::clone(paths),
+                directory: Arc::clone(directory),
                 options: Arc::clone(options),
+                hosts_files: Arc::clone(&hosts_files),
+                name_servers: Arc::clone(&name_servers),
             },
+            name_servers,
             events: Arc::clone(events),
-            directory: Arc::clone(directory),
             paths: Arc::clone(paths),
-            options: Arc::clone(options),
             endings: tokio::sync::RwLock::default(),
-            hosts_files: HostsFiles::new(paths),
+            hosts_files,
         }
     }
 }

@@ -9,8 +9,7 @@ use shim_protocol::log::Stream;
 use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
-use super::connect::OpenCommand;
-use super::service::Pods;
+use super::connect::{OpenCommand, PodStreams};
 use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::error::Error;
 use crate::streams::Frames;
@@ -41,7 +40,7 @@ pub struct CommandOutput {
     pub exit_code: i32,
 }
 
-impl Pods {
+impl PodStreams {
     /// Runs a command in a container; one that takes longer than `timeout` is killed, and so is one whose caller stops
     /// waiting for it.
     ///
@@ -53,7 +52,7 @@ impl Pods {
         command: Vec<String>,
         timeout: Option<Duration>,
     ) -> Result<CommandEnd, Error> {
-        let (pods, reference) = (Arc::clone(self), reference.to_owned());
+        let (streams, reference) = (Arc::clone(self), reference.to_owned());
         // Dropped with the caller.
         let (_caller, left) = oneshot::channel::<()>();
         crate::outcome::finish(async move {
@@ -63,12 +62,12 @@ impl Pods {
                 attach_stderr: true,
                 ..ExecConfig::default()
             };
-            let OpenCommand { id, socket } = pods.open_command(&reference, config).await?;
+            let OpenCommand { id, socket } = streams.open_command(&reference, config).await?;
             let end = async {
                 let mut output = CommandOutput::default();
                 let read = read_frames(socket, &mut output).await;
                 read.map_err(|source| Error::Shim { act: "read from", source })?;
-                output.exit_code = pods.exit_code_of(id.as_str()).await?;
+                output.exit_code = streams.exit_code_of(id.as_str()).await?;
                 Ok(output)
             };
             tokio::select! {
@@ -76,7 +75,7 @@ impl Pods {
                 () = after(timeout) => {}
                 _ = left => {}
             }
-            pods.kill_command(id.as_str()).await?;
+            streams.kill_command(id.as_str()).await?;
             Ok(CommandEnd::TimedOut)
         })
         .await

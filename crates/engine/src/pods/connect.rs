@@ -5,18 +5,20 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::ExecId;
 use tokio::net::{TcpStream, UnixStream};
 
-use super::service::Pods;
+use super::find;
 use crate::container::Record;
 use crate::container::saved_exec::{ExecConfig, ExecState};
 use crate::error::{Error, file_error};
 use crate::exec::{ExecClient, ExecStartOptions};
 use crate::network_namespace;
-use crate::streams::AttachRequest;
+use crate::realm::Realm;
+use crate::streams::{AttachRequest, Streams};
 
 /// How long a port of a pod may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,13 +32,19 @@ pub struct OpenCommand {
     pub socket: UnixStream,
 }
 
-impl Pods {
+/// The commands and streams of clients in pods: what goes on inside of the parts that `Pods` makes and ends.
+pub struct PodStreams {
+    pub(crate) realm: Arc<Realm>,
+    pub(crate) streams: Arc<Streams>,
+}
+
+impl PodStreams {
     /// Starts a command in a container, with a connection to its streams.
     ///
     /// # Errors
     /// Unknown container, one that does not run, or a program that cannot be run.
     pub async fn open_command(&self, reference: &str, config: ExecConfig) -> Result<OpenCommand, Error> {
-        let record = self.container(reference)?;
+        let record = find::container(&self.realm, reference)?.record();
         let execs = &self.realm.execs;
         let terminal = config.tty;
         let id = execs.create(record.id.as_str(), config).await?;
@@ -76,7 +84,7 @@ impl Pods {
         reference: &str,
         request: AttachRequest,
     ) -> Result<UnixStream, Error> {
-        let record = self.container(reference)?;
+        let record = find::container(&self.realm, reference)?.record();
         if !record.is_running() {
             return Err(Error::NotRunning(reference.to_owned()));
         }
@@ -91,7 +99,7 @@ impl Pods {
     /// # Errors
     /// Unknown container, or one that does not run.
     pub async fn resize(&self, reference: &str, height: u16, width: u16) -> Result<(), Error> {
-        let record = self.container(reference)?;
+        let record = find::container(&self.realm, reference)?.record();
         self.streams.resize(record.id.as_str(), height, width).await
     }
 
@@ -100,7 +108,7 @@ impl Pods {
     /// # Errors
     /// Unknown sandbox, one that does not run, or a port without a listener.
     pub async fn connect(&self, reference: &str, port: u16) -> Result<TcpStream, Error> {
-        let sandbox = self.sandbox(reference)?;
+        let sandbox = find::sandbox(&self.realm, reference)?.record();
         let connection =
             crate::outcome::joined(tokio::task::spawn_blocking(move || connect_in(&sandbox, port)).await)??;
         let failed = |source| Error::refused(format!("cannot use the connection to port {port}: {source}"));

@@ -6,6 +6,7 @@
 mod command;
 mod connect;
 mod events;
+mod find;
 mod networks;
 mod processes;
 mod service;
@@ -14,7 +15,7 @@ mod unfinished;
 mod user_namespaces;
 
 pub use command::{CommandEnd, CommandOutput};
-pub use connect::OpenCommand;
+pub use connect::{OpenCommand, PodStreams};
 pub use events::{EventsMissed, PodChange, PodEvent, PodEvents};
 pub use networks::PodNetwork;
 pub(crate) use networks::PodNetworks;

@@ -8,6 +8,8 @@ use images::TreeSize;
 use model::{ContainerId, ContainerSettings, ErrorKind, EventAction, IdMapping, NetworkMode};
 use shim_protocol::Request;
 
+use super::connect::PodStreams;
+use super::find;
 use super::networks::{PodNetwork, PodNetworks};
 use super::unfinished::{CancelOnDrop, Run, Unfinished};
 use crate::container::create::{Created, NewContainer};
@@ -15,13 +17,12 @@ use crate::container::remove::Removal;
 use crate::container::samples::{Reading, Samples};
 use crate::container::stop::StopOptions;
 use crate::container::update::ContainerUpdate;
-use crate::container::{Container, Phase, Record, RemovalState};
+use crate::container::{Phase, Record, RemovalState};
 use crate::error::Error;
 use crate::layer_size;
 use crate::outcome::Outcome;
 use crate::pod_role::{PodPart, PodRole};
 use crate::realm::Realm;
-use crate::streams::Streams;
 
 /// Seconds that a sandbox gets to end by itself: it has nothing to do but to end.
 const SANDBOX_GRACE: i64 = 2;
@@ -45,7 +46,8 @@ pub struct NewSandbox {
 /// which is undone then.
 pub struct Pods {
     pub(crate) realm: Arc<Realm>,
-    pub(crate) streams: Arc<Streams>,
+    /// What clients do in them.
+    pub streams: Arc<PodStreams>,
     pub(crate) networks: PodNetworks,
     /// Which sandboxes are not ready.
     pub unfinished: Arc<Unfinished>,
@@ -55,13 +57,13 @@ impl Pods {
     /// The sandboxes of all pods, newest first.
     #[must_use]
     pub fn sandboxes(&self) -> Vec<Arc<Record>> {
-        records(&self.realm).filter(|record| record.is_sandbox()).collect()
+        find::records(&self.realm).filter(|record| record.is_sandbox()).collect()
     }
 
     /// The containers of all pods, newest first.
     #[must_use]
     pub fn containers(&self) -> Vec<Arc<Record>> {
-        records(&self.realm).filter(|record| !record.is_sandbox()).collect()
+        find::records(&self.realm).filter(|record| !record.is_sandbox()).collect()
     }
 
     /// Finds a sandbox by its id, or an unambiguous start of it.
@@ -69,7 +71,7 @@ impl Pods {
     /// # Errors
     /// [`Error::NoSuchContainer`] or [`Error::AmbiguousContainer`].
     pub fn sandbox(&self, reference: &str) -> Result<Arc<Record>, Error> {
-        self.find(reference, Record::is_sandbox).map(|found| found.record())
+        find::sandbox(&self.realm, reference).map(|found| found.record())
     }
 
     /// Finds a container of a pod by its id, or an unambiguous start of it.
@@ -77,7 +79,7 @@ impl Pods {
     /// # Errors
     /// [`Error::NoSuchContainer`] or [`Error::AmbiguousContainer`].
     pub fn container(&self, reference: &str) -> Result<Arc<Record>, Error> {
-        self.find(reference, |record| !record.is_sandbox()).map(|found| found.record())
+        find::container(&self.realm, reference).map(|found| found.record())
     }
 
     /// Makes a sandbox and lets it hold its namespaces. With a network of plugins it is connected to that, else to the
@@ -242,7 +244,7 @@ impl Pods {
     /// # Errors
     /// Unknown container, or one that cannot be removed.
     pub async fn remove(&self, reference: &str) -> Result<(), Error> {
-        let container = self.find(reference, |record| !record.is_sandbox())?;
+        let container = find::container(&self.realm, reference)?;
         let mut removal = container.removal.subscribe();
         let removed = self.realm.containers.remove(container.id().as_str(), REMOVAL).await;
         if removed.is_ok() || !matches!(container.record().phase, Phase::Removing) {
@@ -291,7 +293,7 @@ impl Pods {
     /// # Errors
     /// Unknown container, one that does not run, or a log that cannot be opened.
     pub async fn reopen_log(&self, reference: &str) -> Result<(), Error> {
-        let container = self.find(reference, |record| !record.is_sandbox())?;
+        let container = find::container(&self.realm, reference)?;
         let not_running = || Error::NotRunning(reference.to_owned());
         let shim = container.shim().ok_or_else(not_running)?;
         shim.request(Request::ReopenLog, None).await?;
@@ -303,7 +305,7 @@ impl Pods {
     /// # Errors
     /// Unknown sandbox, or a row that cannot be written.
     pub async fn describe_sandbox(&self, reference: &str, description: String) -> Result<(), Error> {
-        let sandbox = self.find(reference, Record::is_sandbox)?;
+        let sandbox = find::sandbox(&self.realm, reference)?;
         let describe = |record: &mut Record| {
             let described = record.pod.as_deref().map(|pod| PodRole { description, ..pod.clone() });
             record.pod = described.map(Arc::new);
@@ -317,18 +319,8 @@ impl Pods {
         let is_in = |record: &Arc<Record>| {
             record.pod.as_ref().and_then(|pod| pod.sandbox()).is_some_and(|other| other == sandbox)
         };
-        records(&self.realm).filter(is_in).collect()
+        find::records(&self.realm).filter(is_in).collect()
     }
-
-    fn find(&self, reference: &str, is_meant: impl Fn(&Record) -> bool) -> Result<Arc<Container>, Error> {
-        let found = self.realm.directory.find(reference)?;
-        if is_meant(&found.record()) { Ok(found) } else { Err(Error::NoSuchContainer(reference.to_owned())) }
-    }
-}
-
-/// All parts of all pods, newest first.
-fn records(realm: &Realm) -> impl Iterator<Item = Arc<Record>> {
-    realm.directory.newest_first().into_iter().map(|container| container.record())
 }
 
 /// Treats an already ended one as success.

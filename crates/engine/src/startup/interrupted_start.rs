@@ -60,7 +60,7 @@ pub(crate) async fn settle(realm: &Arc<Realm>, container: &Arc<Container>, direc
         }
         if let (Some(init), Some(at)) = (progress.init, progress.started) {
             container.set_shim(Some(shim));
-            realm.volumes.take_over(&container.record(), directory);
+            realm.volume_mounts.take_over(&container.record(), directory);
             record_start(realm, container, Run { init, at, cgroups: progress.cgroups });
             realm.supervisor.supervise(Arc::clone(container), notices);
             return;

@@ -2,6 +2,7 @@
 //! last daemon.
 
 mod foundations;
+mod identity;
 mod interrupted_start;
 mod lost;
 mod open;

@@ -33,14 +33,14 @@ use crate::networks::registry::NetworkRegistry;
 use crate::networks::service::Networks;
 use crate::options::{CgroupDriver, Options};
 use crate::paths::Paths;
-use crate::pods::{PodNetworks, Pods};
+use crate::pods::{PodNetworks, PodStreams, Pods};
 use crate::realm::Realm;
 use crate::shim::{ShimProgram, ShimSource};
 use crate::step_hosts::Remains;
-use crate::store::{Database, Row, Saved, VolumeRow};
+use crate::store::{Database, Saved, VolumeRow};
 use crate::streams::Streams;
 use crate::usage::Usage;
-use crate::volumes::{self, Volumes};
+use crate::volumes::{self, HeldMounts, VolumeMounts, Volumes};
 
 /// Where the host has its cgroups.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -65,7 +65,7 @@ impl Engine {
         let (State { database, saved, .. }, Foundations { network, store, builder, shims: found }) =
             foundations::open(&options, &paths).await?;
         let Saved { mut containers, execs, volumes, networks, events, identity, .. } = saved;
-        let identity = identity.unwrap_or_else(|| make_identity(&database));
+        let identity = identity.unwrap_or_else(|| super::identity::make(&database));
         super::lost::find_images(&paths, &store, &mut containers);
         let directory = Arc::new(Directory::default());
         let directory_of_pods = Arc::new(Directory::default());
@@ -142,7 +142,7 @@ impl Low {
         });
         Engine {
             execs: Arc::clone(&docker.execs),
-            files: Arc::new(self.files(&docker.volumes, &containers)),
+            files: Arc::new(self.files(&docker.volume_mounts, &containers)),
             networks: Arc::new(self.networks()),
             usage: Arc::new(self.usage(&docker.volumes)),
             volumes: Arc::clone(&docker.volumes),
@@ -165,8 +165,11 @@ impl Low {
     fn realm(&self, shims: &Arc<ShimSource>, volumes: Vec<VolumeRow>, clients: &Arc<ClientNumbers>) -> Realm {
         let (follow_ups, requests) = FollowUps::channel();
         let volumes = Arc::new(self.volumes(volumes));
-        let supervisor = Arc::new(self.supervisor(&volumes, &follow_ups));
-        let containers = Arc::new(self.containers(&volumes, &supervisor, follow_ups, Arc::clone(shims)));
+        let volume_mounts =
+            Arc::new(VolumeMounts { volumes: Arc::clone(&volumes), held: HeldMounts::default() });
+        let supervisor = Arc::new(self.supervisor(&volume_mounts, &follow_ups));
+        let containers =
+            Arc::new(self.containers(&volume_mounts, &supervisor, follow_ups, Arc::clone(shims)));
         tokio::spawn(Arc::clone(&containers.restarter).follow_up(requests));
         Realm {
             directory: Arc::clone(&self.directory),
@@ -178,6 +181,7 @@ impl Low {
             containers,
             supervisor,
             volumes,
+            volume_mounts,
         }
     }
 
@@ -189,9 +193,10 @@ impl Low {
         let logs = Arc::new(low.logs());
         let streams = Arc::new(low.streams(clients, &logs));
         let networks = PodNetworks::new(&self.options, &self.paths, &low.directory);
+        let realm = Arc::new(low.realm(shims, Vec::new(), clients));
         Pods {
-            realm: Arc::new(low.realm(shims, Vec::new(), clients)),
-            streams,
+            streams: Arc::new(PodStreams { realm: Arc::clone(&realm), streams }),
+            realm,
             networks,
             unfinished: Arc::default(),
         }
@@ -228,7 +233,6 @@ impl Low {
             drivers: volumes::Drivers::new(&self.paths),
             known: Mutex::new(volumes::Known::of(saved)),
             left: Condvar::new(),
-            held: volumes::HeldMounts::default(),
             database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: volumes::VolumeEvents(Arc::clone(&self.events)),
@@ -236,13 +240,14 @@ impl Low {
         }
     }
 
-    fn supervisor(&self, volumes: &Arc<Volumes>, follow_ups: &FollowUps) -> Supervisor {
+    fn supervisor(&self, mounts: &Arc<VolumeMounts>, follow_ups: &FollowUps) -> Supervisor {
         Supervisor {
             database: Arc::clone(&self.database),
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             networking: Arc::clone(&self.networking),
-            volumes: Arc::clone(volumes),
+            volumes: Arc::clone(&mounts.volumes),
+            volume_mounts: Arc::clone(mounts),
             paths: Arc::clone(&self.paths),
             follow_ups: follow_ups.clone(),
         }
@@ -250,11 +255,12 @@ impl Low {
 
     fn containers(
         &self,
-        volumes: &Arc<Volumes>,
+        mounts: &Arc<VolumeMounts>,
         supervisor: &Arc<Supervisor>,
         follow_ups: FollowUps,
         shims: Arc<ShimSource>,
     ) -> Containers {
+        let volumes = &mounts.volumes;
         let creator = Arc::new(self.creator(volumes));
         let starter = Arc::new(Starter {
             directory: Arc::clone(&self.directory),
@@ -262,7 +268,7 @@ impl Low {
             networking: Arc::clone(&self.networking),
             creator: Arc::clone(&creator),
             supervisor: Arc::clone(supervisor),
-            lookup: self.start_lookup(volumes),
+            lookup: self.start_lookup(mounts),
             follow_ups,
             shims,
             paths: Arc::clone(&self.paths),
@@ -321,12 +327,13 @@ impl Low {
         }
     }
 
-    fn start_lookup(&self, volumes: &Arc<Volumes>) -> StartLookup {
+    fn start_lookup(&self, mounts: &Arc<VolumeMounts>) -> StartLookup {
         StartLookup {
             directory: Arc::clone(&self.directory),
             images: Arc::clone(&self.images),
             networking: Arc::clone(&self.networking),
-            volumes: Arc::clone(volumes),
+            volumes: Arc::clone(&mounts.volumes),
+            volume_mounts: Arc::clone(mounts),
             paths: Arc::clone(&self.paths),
             options: Arc::clone(&self.options),
             base_layer: BaseLayer::new(self.paths.base_layer()),
@@ -355,29 +362,16 @@ impl Low {
         }
     }
 
-    fn files(&self, volumes: &Arc<Volumes>, containers: &Containers) -> Files {
+    fn files(&self, mounts: &Arc<VolumeMounts>, containers: &Containers) -> Files {
         Files {
             directory: Arc::clone(&self.directory),
             events: Arc::clone(&self.events),
             images: Arc::clone(&self.images),
             networking: Arc::clone(&self.networking),
-            volumes: Arc::clone(volumes),
+            volumes: Arc::clone(&mounts.volumes),
+            volume_mounts: Arc::clone(mounts),
             freezer: Arc::clone(&containers.freezer),
             paths: Arc::clone(&self.paths),
         }
     }
-}
-
-/// Makes the engine's own id.
-fn make_identity(database: &Database) -> String {
-    let value = random_identity();
-    database.keep(vec![Row::Setting { name: "identity", value: value.clone() }]).forget();
-    value
-}
-
-fn random_identity() -> String {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bytes: [u8; 48] = crate::random::bytes();
-    let letters: Vec<char> = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
-    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(":")
 }

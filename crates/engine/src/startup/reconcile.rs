@@ -74,7 +74,7 @@ async fn take_over(
             Purpose::Client,
         ));
     }
-    realm.networking.forget_lost_links();
+    realm.networking.links.forget_lost();
     realm.execs.restore(execs);
     // As many at a time as can run: most need the kernel alone, and a task of its own costs more than they do.
     let mut containers = realm.directory.all();
@@ -116,7 +116,7 @@ fn begin(
         let directory = realm.paths.run(container.id());
         let (shim, notices) = Shim::of_found(&directory, found);
         container.set_shim(Some(shim));
-        realm.volumes.take_over(&record, &directory);
+        realm.volume_mounts.take_over(&record, &directory);
         realm.supervisor.supervise(Arc::clone(&container), notices);
         return may_be_open(realm, &container, &record).then(|| {
             let realm = Arc::clone(realm);

@@ -18,6 +18,7 @@ pub(crate) use claim::show_saved;
 pub use create::NewVolume;
 pub(crate) use events::VolumeEvents;
 pub(crate) use held::{HeldMounts, HeldVolume};
+pub(crate) use mounting::VolumeMounts;
 pub use prune::PrunedVolumes;
 pub use service::Volumes;
 pub(crate) use service::{Drivers, Known};

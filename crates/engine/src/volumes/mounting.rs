@@ -7,23 +7,29 @@ use std::sync::Arc;
 use model::{ContainerSpec, MountPoint, MountSource};
 use shim_protocol::{CONTROL_DESCRIPTOR, RunDirectory, ShimProcesses};
 
-use super::held::HeldVolume;
+use super::held::{HeldMounts, HeldVolume};
 use super::service::Volumes;
 use crate::container::Record;
 use crate::error::Error;
 use crate::shim::RECORD_LIMIT;
 use crate::store::VolumeRow;
 
-impl Volumes {
+/// The volumes that are mounts of their own, while containers use them.
+pub(crate) struct VolumeMounts {
+    pub(crate) volumes: Arc<Volumes>,
+    pub(crate) held: HeldMounts,
+}
+
+impl VolumeMounts {
     /// Mounts those of a container's volumes that are mounts, unless another container has them mounted. Blocks.
     ///
     /// # Errors
     /// When the host refuses one; then none is held for this container.
     pub(crate) fn hold(&self, record: &Record) -> Result<Vec<HeldVolume>, Error> {
-        let volumes = mounted_volumes(self, record);
+        let volumes = mounted_volumes(&self.volumes, record);
         let held = volumes.into_iter().map(|row| {
             let namespace = self.held.hold(&row.name, &record.id, || self.open(&row))?;
-            let owners = self.driver(row.driver).owners(&row.options);
+            let owners = self.volumes.driver(row.driver).owners(&row.options);
             Ok(HeldVolume { volume: row.name, namespace, owners })
         });
         let held = held.collect::<Result<Vec<_>, Error>>();
@@ -35,7 +41,7 @@ impl Volumes {
 
     /// Mounts a volume in a namespace of its own.
     fn open(&self, row: &VolumeRow) -> Result<OwnedFd, Error> {
-        let driver = self.driver(row.driver);
+        let driver = self.volumes.driver(row.driver);
         let mount = driver.mount(&row.name, &row.options)?;
         let failed = |error| Error::of_host(format!("cannot hold the mount of volume {}: {error}", row.name));
         sys::held_mount::hold(&mount, &driver.content(&row.name)).map_err(failed)
@@ -52,7 +58,7 @@ impl Volumes {
 
     /// The namespaces of a container's volumes that no other uses.
     fn no_longer_held(&self, record: &Record) -> Vec<Arc<OwnedFd>> {
-        let volumes = mounted_volumes(self, record).into_iter();
+        let volumes = mounted_volumes(&self.volumes, record).into_iter();
         volumes.filter_map(|row| self.held.let_go(&row.name, &record.id)).collect()
     }
 
@@ -62,10 +68,10 @@ impl Volumes {
     /// # Errors
     /// When the host refuses.
     pub(crate) fn copy_of(&self, name: &str) -> Result<Option<OwnedFd>, Error> {
-        let row = self.known().rows.get(name).cloned();
-        let Some(row) = row.filter(|row| is_mount(self, row)) else { return Ok(None) };
+        let row = self.volumes.known().rows.get(name).cloned();
+        let Some(row) = row.filter(|row| is_mount(&self.volumes, row)) else { return Ok(None) };
         let Some(namespace) = self.held.namespace(name) else {
-            return self.driver(row.driver).mount(&row.name, &row.options).map(Some);
+            return self.volumes.driver(row.driver).mount(&row.name, &row.options).map(Some);
         };
         let failed = |error| Error::of_host(format!("cannot copy the mount of volume {name}: {error}"));
         sys::held_mount::copy(namespace.as_fd()).map(Some).map_err(failed)
@@ -73,7 +79,7 @@ impl Volumes {
 
     /// Finds the mounts of a container that an earlier daemon started in its shim.
     pub(crate) fn take_over(&self, record: &Record, directory: &RunDirectory) {
-        if mounted_volumes(self, record).is_empty() {
+        if mounted_volumes(&self.volumes, record).is_empty() {
             return;
         }
         let read = |path: &Path| sys::bounded_read::read(path, RECORD_LIMIT).ok();

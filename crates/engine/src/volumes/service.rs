@@ -7,7 +7,6 @@ use model::{ContainerId, MountPoint, MountedVolume, VolumeDriverChoice, VolumeDr
 
 use super::driver::VolumeDriver;
 use super::events::VolumeEvents;
-use super::held::HeldMounts;
 use super::local::Local;
 use super::volume::{ANONYMOUS_LABEL, Volume};
 use crate::container::Record;
@@ -59,8 +58,6 @@ pub struct Volumes {
     pub(crate) known: Mutex<Known>,
     /// Wakes waiters for the removal of a volume of their name.
     pub(crate) left: Condvar,
-    /// Those that are mounts, while containers use them.
-    pub(crate) held: HeldMounts,
     pub(crate) database: Arc<Database>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) events: VolumeEvents,
