@@ -46,7 +46,7 @@ async fn write(call: Call<'_>, names: Vec<String>) -> Handled {
 /// The archive to be written, in the form of the version.
 enum Saved {
     Directories(SavedImages),
-    Layout(SavedLayout),
+    Layout(Box<SavedLayout>),
 }
 
 impl Saved {
@@ -57,7 +57,8 @@ impl Saved {
         version: ApiVersion,
     ) -> Result<Self, engine::images::Error> {
         if version.images_are_saved_as_layouts() {
-            return store.save_layout(names, platforms).map(Self::Layout);
+            let layout = store.save_layout(names, platforms)?;
+            return Ok(Self::Layout(Box::new(layout)));
         }
         store.save(names).map(Self::Directories)
     }
