@@ -1,7 +1,7 @@
 //! The messages of a running build: those of the stream of `POST /build`, or the steps of a graph.
 
 use images::registry::Message;
-use model::Digest;
+use model::{Digest, without_credentials};
 
 use crate::dockerfile::CheckWarning;
 use crate::runner::OutputStream;
@@ -32,15 +32,39 @@ pub enum BuildEvent {
     },
     /// A source that a build takes from elsewhere, in builds that run as a graph.
     Material(Material),
+    /// What of the client's a step may use, in builds that run as a graph.
+    Provision {
+        /// It.
+        provision: Provision,
+        /// Whether the step fails without it.
+        is_required: bool,
+    },
 }
 
 /// A source that a build takes from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Material {
-    /// Its address; for an image that of a package (package URL specification).
+    /// Its address, without credentials; for an image that of a package (package URL specification).
     pub address: String,
     /// Its content.
     pub content: MaterialContent,
+}
+
+impl Material {
+    /// A source of this address, which may have credentials, with the content that it had.
+    #[must_use]
+    pub fn new(address: &str, content: MaterialContent) -> Self {
+        Self { address: without_credentials(address), content }
+    }
+}
+
+/// What of the client's a step may use, by its id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Provision {
+    /// A secret.
+    Secret(String),
+    /// An ssh agent.
+    Agent(String),
 }
 
 /// The content of a material.

@@ -375,7 +375,8 @@ pub(crate) fn shorten(events: &[BuildEvent]) -> String {
             BuildEvent::Plan(_)
             | BuildEvent::Vertex { .. }
             | BuildEvent::Warning(_)
-            | BuildEvent::Material(_) => String::new(),
+            | BuildEvent::Material(_)
+            | BuildEvent::Provision { .. } => String::new(),
         })
         .collect()
 }

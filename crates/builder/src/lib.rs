@@ -38,7 +38,7 @@ pub use dockerfile::{
     TreeChange, check_dockerfile,
 };
 pub use error::BuildError;
-pub use event::{BuildEvent, EventSink, Material, MaterialContent, Vertex, VertexChange};
+pub use event::{BuildEvent, EventSink, Material, MaterialContent, Provision, Vertex, VertexChange};
 pub use execution::{
     Builder, CacheKind, CachePrune, CacheRecord, CacheRoom, Outline, OutlineItem, Session, Target,
     apply_changes, outline, targets,

@@ -17,6 +17,9 @@ use buildkit_messages::google::Timestamp;
 /// An entitlement that a client may grant a build: RUN steps in the network of the host.
 pub(crate) const HOST_NETWORK: &str = "network.host";
 
+/// The options that have a client's caches, with all that opens them.
+pub(crate) const CACHE_OPTIONS: [&str; 2] = ["cache-from", "cache-imports"];
+
 /// The most results of one build.
 const RESULT_LIMIT: usize = 256;
 

@@ -1,6 +1,8 @@
 //! An image that a frontend made, and the sources it was made from.
 
-use engine::builder::Material;
+use std::collections::BTreeMap;
+
+use engine::builder::{Material, Provision};
 use engine::images::registry::Platform;
 use model::Digest;
 
@@ -13,6 +15,8 @@ pub(crate) struct MadeImage {
     pub(crate) platform: Platform,
     /// The sources that it was made of.
     pub(crate) materials: Vec<Material>,
+    /// What of the client's its steps may use, and whether one of them fails without it.
+    pub(crate) provisions: BTreeMap<Provision, bool>,
     /// The images of the stages that it took.
     pub(crate) stages: Vec<Digest>,
 }

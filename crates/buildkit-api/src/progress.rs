@@ -1,5 +1,5 @@
 //! The progress of a build: steps, their output, warnings. Kept from the build's begin, so that late requests get all
-//! of it; and bounded, however much output steps have.
+//! of it; and bounded, however much output steps have. Addresses in names, errors and warnings are shown without credentials.
 
 #[cfg(test)]
 mod tests;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::images::digest_of;
+use model::without_credentials;
 use tokio::sync::watch;
 
 use buildkit_messages::control::{StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning};
@@ -90,7 +91,8 @@ impl Progress {
     /// Announces a step.
     pub(crate) fn announce(self: &Arc<Self>, key: &str, name: &str, inputs: Vec<String>) -> Step {
         let digest = self.digest(key);
-        let vertex = Vertex { digest: digest.clone(), inputs, name: name.to_owned(), ..Vertex::default() };
+        let name = without_credentials(name);
+        let vertex = Vertex { digest: digest.clone(), inputs, name, ..Vertex::default() };
         let mut state = self.lock();
         state.vertices.insert(digest.clone(), vertex.clone());
         self.push(&mut state, StatusResponse { vertices: vec![vertex], ..StatusResponse::default() });
@@ -118,7 +120,7 @@ impl Progress {
         }
         let step = self.start("options", "[internal] check build options");
         for warning in warnings {
-            let short = warning.into_bytes();
+            let short = without_credentials(&warning).into_bytes();
             self.warn(VertexWarning {
                 vertex: step.digest.clone(),
                 level: 1,
@@ -275,9 +277,9 @@ impl Step {
     }
 
     /// Starts it under a more precise name than the one it was announced with.
-    pub(crate) fn start_as(&self, name: String) {
+    pub(crate) fn start_as(&self, name: &str) {
         self.progress.change(&self.digest, |vertex| {
-            vertex.name = name;
+            vertex.name = without_credentials(name);
             vertex.started.get_or_insert_with(Timestamp::now);
         });
     }
@@ -303,7 +305,7 @@ impl Step {
         self.progress.change(&self.digest, |vertex| {
             vertex.started.get_or_insert_with(Timestamp::now);
             vertex.completed = Some(Timestamp::now());
-            vertex.error = error.to_owned();
+            vertex.error = without_credentials(error);
         });
     }
 
@@ -327,7 +329,7 @@ impl Step {
 
     /// Begins a part of the step.
     pub(crate) fn part(&self, id: &str) -> Part {
-        let (step, id, started) = (self.clone(), id.to_owned(), Timestamp::now());
+        let (step, id, started) = (self.clone(), without_credentials(id), Timestamp::now());
         let part = Part { step, id, current: AtomicU64::new(0), total: AtomicU64::new(0), started };
         part.report(None);
         part

@@ -1,15 +1,15 @@
 //! Statements about the making of an image: provenance in the form of the SLSA specification, and with the content that
 //! Docker documents for a builder.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use engine::builder::{Material, MaterialContent};
+use engine::builder::{Material, MaterialContent, Provision};
 use engine::images::Predicate;
 use engine::images::registry::Platform;
-use model::Timestamp;
+use model::{Timestamp, without_credentials};
 use serde_json::{Map, Value, json};
 
-use crate::build::Build;
+use crate::build::{Build, CACHE_OPTIONS};
 use crate::grpc::Status;
 use crate::made::MadeImage;
 
@@ -27,12 +27,23 @@ const BUILD_TYPE_1: &str =
 /// Where SLSA 0.2 has what only builds of this kind have.
 const OWN_METADATA: &str = "https://mobyproject.org/buildkit@v1#metadata";
 
+/// What is missing in the most detailed form.
+const PARTIAL: &str = "provenance of mode=max lacks the build's graph (buildConfig), the Dockerfile and the digests of layers: \
+    it adds build arguments, labels, secrets and agents to mode=min";
+/// The options that are said elsewhere in a statement, or are none of the build's.
+const SAID_ELSEWHERE: [&str; 6] =
+    ["context", "contextkey", "filename", "image-resolve-mode", "cmdline", "source"];
+/// The kinds of options that have values of the user.
+const OF_USER: [&str; 2] = ["build-arg", "label"];
+/// The secrets that a source in a repository may use.
+const OF_REPOSITORIES: [&str; 2] = ["GIT_AUTH_HEADER", "GIT_AUTH_TOKEN"];
+
 /// The amount of detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// No values that the client gave to the build.
+    /// No build arguments and labels, and nothing about secrets.
     Least,
-    /// The options of the build too.
+    /// The build arguments and labels, and which secrets and agents steps may use.
     Most,
 }
 
@@ -58,7 +69,7 @@ impl Provenance {
 
     fn parse(value: &str) -> Result<Option<Self>, Status> {
         let mut parsed = Self {
-            detail: Detail::Least,
+            detail: Detail::Most,
             predicate: SLSA_0_2,
             is_for_images_only: false,
             builder: String::new(),
@@ -90,6 +101,11 @@ impl Provenance {
         Ok(Some(parsed))
     }
 
+    /// What of the wish is not made, in words.
+    pub(crate) fn warning(&self) -> Option<String> {
+        (self.detail == Detail::Most).then(|| PARTIAL.to_owned())
+    }
+
     /// The statement about an image of a build.
     pub(crate) fn predicate(&self, build: &Build, image: &MadeImage) -> Predicate {
         let content = match self.predicate {
@@ -106,8 +122,8 @@ impl Provenance {
             "buildType": BUILD_TYPE,
             "materials": image.materials.iter().map(material).collect::<Vec<_>>(),
             "invocation": {
-                "configSource": { "entryPoint": entry_point(&options) },
-                "parameters": self.parameters(build, &options),
+                "configSource": config_source("entryPoint", &options, image),
+                "parameters": self.parameters(build, &options, image),
                 "environment": { "platform": Platform::host().to_string() },
             },
             "metadata": {
@@ -115,7 +131,7 @@ impl Provenance {
                 "buildStartedOn": started(build),
                 "buildFinishedOn": Timestamp::now().to_string(),
                 "completeness": {
-                    "parameters": self.detail == Detail::Most,
+                    "parameters": self.has_all(&options, image),
                     "environment": true,
                     "materials": false,
                 },
@@ -131,8 +147,8 @@ impl Provenance {
             "buildDefinition": {
                 "buildType": BUILD_TYPE_1,
                 "externalParameters": {
-                    "configSource": { "path": entry_point(&options) },
-                    "request": self.parameters(build, &options),
+                    "configSource": config_source("path", &options, image),
+                    "request": self.parameters(build, &options, image),
                 },
                 "internalParameters": { "builderPlatform": Platform::host().to_string() },
                 "resolvedDependencies": image.materials.iter().map(material).collect::<Vec<_>>(),
@@ -145,7 +161,7 @@ impl Provenance {
                     "finishedOn": Timestamp::now().to_string(),
                     "buildkit_metadata": repository(&options),
                     "buildkit_completeness": {
-                        "request": self.detail == Detail::Most,
+                        "request": self.has_all(&options, image),
                         "resolvedDependencies": false,
                     },
                     "buildkit_reproducible": self.is_reproducible,
@@ -155,24 +171,88 @@ impl Provenance {
     }
 
     /// The client's parameters of the build.
-    fn parameters(&self, build: &Build, options: &HashMap<String, String>) -> Value {
+    fn parameters(&self, build: &Build, options: &HashMap<String, String>, image: &MadeImage) -> Value {
         let frontend = if build.frontend.is_empty() { "dockerfile.v0" } else { &build.frontend };
-        let mut parameters = json!({
-            "frontend": frontend,
-            "locals": [{ "name": "context" }, { "name": "dockerfile" }],
-        });
-        if self.detail == Detail::Most {
-            let is_said = |name: &str| !name.starts_with("attest:") && !name.starts_with("vcs:");
-            let said = options.iter().filter(|(name, _)| is_said(name));
-            parameters["args"] =
-                said.map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>().into();
+        let mut parameters = Map::from_iter([("frontend".to_owned(), json!(frontend))]);
+        let mut add = |name: &str, value: Value| {
+            if value.as_array().is_none_or(|list| !list.is_empty()) {
+                parameters.insert(name.to_owned(), value);
+            }
+        };
+        let said = options.iter().filter(|(name, _)| self.says(name));
+        let said: Map<String, Value> =
+            said.map(|(name, value)| (name.clone(), without_credentials(value).into())).collect();
+        if !said.is_empty() {
+            add("args", said.into());
         }
-        parameters
+        if self.detail == Detail::Most {
+            add("secrets", secrets(image));
+            add("ssh", agents(image));
+        }
+        add("locals", locals(options));
+        parameters.into()
+    }
+
+    /// Whether an option is a parameter of the statement.
+    fn says(&self, name: &str) -> bool {
+        let kind = name.split_once(':').map_or("", |(kind, _)| kind);
+        let is_elsewhere = SAID_ELSEWHERE.contains(&name) || CACHE_OPTIONS.contains(&name);
+        let is_kept = self.detail == Detail::Most || !OF_USER.contains(&kind);
+        is_kept && !is_elsewhere && !matches!(kind, "attest" | "vcs" | "local-sessionid")
+    }
+
+    /// Whether the parameters are all there.
+    fn has_all(&self, options: &HashMap<String, String>, image: &MadeImage) -> bool {
+        let is_of_user =
+            |name: &String| name.split_once(':').is_some_and(|(kind, _)| OF_USER.contains(&kind));
+        self.detail == Detail::Most || !options.keys().any(is_of_user) && image.provisions.is_empty()
     }
 }
 
-fn entry_point(options: &HashMap<String, String>) -> &str {
-    options.get("filename").map_or("Dockerfile", String::as_str)
+/// The secrets that steps and sources may use.
+fn secrets(image: &MadeImage) -> Value {
+    let is_repository = |material: &Material| matches!(material.content, MaterialContent::Commit(_));
+    let of_sources: &[&str] = if image.materials.iter().any(is_repository) { &OF_REPOSITORIES } else { &[] };
+    let of_sources = of_sources.iter().map(|id| json!({ "id": id, "optional": true }));
+    let of_steps = image.provisions.iter().filter_map(|(provision, is_required)| match provision {
+        Provision::Secret(id) if !OF_REPOSITORIES.contains(&id.as_str()) => Some(used(id, *is_required)),
+        Provision::Secret(_) | Provision::Agent(_) => None,
+    });
+    of_sources.chain(of_steps).collect()
+}
+
+/// The ssh agents that steps may use.
+fn agents(image: &MadeImage) -> Value {
+    let agents = image.provisions.iter().filter_map(|(provision, is_required)| match provision {
+        Provision::Agent(id) => Some(used(id, *is_required)),
+        Provision::Secret(_) => None,
+    });
+    agents.collect()
+}
+
+fn used(id: &str, is_required: bool) -> Value {
+    if is_required { json!({ "id": id }) } else { json!({ "id": id, "optional": true }) }
+}
+
+/// The directories of the client that the build is of.
+fn locals(options: &HashMap<String, String>) -> Value {
+    let option = |name: &str| options.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let context = option("context").unwrap_or("local:context");
+    let main = context.strip_prefix("local:").map(|name| option("contextkey").unwrap_or(name));
+    let dockerfile = option("dockerfilekey").or(main.map(|_| "dockerfile"));
+    let named = options.iter().filter(|(name, _)| name.starts_with("context:"));
+    let named = named.filter_map(|(_, value)| value.strip_prefix("local:"));
+    let names: BTreeSet<&str> = main.into_iter().chain(dockerfile).chain(named).collect();
+    names.into_iter().map(|name| json!({ "name": name })).collect()
+}
+
+/// Where the Dockerfile comes from; `entry` is what a statement calls its name.
+fn config_source(entry: &str, options: &HashMap<String, String>, image: &MadeImage) -> Value {
+    let address = options.get("context").map(|context| without_credentials(context));
+    let source = address.and_then(|address| image.materials.iter().find(|found| found.address == address));
+    let mut source = source.map_or_else(|| json!({}), material);
+    source[entry] = options.get("filename").map_or("Dockerfile", String::as_str).into();
+    source
 }
 
 fn started(build: &Build) -> String {
@@ -183,7 +263,8 @@ fn started(build: &Build) -> String {
 /// The client's information about the repository that its files are in.
 fn repository(options: &HashMap<String, String>) -> Value {
     let known = options.iter().filter_map(|(name, value)| Some((name.strip_prefix("vcs:")?, value)));
-    let known: Map<String, Value> = known.map(|(name, value)| (name.to_owned(), json!(value))).collect();
+    let known: Map<String, Value> =
+        known.map(|(name, value)| (name.to_owned(), without_credentials(value).into())).collect();
     if known.is_empty() { json!({}) } else { json!({ "vcs": known }) }
 }
 
@@ -217,7 +298,9 @@ mod tests {
         for none in ["disabled=true", "false"] {
             assert_eq!(parse(none).expect("a value"), None, "{none}");
         }
-        assert!(parse("").expect("a value").is_some());
+        let unsaid = parse("").expect("a value").expect("asked for");
+        assert_eq!(unsaid.detail, Detail::Most, "as BuildKit does where no mode is said");
+        assert!(unsaid.warning().is_some() && least.warning().is_none());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use model::without_credentials;
 
-use crate::build::Build;
+use crate::build::{Build, CACHE_OPTIONS};
 use crate::grpc::Status;
 use crate::statement::Statement;
 use buildkit_messages::google::Timestamp;
@@ -44,7 +45,7 @@ pub(crate) fn record(
     BuildHistoryRecord {
         reference: build.reference.clone(),
         frontend: build.frontend.clone(),
-        frontend_attributes: build.attributes(),
+        frontend_attributes: shown(build.attributes()),
         exporters: build.exporters.clone(),
         error: outcome.and_then(|outcome| outcome.as_ref().err()).map(Status::to_message),
         created: Some(build.created),
@@ -59,4 +60,11 @@ pub(crate) fn record(
         completed_steps: counts.completed,
         warnings: counts.warnings,
     }
+}
+
+/// Options of a build as its record shows them: without the credentials of addresses, and without caches, whose options
+/// may be tokens.
+fn shown(options: HashMap<String, String>) -> HashMap<String, String> {
+    let options = options.into_iter().filter(|(name, _)| !CACHE_OPTIONS.contains(&name.as_str()));
+    options.map(|(name, value)| (name, without_credentials(&value))).collect()
 }

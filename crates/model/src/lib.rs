@@ -4,6 +4,7 @@
 //! crate `docker-api`, those of image documents in crate `images`.
 
 mod causes;
+mod credentials;
 mod digest;
 mod duration;
 mod error;
@@ -23,6 +24,7 @@ mod timestamp;
 mod words;
 
 pub use causes::with_causes;
+pub use credentials::without_credentials;
 pub use digest::{Digest, DigestError};
 pub use duration::parse_duration;
 pub use error::ErrorKind;

@@ -153,7 +153,7 @@ fn provenance_goes_with_an_archive_and_to_a_registry() {
     assert_eq!(
         said["subject"][0]["name"]
             .as_str()
-            .map(|name| name.starts_with("pkg:docker/127.0.0.1:5000/a/said@1?")),
+            .map(|name| name.starts_with("pkg:docker/127.0.0.1%3A5000/a/said@1?")),
         Some(true),
         "{said}"
     );

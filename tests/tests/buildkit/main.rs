@@ -1,5 +1,6 @@
 //! BuildKit's protocol, spoken by a client of its own: builds with file sync, exporters, hostile peers, endings.
 
+mod addresses;
 mod annotations;
 mod attestations;
 mod builds;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use images::tar::ArchiveError;
-use model::ErrorKind;
+use model::{ErrorKind, without_credentials};
 
 use crate::pattern::PatternError;
 use crate::runner::StepError;
@@ -77,10 +77,10 @@ pub enum ContextError {
     #[error("cannot apply .dockerignore: its patterns and the context's paths are too many")]
     IgnoreTooSlow,
     /// `remote=` is neither a repository nor an address.
-    #[error("remote {0:?} is neither a git repository nor an http or https address")]
+    #[error("remote {:?} is neither a git repository nor an http or https address", without_credentials(.0))]
     RemoteForm(String),
     /// A download failed.
-    #[error("Error downloading remote context {address}: {source}")]
+    #[error("Error downloading remote context {}: {source}", without_credentials(address))]
     Download {
         /// From where.
         address: String,
@@ -88,7 +88,10 @@ pub enum ContextError {
         source: super::FetchError,
     },
     /// A download is neither text nor a tar.
-    #[error("Error detecting content type for remote {address}: unsupported Content-Type {found:?}")]
+    #[error(
+        "Error detecting content type for remote {}: unsupported Content-Type {found:?}",
+        without_credentials(address)
+    )]
     ContentType {
         /// From where.
         address: String,
@@ -102,7 +105,7 @@ pub enum ContextError {
     #[error("cannot ask the client for a secret: {0}")]
     Secret(#[from] StepError),
     /// The git program failed.
-    #[error("Error trying to use git: {0}")]
+    #[error("Error trying to use git: {}", without_credentials(&.0.to_string()))]
     Git(#[from] super::GitError),
 }
 

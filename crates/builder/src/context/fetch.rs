@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use images::registry::progress::Detail;
 use images::registry::{Cancellation, Message};
-use model::ErrorKind;
+use model::{ErrorKind, without_credentials};
 
 use crate::event::{BuildEvent, EventSink};
 use crate::tree::Modified;
@@ -36,9 +36,9 @@ pub enum FetchError {
         reason: String,
     },
     /// No answer came.
-    #[error("cannot get {address}: {}", images::registry::reason(source))]
+    #[error("cannot get {address}: {}", without_credentials(&images::registry::reason(source)))]
     Request {
-        /// From where.
+        /// From where, without credentials.
         address: String,
         /// Why.
         source: Box<ureq::Error>,
@@ -46,7 +46,7 @@ pub enum FetchError {
     /// The answer broke off.
     #[error("cannot get the rest of {address}: {source}")]
     Body {
-        /// From where.
+        /// From where, without credentials.
         address: String,
         /// Why.
         source: io::Error,
@@ -54,7 +54,7 @@ pub enum FetchError {
     /// A download cannot be written to disk.
     #[error("cannot keep the download of {address}: {source}")]
     Keep {
-        /// From where.
+        /// From where, without credentials.
         address: String,
         /// The kernel's error.
         source: io::Error,
@@ -62,7 +62,7 @@ pub enum FetchError {
     /// No thread can be made that fetches it.
     #[error("cannot start a thread that gets {address}: {source}")]
     Thread {
-        /// From where.
+        /// From where, without credentials.
         address: String,
         /// The kernel's error.
         source: io::Error,
@@ -70,7 +70,7 @@ pub enum FetchError {
     /// The server sends nothing, or the build is cancelled.
     #[error("cannot get {address}: {reason}")]
     Ended {
-        /// From where.
+        /// From where, without credentials.
         address: String,
         /// Why it ended.
         reason: &'static str,
@@ -118,6 +118,7 @@ impl Validators {
 
 /// A download under way.
 pub(crate) struct Download<'a> {
+    /// From where, without credentials.
     pub(crate) address: String,
     pub(crate) head: Head,
     pieces: Receiver<Piece>,
@@ -161,9 +162,9 @@ pub(crate) fn open_if_changed<'a>(
     let thread = thread::Builder::new().name("fetch".to_owned());
     thread
         .spawn(move || fetch((&worker.0, &known), &worker.1, &sender))
-        .map_err(|source| FetchError::Thread { address: address.to_owned(), source })?;
+        .map_err(|source| FetchError::Thread { address: without_credentials(address), source })?;
     let mut download = Download {
-        address: address.to_owned(),
+        address: without_credentials(address),
         head: Head::default(),
         pieces,
         piece: io::Cursor::default(),
@@ -197,7 +198,8 @@ fn try_fetch(
     agent: &ureq::Agent,
     pieces: &SyncSender<Piece>,
 ) -> Result<(), FetchError> {
-    let failed = |source| FetchError::Request { address: address.to_owned(), source: Box::new(source) };
+    let failed =
+        |source| FetchError::Request { address: without_credentials(address), source: Box::new(source) };
     let mut request = agent.get(address);
     if let Some(tag) = known.strong_tag() {
         request = request.header("if-none-match", tag);
@@ -226,7 +228,7 @@ fn try_fetch(
         let mut piece = vec![0; PIECE];
         let count = body
             .read(&mut piece)
-            .map_err(|source| FetchError::Body { address: address.to_owned(), source })?;
+            .map_err(|source| FetchError::Body { address: without_credentials(address), source })?;
         piece.truncate(count);
         if count == 0 || pieces.send(Piece::Data(piece)).is_err() {
             return Ok(());

@@ -7,9 +7,11 @@ mod directory;
 mod documents;
 mod error;
 mod fetch;
+mod fetched;
 mod fetching;
 mod git;
 mod git_error;
+mod hashed;
 mod hasher;
 mod index;
 mod origin;
@@ -33,7 +35,9 @@ pub(crate) use source::Context;
 
 pub(crate) use self::documents::DOCKERFILE_LIMIT;
 use self::documents::{DOCKERFILE, Documents, IGNORE, IGNORE_LIMIT};
+use self::fetched::Fetched;
 use self::origin::Origin;
+use crate::event::MaterialContent;
 use crate::ignore::IgnorePatterns;
 use crate::request::ContextSource;
 use crate::transfer::{Outside, resolve};
@@ -44,6 +48,8 @@ use crate::tree::NodeKind;
 pub(crate) struct Loaded {
     pub(crate) context: Context,
     pub(crate) dockerfile: Vec<u8>,
+    /// Which content its address had, for one that was fetched.
+    pub(crate) content: Option<MaterialContent>,
 }
 
 /// Gets a context that is an archive or lies at an address, and reads its Dockerfile unless that is there already.
@@ -58,11 +64,12 @@ pub(crate) fn load(
 ) -> Result<Loaded, ContextError> {
     let name = name.filter(|name| !name.is_empty());
     let documents = Documents::new(normalise(name.unwrap_or(DOCKERFILE).as_bytes()));
-    let (mut context, origin) = match source {
+    let Fetched { mut context, origin, content } = match source {
         ContextSource::Archive(stream) => {
             let root = fetching.scratch.directory("context");
             let root = root.map_err(ContextError::file("create", Path::new("context")))?;
-            (archive::read_compressed(stream, &root, &documents, fetching.cancellation)?, Origin::Client)
+            let context = archive::read_compressed(stream, &root, &documents, fetching.cancellation)?;
+            Fetched { context, origin: Origin::Client, content: None }
         }
         ContextSource::Provided(_) => return Err(ContextError::Empty),
         ContextSource::Remote(remote) => remote::load(&remote, &documents, fetching)?,
@@ -73,16 +80,20 @@ pub(crate) fn load(
         false => read_dockerfile(&context, name)?,
     };
     apply_ignore(&mut context, &path, origin)?;
-    Ok(Loaded { context, dockerfile })
+    Ok(Loaded { context, dockerfile, content })
 }
 
-/// Fetches the tree of a repository or an archive at an address.
+/// Fetches the tree of a repository or an archive at an address, and gives which content that had.
 ///
 /// # Errors
 /// [`ContextError`] when it is missing, or cannot be fetched.
-pub(crate) fn fetch_tree(address: &str, fetching: Fetching<'_>) -> Result<Context, ContextError> {
+pub(crate) fn fetch_tree(
+    address: &str,
+    fetching: Fetching<'_>,
+) -> Result<(Context, Option<MaterialContent>), ContextError> {
     let documents = Documents::new(PathBuf::from(DOCKERFILE));
-    remote::load(address, &documents, fetching).map(|(context, _)| context)
+    let Fetched { context, content, .. } = remote::load(address, &documents, fetching)?;
+    Ok((context, content))
 }
 
 /// Finds and reads the Dockerfile: its place in the context and its text.

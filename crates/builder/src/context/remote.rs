@@ -10,10 +10,12 @@ use super::authorization::authorization;
 use super::contents::Intake;
 use super::documents::{DOCKERFILE, DOCKERFILE_LIMIT, Documents};
 use super::fetch::{Advance, Download};
+use super::fetched::Fetched;
 use super::fetching::Fetching;
+use super::hashed::Hashed;
 use super::repository::Repository;
 use super::{Context, ContextError, Origin, directory, fetch, git};
-use crate::event::EventSink;
+use crate::event::{EventSink, MaterialContent};
 use crate::scratch::Scratch;
 
 /// So many first bytes distinguish a tar from a text: its magic lies at 257 (POSIX pax).
@@ -28,15 +30,17 @@ pub(super) fn load(
     remote: &str,
     documents: &Documents,
     fetching: Fetching<'_>,
-) -> Result<(Context, Origin), ContextError> {
+) -> Result<Fetched, ContextError> {
     let Fetching { scratch, events, cancellation, provisions, keeps_git } = fetching;
     if let Some(mut repository) = Repository::parse(remote) {
         repository.keeps_git |= keeps_git;
         let root = make(scratch, "git")?;
         let authorization = authorization(&repository.address, provisions)?;
         let tree = git::fetch(&repository, &root, cancellation, authorization)?;
-        check_commit(&root, repository.commit.as_deref())?;
-        return Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, Origin::Fetched));
+        let commit = check_commit(&root, repository.commit.as_deref())?;
+        let context = directory::read(&tree, repository.keeps_git, intake(scratch)?)?;
+        let content = Some(MaterialContent::Commit(commit));
+        return Ok(Fetched { context, origin: Origin::Fetched, content });
     }
     if !remote.starts_with("http://") && !remote.starts_with("https://") {
         return Err(ContextError::RemoteForm(remote.to_owned()));
@@ -138,16 +142,20 @@ fn load_archive(
     root: &Path,
     events: &dyn EventSink,
     cancellation: &Cancellation,
-) -> Result<(Context, Origin), ContextError> {
+) -> Result<Fetched, ContextError> {
     let message = Message::titled("Downloading context", download.address.clone());
     let total = download.head.length.unwrap_or(0);
     let result = {
-        let stream = Cursor::new(start).chain(&mut download);
+        let stream = Hashed::new(Cursor::new(start).chain(&mut download));
         let mut advance = Advance::new(stream, events, message, total);
-        super::archive::read_compressed(&mut advance, root, documents, cancellation)
+        let context = super::archive::read_compressed(&mut advance, root, documents, cancellation);
+        context.and_then(|context| Ok((context, advance.stream.finish().map_err(ContextError::Read)?)))
     };
     match (result, download.take_failure()) {
-        (Ok(context), None) => Ok((context, Origin::Fetched)),
+        (Ok((context, digest)), None) => {
+            let content = digest.map(MaterialContent::Digest);
+            Ok(Fetched { context, origin: Origin::Fetched, content })
+        }
         (_, Some(source)) => Err(ContextError::Download { address: download.address.clone(), source }),
         (Err(error), None) => Err(error),
     }
@@ -158,7 +166,7 @@ fn load_dockerfile(
     mut download: Download<'_>,
     start: Vec<u8>,
     intake: Intake,
-) -> Result<(Context, Origin), ContextError> {
+) -> Result<Fetched, ContextError> {
     let stream = Cursor::new(start).chain(download.by_ref());
     let text = bounded_read::read_stream(stream, DOCKERFILE_LIMIT).map_err(|error| {
         let address = download.address.clone();
@@ -167,5 +175,7 @@ fn load_dockerfile(
             .take_failure()
             .map_or_else(|| wrapped(error), |source| ContextError::Download { address, source })
     })?;
-    Ok((Context::of_file(DOCKERFILE, &text, intake)?, Origin::Dockerfile))
+    let content = Some(MaterialContent::Digest(images::digest_of(&text)));
+    let context = Context::of_file(DOCKERFILE, &text, intake)?;
+    Ok(Fetched { context, origin: Origin::Dockerfile, content })
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use images::BuildStep;
-use model::{Digest, Timestamp};
+use model::{Digest, Timestamp, without_credentials};
 
 use super::cache_mounts::CacheMount;
 use super::state::{Builder, Work};
@@ -216,7 +216,7 @@ fn record_of_step(step: BuildStep) -> CacheRecord {
         id: id(&step.id),
         kind: CacheKind::Step,
         parents: step.parent.iter().map(id).collect(),
-        description: step.command,
+        description: without_credentials(&step.command),
         size: step.size,
         created: Some(step.created),
         used: step.used,

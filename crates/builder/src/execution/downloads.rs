@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use images::digest_of;
 use images::registry::Message;
 use images::registry::progress::Detail;
-use model::Digest;
+use model::{Digest, without_credentials};
 use serde_json::{Value, json};
 
 use super::layer_notes::{read_note, remove_notes};
@@ -50,7 +50,7 @@ impl Build<'_> {
         if let Some(wanted) = checksum.filter(|wanted| **wanted != *actual) {
             return Err(TransferError::Checksum { address, actual, wanted: wanted.to_owned() }.into());
         }
-        self.report_material(address.clone(), MaterialContent::Digest(digest));
+        self.report_material(&address, MaterialContent::Digest(digest));
         let mut name = download::name(&address);
         if name.is_empty() && self.work.parameters.order == Order::Graph {
             NAMELESS.clone_into(&mut name);
@@ -98,7 +98,7 @@ impl Build<'_> {
         if let Some(failure) = advance.stream.take_failure() {
             return Err(TransferError::from(failure).into());
         }
-        let keep = |source| FetchError::Keep { address: address.to_owned(), source };
+        let keep = |source| FetchError::Keep { address: without_credentials(address), source };
         let digest = digest.map_err(keep).map_err(TransferError::from)?;
         self.stream("\n");
         let modified = validators.modified.clone();

@@ -180,7 +180,7 @@ impl Build<'_> {
             let target = self.work.builder.store.target_called(&reference.to_string(), &image.id);
             let digest = target.map_or(image.id, |target| target.digest);
             let address = images::package_address(&reference, Some(&Platform::of(&image.config)));
-            self.report_material(address, MaterialContent::Digest(digest));
+            self.report_material(&address, MaterialContent::Digest(digest));
         }
         Ok(image)
     }

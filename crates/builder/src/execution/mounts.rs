@@ -14,7 +14,9 @@ use super::state::Build;
 use super::trees::StepTree;
 use crate::dockerfile::{Access, HereDocument, RunCommand, RunMount, RunMountKind};
 use crate::error::BuildError;
+use crate::event::{BuildEvent, Provision};
 use crate::identity::random_digits;
+use crate::order::Order;
 use crate::request::Provisions;
 use crate::transfer::{Item, sum};
 
@@ -82,9 +84,22 @@ impl Build<'_> {
         run.mounts.iter().map(|text| self.plan_mount(text)).collect()
     }
 
+    /// Reports what of the client's a mount shows, where clients see a graph.
+    fn report_provision(&self, kind: &RunMountKind) {
+        let (provision, is_required) = match kind {
+            RunMountKind::Secret { id, required, .. } => (Provision::Secret(id.clone()), *required),
+            RunMountKind::Ssh { id, required, .. } => (Provision::Agent(id.clone()), *required),
+            RunMountKind::Bind { .. } | RunMountKind::Cache { .. } | RunMountKind::Tmpfs { .. } => return,
+        };
+        if self.work.parameters.order == Order::Graph {
+            self.work.session.events.send(BuildEvent::Provision { provision, is_required });
+        }
+    }
+
     fn plan_mount(&self, text: &str) -> Result<PlannedMount, BuildError> {
         let text = self.expand(text)?;
         let mount = RunMount::parse(&text)?;
+        self.report_provision(&mount.kind);
         let tree_of = |from: Option<&str>| {
             self.tree_of(from).map_err(|error| match error {
                 BuildError::LaterStage { from, .. } => {

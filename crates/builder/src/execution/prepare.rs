@@ -10,6 +10,7 @@ use super::state::Session;
 use crate::context::{self, Fetching};
 use crate::dockerfile::{Dockerfile, TreeChange, append_labels};
 use crate::error::BuildError;
+use crate::event::{BuildEvent, Material};
 use crate::frontend::check_frontend;
 use crate::order::Order;
 use crate::request::{ContextProvider, ContextSource, DockerfileText, Provisions};
@@ -57,9 +58,11 @@ pub(super) fn prepare(
         ContextSource::Provided(provider) => (None, Some(provider), None),
         source => {
             let name = choice.dockerfile.as_deref();
+            let mut address = None;
             let has_text = choice.text.is_some();
-            if let ContextSource::Remote(address) = &source {
-                admit(choice.policy.as_deref(), address)?;
+            if let ContextSource::Remote(remote) = &source {
+                admit(choice.policy.as_deref(), remote)?;
+                address = Some(remote.clone()).filter(|_| choice.order == Order::Graph);
             }
             let fetching = Fetching {
                 scratch,
@@ -73,6 +76,9 @@ pub(super) fn prepare(
                 return Err(BuildError::Cancelled);
             }
             let loaded = loaded?;
+            if let (Some(address), Some(content)) = (address, loaded.content) {
+                session.events.send(BuildEvent::Material(Material::new(&address, content)));
+            }
             (Some(Arc::new(loaded.context)), None, Some(loaded.dockerfile))
         }
     };

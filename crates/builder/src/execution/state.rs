@@ -181,9 +181,9 @@ impl Build<'_> {
     }
 
     /// Reports what the build takes from elsewhere, where clients see a graph.
-    pub(super) fn report_material(&self, address: String, content: MaterialContent) {
+    pub(super) fn report_material(&self, address: &str, content: MaterialContent) {
         if self.work.parameters.order == Order::Graph {
-            self.work.session.events.send(BuildEvent::Material(Material { address, content }));
+            self.work.session.events.send(BuildEvent::Material(Material::new(address, content)));
         }
     }
 

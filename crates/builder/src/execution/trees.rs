@@ -134,7 +134,11 @@ impl Build<'_> {
     fn fetch_context(&self, address: &str) -> Result<SharedTree, BuildError> {
         self.admit(address)?;
         let sink = |event| self.forward_progress(event);
-        Ok(Arc::new(fetch_tree(address, self.fetching(&sink))?))
+        let (tree, content) = fetch_tree(address, self.fetching(&sink))?;
+        if let Some(content) = content {
+            self.report_material(address, content);
+        }
+        Ok(Arc::new(tree))
     }
 
     /// Fetches a repository for ADD.
@@ -150,7 +154,7 @@ impl Build<'_> {
         self.admit(address)?;
         let sink = |event| self.forward_progress(event);
         let (tree, actual) = fetch_repository(address, keeps_git, commit, self.fetching(&sink))?;
-        self.report_material(address.to_owned(), MaterialContent::Commit(actual));
+        self.report_material(address, MaterialContent::Commit(actual));
         Ok(Arc::new(tree))
     }
 

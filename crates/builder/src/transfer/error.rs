@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use images::tar::ArchiveError;
-use model::ErrorKind;
+use model::{ErrorKind, without_credentials};
 
 use crate::context::FetchError;
 use crate::tree::TreeError;
@@ -31,10 +31,10 @@ pub enum TransferError {
     )]
     DestinationNotDirectory(&'static str),
     /// A download has no name of its own, and the destination is a directory.
-    #[error("cannot determine filename from url: {0}")]
+    #[error("cannot determine filename from url: {}", without_credentials(.0))]
     NamelessAddress(String),
     /// A download has another digest than that of `--checksum`.
-    #[error("digest mismatch of {address}: {actual}, expected: {wanted}")]
+    #[error("digest mismatch of {}: {actual}, expected: {wanted}", without_credentials(address))]
     Checksum {
         /// Its address.
         address: String,

@@ -16,6 +16,7 @@ use crate::grpc::{Code, Status};
 use crate::held::HeldImage;
 use crate::made::MadeImage;
 use crate::parts::Parts;
+use crate::provenance::Provenance;
 use crate::remote_cache::CacheImports;
 use buildkit_messages::control::CacheEntry;
 use buildkit_messages::operations::Definition;
@@ -47,6 +48,10 @@ pub(crate) async fn run(
     let mut options = Options::parse(&call.options)?;
     if options.host.network_mode == NetworkMode::Host && !build.allows_host_network {
         return Err(Status::new(Code::PermissionDenied, format!("{HOST_NETWORK} is not allowed")));
+    }
+    if options.subrequest.is_none() {
+        let provenance = Provenance::of_options(&call.options)?;
+        build.progress.warn_of_options(provenance.and_then(|wish| wish.warning()).into_iter().collect());
     }
     let caches = CacheImports::read(&call.cache_imports, options.cache_imports.as_deref());
     // They are held until the build is over.

@@ -1,11 +1,13 @@
 //! The builder's events as progress.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::builder::{BuildEvent, CheckWarning, EventSink, Material, OutputStream, Vertex, VertexChange};
+use engine::builder::{
+    BuildEvent, CheckWarning, EventSink, Material, OutputStream, Provision, Vertex, VertexChange,
+};
 use engine::images::registry::{Detail, Message};
-use model::Digest;
+use model::{Digest, without_credentials};
 
 use crate::progress::{LogStream, Part, Progress, Step};
 use buildkit_messages::control::VertexWarning;
@@ -30,6 +32,8 @@ struct State {
     /// By their numbers.
     steps: HashMap<usize, Step>,
     materials: BTreeSet<Material>,
+    /// With whether a step needs it.
+    provisions: BTreeMap<Provision, bool>,
     stages: Vec<Digest>,
     /// The parts of pulls and downloads under way.
     parts: HashMap<(usize, String), Part>,
@@ -43,6 +47,11 @@ impl Events {
     /// The sources that the build took from elsewhere.
     pub(super) fn materials(&self) -> Vec<Material> {
         self.lock().materials.iter().cloned().collect()
+    }
+
+    /// What of the client's the steps may use, and whether one of them fails without it.
+    pub(super) fn provisions(&self) -> BTreeMap<Provision, bool> {
+        self.lock().provisions.clone()
     }
 
     /// The images of the stages that were built.
@@ -63,7 +72,7 @@ impl Events {
         let mut state = self.lock();
         let Some(step) = state.steps.get(&number).cloned() else { return };
         match change {
-            VertexChange::Started(name) => step.start_as(name),
+            VertexChange::Started(name) => step.start_as(&name),
             VertexChange::Cached => step.complete_from_cache(),
             VertexChange::Completed => step.complete(),
             VertexChange::Failed(error) => step.fail(&error),
@@ -83,10 +92,11 @@ impl Events {
     fn warn(&self, warning: &CheckWarning) {
         let position = |line: usize| Position { line: i32::try_from(line).unwrap_or(i32::MAX), character: 0 };
         let (first, last) = warning.lines;
+        let short = format!("{}: {} (line {first})", warning.rule.name(), warning.message);
         self.progress.warn(VertexWarning {
             vertex: self.progress.digest("dockerfile"),
             level: 1,
-            short: format!("{}: {} (line {first})", warning.rule.name(), warning.message).into_bytes(),
+            short: without_credentials(&short).into_bytes(),
             detail: vec![warning.rule.description().as_bytes().to_vec()],
             url: warning.rule.url(),
             info: self.source.clone(),
@@ -126,6 +136,9 @@ impl EventSink for Events {
             BuildEvent::Plan(vertices) => self.plan(&vertices),
             BuildEvent::Warning(warning) => self.warn(&warning),
             BuildEvent::Material(material) => drop(self.lock().materials.insert(material)),
+            BuildEvent::Provision { provision, is_required } => {
+                *self.lock().provisions.entry(provision).or_default() |= is_required;
+            }
             BuildEvent::Vertex { number, change } => self.change(number, change),
             // A build that runs as a graph has no other text.
             BuildEvent::Stage(image) => self.lock().stages.push(image),

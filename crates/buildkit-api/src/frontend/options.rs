@@ -9,7 +9,7 @@ use model::HostSettings;
 use super::layout::LayoutImage;
 use super::limits;
 use super::request_kind::Subrequest;
-use crate::grpc::Status;
+use crate::grpc::{Code, Status};
 
 /// The longest option but for build arguments.
 const OPTION_LIMIT: usize = 64 << 10;
@@ -171,9 +171,7 @@ impl Options {
             // The exporters make it.
             "attest" if name == "provenance" => {}
             "attest" => {
-                let text =
-                    format!("attestations of the kind {name} are not supported: nothing here makes them");
-                return Err(Status::unimplemented(text));
+                return Err(no_attestation(name));
             }
             "local-sharedkeyhint" => self.shared_key = filled(value),
             // Identifies the client's directory of a named context: the client's name of it does that here.
@@ -210,6 +208,17 @@ impl Options {
 
 fn unsupported(name: &str) -> Status {
     Status::unimplemented(format!("the build option {name} is not supported"))
+}
+
+/// The refusal of a kind of attestations.
+fn no_attestation(kind: &str) -> Status {
+    match kind {
+        "sbom" => {
+            let text = "attestations of the kind sbom are not supported: nothing here makes them";
+            Status::unimplemented(text)
+        }
+        other => Status::new(Code::Unknown, format!("unknown attestation type {other:?}")),
+    }
 }
 
 fn filled(value: &str) -> Option<String> {
@@ -250,7 +259,6 @@ mod tests {
     use model::NetworkMode;
 
     use super::*;
-    use crate::grpc::Code;
 
     fn parse(options: &[(&str, &str)]) -> Result<Options, Status> {
         let owned = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -305,6 +313,8 @@ mod tests {
             assert_eq!(refusal.code, Code::Unimplemented, "{name}");
             assert!(refusal.message.contains(text), "{refusal}");
         }
+        let unknown = parse(&[("attest:foo", "")]).expect_err("no such kind");
+        assert_eq!(unknown.message, "unknown attestation type \"foo\"");
         assert!(parse(&[("attest:sbom", "disabled=true")]).is_ok());
         assert_eq!(parse(&[("ulimit", "nofile")]).expect_err("no limit").code, Code::InvalidArgument);
     }

@@ -243,6 +243,7 @@ async fn build_image(
             held: HeldImage::hold(store, image)?,
             platform,
             materials: events.materials(),
+            provisions: events.provisions(),
             stages: events.stages(),
         })
     });

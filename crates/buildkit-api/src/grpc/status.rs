@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use engine::images::registry::RegistryError;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use model::ErrorKind;
+use model::{ErrorKind, without_credentials};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use prost::Message as _;
 
@@ -79,8 +79,9 @@ pub(crate) struct Status {
 }
 
 impl Status {
+    /// Makes the end of a call; addresses in its text are shown without credentials.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Vec::new() }
+        Self { code, message: without_credentials(&message.into()), details: Vec::new() }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {

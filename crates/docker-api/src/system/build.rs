@@ -52,7 +52,8 @@ pub(super) async fn build(call: Call<'_>) -> Handled {
                 BuildEvent::Plan(_)
                 | BuildEvent::Vertex { .. }
                 | BuildEvent::Warning(_)
-                | BuildEvent::Material(_) => Vec::new(),
+                | BuildEvent::Material(_)
+                | BuildEvent::Provision { .. } => Vec::new(),
             };
             if !reporter.send(message) {
                 cancellation.cancel();

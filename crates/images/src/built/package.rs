@@ -10,7 +10,7 @@ pub fn package_address(name: &ImageReference, platform: Option<&Platform>) -> St
     let path = name.repository.remote_path();
     let path = path.strip_prefix("library/").unwrap_or(&path);
     let host = name.repository.host().filter(|host| *host != HUB);
-    let host = host.map(|host| format!("{host}/")).unwrap_or_default();
+    let host = host.map(|host| format!("{}/", host.replace(':', "%3A"))).unwrap_or_default();
     let tag = name.tag.as_ref().map(|tag| format!("@{tag}")).unwrap_or_default();
     let platform = platform.map(|platform| platform.to_string().replace('/', "%2F"));
     let platform = platform.map(|platform| format!("?platform={platform}")).unwrap_or_default();
@@ -29,6 +29,6 @@ mod tests {
         };
         assert_eq!(address("busybox"), "pkg:docker/busybox@latest");
         assert_eq!(address("a/b:c"), "pkg:docker/a/b@c");
-        assert_eq!(address("localhost:5000/a:b"), "pkg:docker/localhost:5000/a@b");
+        assert_eq!(address("localhost:5000/a:b"), "pkg:docker/localhost%3A5000/a@b");
     }
 }
