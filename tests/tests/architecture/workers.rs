@@ -10,7 +10,7 @@ use crate::{blocking, shown, source, sources};
 const ASYNCHRONOUS: [&str; 7] = ["engine", "http", "docker-api", "buildkit-api", "cri-api", "cni", "daemon"];
 
 /// What may wait all the same: the file, what it calls there, and why no request is held up by it.
-const ALLOWED: [(&str, &str, &str); 40] = [
+const ALLOWED: [(&str, &str, &str); 42] = [
     (
         "crates/buildkit-api/src/export/archive.rs",
         "write_files",
@@ -67,10 +67,12 @@ const ALLOWED: [(&str, &str, &str); 40] = [
         "a build's own thread runs this future",
     ),
     ("crates/engine/src/spare_directories.rs", "keep", "a build's own thread runs this future"),
+    ("crates/engine/src/startup/foundations.rs", "read", "before anything is served"),
     ("crates/engine/src/startup/interrupted_start.rs", "adopt", "before anything is served"),
     ("crates/engine/src/startup/interrupted_start.rs", "read_exit", "before anything is served"),
     ("crates/engine/src/startup/interrupted_start.rs", "remove_run_directory", "before anything is served"),
     ("crates/engine/src/startup/open.rs", "close", "before anything is served"),
+    ("crates/engine/src/startup/open.rs", "find_images", "before anything is served"),
     ("crates/engine/src/startup/open.rs", "fs::create_dir_all(", "before anything is served"),
     ("crates/engine/src/startup/open.rs", "open", "before anything is served"),
     ("crates/engine/src/startup/reconcile.rs", "begin", "cgroups"),
