@@ -39,12 +39,22 @@ pub struct CopyFiles {
     /// -1 is that of the source.
     #[prost(int32, tag = "4")]
     pub mode: i32,
+    /// Whether a symbolic link that is a source stands for its target.
+    #[prost(bool, tag = "5")]
+    pub follows_links: bool,
+    /// Whether the contents of a directory are copied, and not it.
     #[prost(bool, tag = "6")]
     pub copies_contents: bool,
     #[prost(bool, tag = "7")]
     pub unpacks: bool,
+    /// Whether the directories above the destination are made.
+    #[prost(bool, tag = "8")]
+    pub makes_parents: bool,
     #[prost(bool, tag = "9")]
     pub allows_wildcard: bool,
+    /// Whether a pattern may match nothing.
+    #[prost(bool, tag = "10")]
+    pub may_match_nothing: bool,
     #[prost(int64, tag = "11")]
     pub time: i64,
     #[prost(string, repeated, tag = "12")]

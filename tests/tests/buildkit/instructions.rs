@@ -45,6 +45,15 @@ fn a_user_may_write_into_its_working_directory() {
 }
 
 #[test]
+fn a_user_runs_in_a_directory_that_it_cannot_enter() {
+    let engine = Engine::start();
+    let dockerfile = "FROM busybox\nRUN mkdir -m 700 /own\nWORKDIR /own\nUSER 1000\nRUN pwd; id -u\n";
+    let built = run(order(dockerfile).run(engine.socket()));
+    assert_eq!(built.output(), "/own\n1000\n", "{:?}", built.result);
+    engine.forget_builds();
+}
+
+#[test]
 fn the_network_of_the_host_needs_an_entitlement() {
     let engine = Engine::start();
     let dockerfile = "FROM busybox\nRUN --network=host true\n";

@@ -20,6 +20,7 @@ mod endings;
 mod exporters;
 mod failures;
 mod graph_changes;
+mod graph_copies;
 mod graphs;
 mod history;
 mod hostile;

@@ -53,7 +53,7 @@ fn command(text: &str) -> Result<Vec<String>, DockerfileError> {
 
 fn retries(flags: &Flags) -> Result<i64, DockerfileError> {
     let Some(value) = flags.value("retries") else { return Ok(0) };
-    let retries = value.parse::<u32>().ok().filter(|&retries| retries > 0);
+    let retries = value.parse::<u32>().ok();
     retries.map(i64::from).ok_or_else(|| invalid("retries", value))
 }
 
@@ -126,6 +126,7 @@ mod tests {
         assert_eq!(check.test.unwrap(), ["CMD-SHELL", "curl -f localhost"]);
         assert_eq!((check.interval, check.timeout, check.retries), (90_000_000_000, 1_500_000_000, 3));
         assert_eq!(parsed("CMD [\"a\",\"b\"]").unwrap().test.unwrap(), ["CMD", "a", "b"]);
+        assert_eq!(parsed("--retries=0 CMD x").unwrap().retries, 0);
         assert_eq!(parsed("none").unwrap().test.unwrap(), ["NONE"]);
         for bad in [
             "",
@@ -135,7 +136,7 @@ mod tests {
             "FOO x",
             "--interval=1 CMD x",
             "--interval=1us CMD x",
-            "--retries=0 CMD x",
+            "--retries=-1 CMD x",
             "--timeout=9223372036854775807h CMD x",
             "--timeout=. CMD x",
         ] {

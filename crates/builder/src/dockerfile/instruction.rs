@@ -3,6 +3,7 @@
 use crate::nearest::nearest;
 use images::document::HealthCheck;
 
+use super::copy_rules::CopyRules;
 use super::error::DockerfileError;
 use super::heredoc::HereDocument;
 use super::tree_change::TreeChange;
@@ -147,6 +148,7 @@ pub(crate) struct Transfer {
     pub(crate) unpacks: Option<bool>,
     /// The sources that are here-documents.
     pub(crate) documents: Vec<HereDocument>,
+    pub(crate) rules: CopyRules,
 }
 
 /// RUN.

@@ -5,6 +5,7 @@
 //! is reached.
 
 mod check;
+mod copy_rules;
 mod description;
 mod error;
 mod expand;
@@ -29,6 +30,7 @@ mod tree_change;
 mod words;
 
 pub(crate) use check::may_be_stage;
+pub(crate) use copy_rules::{Directories, Links};
 pub(crate) use description::MaskedVariables;
 pub use error::DockerfileError;
 pub(crate) use error::INSTRUCTION_LIMIT;

@@ -28,12 +28,13 @@ pub(super) fn parse(
     if joined.lines.len() > INSTRUCTION_LIMIT {
         return Err(DockerfileError::TooManyInstructions);
     }
+    let copy_flags = if changes.is_some() { transfer::GRAPH_COPY_FLAGS } else { transfer::COPY_FLAGS };
     let mut instructions = Vec::with_capacity(joined.lines.len());
     for line in joined.lines {
         let lines = (line.number, line.next);
         let parsed = match changes.and_then(|changes| parse_tree_change(&line.text, changes)) {
             Some(change) => change,
-            None => parse_instruction(&line.text, line.documents, joined.escape),
+            None => parse_with(&line.text, line.documents, joined.escape, copy_flags),
         };
         let instruction = parsed.map_err(|error| match wording {
             Wording::Reference => error,
@@ -101,11 +102,20 @@ fn parse_instruction(
     documents: Vec<HereDocument>,
     escape: char,
 ) -> Result<Instruction, DockerfileError> {
+    parse_with(text, documents, escape, transfer::COPY_FLAGS)
+}
+
+fn parse_with(
+    text: &str,
+    documents: Vec<HereDocument>,
+    escape: char,
+    copy_flags: &[flags::Known],
+) -> Result<Instruction, DockerfileError> {
     let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let verb = verb.to_uppercase();
     let allowed: &[flags::Known] = match verb.as_str() {
         "ADD" => transfer::ADD_FLAGS,
-        "COPY" => transfer::COPY_FLAGS,
+        "COPY" => copy_flags,
         "RUN" => run::FLAGS,
         "FROM" => &[("platform", Takes::Value)],
         "HEALTHCHECK" => health::FLAGS,

@@ -1,5 +1,6 @@
 //! COPY's and ADD's flags and words.
 
+use super::copy_rules::CopyRules;
 use super::flags::{Flags, Known, Takes};
 use super::heredoc::{self, HereDocument};
 use super::permissions::Permissions;
@@ -14,6 +15,18 @@ pub(super) const COPY_FLAGS: &[Known] = &[
     ("link", Takes::Switch),
     ("parents", Takes::Switch),
     ("exclude", Takes::Values),
+];
+
+/// The flags that COPY takes in a graph of a client: those of Dockerfiles that it needs, and the ones of [`CopyRules`].
+pub(super) const GRAPH_COPY_FLAGS: &[Known] = &[
+    ("chown", Takes::Value),
+    ("chmod", Takes::Value),
+    ("from", Takes::Value),
+    ("exclude", Takes::Values),
+    ("whole", Takes::Switch),
+    ("keep-links", Takes::Switch),
+    ("not-empty", Takes::Switch),
+    ("no-parents", Takes::Switch),
 ];
 
 /// The flags that ADD takes.
@@ -75,6 +88,7 @@ pub(super) fn parse(
         keeps_git: flags.switch("keep-git-dir").unwrap_or(false),
         unpacks: flags.switch("unpack"),
         documents,
+        rules: CopyRules::of(flags),
     };
     Ok((Command::Transfer(Box::new(transfer)), words))
 }

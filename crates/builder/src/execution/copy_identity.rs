@@ -109,6 +109,7 @@ impl Build<'_> {
         flags.extend(transfer.is_linked.then(|| "--link ".to_owned()));
         flags.extend(patterns.iter().map(|pattern| format!("--exclude={pattern} ")));
         flags.extend(transfer.unpacks.map(|unpacks| format!("--unpack={unpacks} ")));
+        flags.extend(transfer.rules.words().map(|word| format!("--{word} ")));
         Ok(Words {
             destination: self.expand(&transfer.destination)?,
             sources: sources.join(" "),

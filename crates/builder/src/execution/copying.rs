@@ -10,14 +10,14 @@ use super::metadata::absolute;
 use super::state::Build;
 use super::trees::StepTree;
 use crate::context::is_repository;
-use crate::dockerfile::{DockerfileError, Permissions, Transfer, TransferVerb};
+use crate::dockerfile::{Directories, DockerfileError, Links, Permissions, Transfer, TransferVerb};
 use crate::error::BuildError;
 use crate::ignore::IgnorePatterns;
 use crate::order::Order;
 use crate::pattern::has_wildcard;
 use crate::transfer::{
-    Dressing, Inline, Item, NoTree, Placement, Selected, Sources, TransferError, is_left_out, place, select,
-    select_with_parents, sum,
+    Dressing, Inline, Item, NoTree, Placement, Selected, Sources, TransferError, check_parent, is_left_out,
+    place, select, select_links, select_with_parents, sum, sum_of_directories,
 };
 use crate::tree::{DefaultGroup, Owner, Position, Reached, Stop, Upper, View, Walk, resolve_owner};
 
@@ -52,10 +52,13 @@ impl Build<'_> {
         if order == Order::Written && items.len() > 1 && !names_directory(&words.destination) {
             return Err(TransferError::DestinationNotDirectory(transfer.verb.name()).into());
         }
-        let worth = match &tree {
+        let mut worth = match &tree {
             Some(tree) => sum(&tree.cancellable(self), &items, words.excludes.as_ref())?,
             None => sum(&NoTree, &items, words.excludes.as_ref())?,
         };
+        if transfer.rules.directories == Directories::Whole {
+            worth.push_str(&sum_of_directories(&items)?);
+        }
         check_excludes(words.excludes.as_ref())?;
         let place = self.place(transfer, &words, tree.as_ref(), &items)?;
         let copy = CopyIdentity { transfer, words: &words, place: &place, worth: &worth };
@@ -82,7 +85,7 @@ impl Build<'_> {
         let owner = words.owner.as_deref().map(|owner| self.account(owner)).transpose()?;
         let destination = absolute(&self.stage_ref()?.config.working_dir, &words.destination);
         let keeps_owners = owner.is_none() && tree.is_some_and(StepTree::is_image);
-        let mut own = Vec::new();
+        let mut own: Vec<_> = transfer.rules.words().collect();
         if self.work.parameters.order == Order::Graph {
             own.extend((items.iter().filter(|item| may_have_links(item)).count() > 1).then_some("apart"));
             own.extend(self.is_dressed(transfer, words, items, &destination)?.then_some("dressed"));
@@ -148,6 +151,7 @@ impl Build<'_> {
             keeps_owners: to.keeps_owners,
             permissions: permissions.as_ref(),
             excludes: words.excludes.as_ref(),
+            directories: transfer.rules.directories,
             unpacks: transfer.unpacks,
             sources: match self.work.parameters.order {
                 Order::Written => Sources::Joined,
@@ -165,9 +169,14 @@ impl Build<'_> {
         let root = self.scratch_path("upper");
         let mut upper = Upper::create(root.clone(), &lower)?;
         let copy = || format!("{:?} {} {}", transfer.from, words.sources, to.destination);
-        let lending = self.lending(tree, items, copy, &lower);
+        let lending = (transfer.rules.directories == Directories::Contents)
+            .then(|| self.lending(tree, items, copy, &lower))
+            .flatten();
         if let Some(lending) = &lending {
             upper.record(lending.ledger());
+        }
+        if !transfer.rules.makes_parents {
+            check_parent(&upper, Path::new(&to.destination))?;
         }
         match tree {
             Some(tree) => place(&mut upper, &tree.cancellable(self), items, &placement)?,
@@ -224,8 +233,15 @@ impl Build<'_> {
             }
             let Some(tree) = tree else { return Err(BuildError::NoContext) };
             let word = if order == Order::Graph { within_root(&word) } else { word };
-            let select = if transfer.keeps_parents { select_with_parents } else { select };
+            let select = match transfer.rules.links {
+                Links::Kept => select_links,
+                Links::Followed if transfer.keeps_parents => select_with_parents,
+                Links::Followed => select,
+            };
             let selected = select(&tree.cancellable(self), &word, tree.outside())?;
+            if selected.is_empty() && !transfer.rules.may_match_nothing {
+                return Err(TransferError::NoSuchSource(word).into());
+            }
             // In a graph a file that is named, and not matched, is meant.
             let is_named = order == Order::Graph && !has_wildcard(&word);
             let is_kept = |selected: &Selected| {

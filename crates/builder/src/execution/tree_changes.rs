@@ -164,6 +164,11 @@ fn make_directory(
         return Err(missing(path));
     }
     let start = Position::root(upper.view());
+    // The time is that of the last one alone.
+    let above = Metadata { modified: None, ..metadata.clone() };
+    let mut make = MakeDirectories { upper, metadata: above, last: false };
+    Walk::new(&cleaned).run(&start, &mut make)?;
+    let start = Position::root(upper.view());
     let mut make = MakeDirectories { upper, metadata, last: true };
     match Walk::new(&cleaned).run(&start, &mut make)? {
         Reached::Directory(_) => Ok(()),

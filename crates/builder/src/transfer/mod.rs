@@ -17,12 +17,12 @@ mod tests;
 pub(crate) use cancellable::Cancellable;
 pub use error::TransferError;
 pub(crate) use image::{ImageTree, hash_file};
-pub(crate) use place::place;
+pub(crate) use place::{check_parent, place};
 pub(crate) use placement::{Dressing, Placement, Sources};
 pub(crate) use select::{
-    Inline, Item, Outside, Parent, Remote, Selected, is_left_out, matching, resolve, select,
+    Inline, Item, Outside, Parent, Remote, Selected, is_left_out, matching, resolve, select, select_links,
     select_with_parents,
 };
 pub use source::{Given, Source};
 pub(crate) use source::{Lent, NoTree};
-pub(crate) use sum::sum;
+pub(crate) use sum::{sum, sum_of_directories};

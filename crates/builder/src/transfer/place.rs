@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::placement::{Dressing, Placement, Sources};
 use super::{Given, Inline, Item, Parent, Remote, Selected, Source, TransferError, archive, is_left_out};
 use crate::context::Watched;
-use crate::dockerfile::{Permissions, TransferVerb};
+use crate::dockerfile::{Directories, Permissions, TransferVerb};
 use crate::tree::{
-    Content, FileSource, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, TreeError,
-    Upper, Walk,
+    Content, FileSource, MakeDirectories, Metadata, Node, NodeKind, Owner, Position, Reached, Stop,
+    TreeError, Upper, Walk,
 };
 
 /// Puts every item in its place.
@@ -58,6 +58,13 @@ fn place_item(
             let placement = Placement { destination: &destination, directory: true, ..*placement };
             let selected = Selected { parents: None, ..selected.clone() };
             place_item(upper, source, &Item::Local(selected), &placement)
+        }
+        Item::Local(selected)
+            if selected.node.is_directory()
+                && placement.directories == Directories::Whole
+                && !selected.name.is_empty() =>
+        {
+            place_directory(upper, source, selected, placement)
         }
         Item::Local(selected) if selected.node.is_directory() => {
             let mut position = directory(upper, placement).map_err(|error| match error {
@@ -192,6 +199,38 @@ fn place_file(
     room_for(upper, (&position, &name), &selected.node, placement)?;
     put(upper, (&mut position, &name), dressed(selected.node.clone(), placement), given)?;
     Ok(upper.complete()?)
+}
+
+/// Puts a directory into the destination, or as it; one that is there keeps its mode and its owner.
+fn place_directory(
+    upper: &mut Upper,
+    source: &dyn Source,
+    selected: &Selected,
+    placement: &Placement<'_>,
+) -> Result<(), TransferError> {
+    let (mut position, name) = file_place(upper, &selected.name, placement)?;
+    let mut node = dressed(selected.node.clone(), placement);
+    room_for(upper, (&position, &name), &node, placement)?;
+    if let Some(there) = position.directory().child(&name)? {
+        node.metadata = Metadata { modified: node.metadata.modified, ..there.node.metadata };
+    }
+    put(upper, (&mut position, &name), node, None)?;
+    let missing = || TreeError::NotDirectory(placement.destination.to_owned());
+    let directory = position.directory().enter(&name)?.ok_or_else(missing)?;
+    position.push(&name, directory);
+    Ok(place_children(upper, source, &selected.path, &mut position, placement)?)
+}
+
+/// Refuses a destination in a directory that is not there.
+///
+/// # Errors
+/// [`TreeError::Missing`] with the destination.
+pub(crate) fn check_parent(upper: &Upper, destination: &Path) -> Result<(), TreeError> {
+    let Some(parent) = destination.parent() else { return Ok(()) };
+    match Walk::new(parent).run(&Position::root(upper.view()), &mut Stop)? {
+        Reached::Directory(_) => Ok(()),
+        Reached::Node(..) | Reached::Missing(..) => Err(TreeError::Missing(destination.to_owned())),
+    }
 }
 
 /// Puts a here-document in its place.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use images::registry::Cancellation;
 
-use crate::dockerfile::{Permissions, TransferVerb};
+use crate::dockerfile::{Directories, Permissions, TransferVerb};
 use crate::ignore::IgnorePatterns;
 use crate::tree::Owner;
 
@@ -44,6 +44,8 @@ pub(crate) struct Placement<'a> {
     pub(crate) permissions: Option<&'a Permissions>,
     /// `--exclude`.
     pub(crate) excludes: Option<&'a IgnorePatterns>,
+    /// What is put there of a directory.
+    pub(crate) directories: Directories,
     /// `--unpack`.
     pub(crate) unpacks: Option<bool>,
     pub(crate) sources: Sources,
@@ -66,6 +68,7 @@ impl<'a> Placement<'a> {
             keeps_owners,
             permissions: None,
             excludes: None,
+            directories: Directories::Contents,
             unpacks: None,
             sources: Sources::Joined,
             dressing: Dressing::None,

@@ -93,6 +93,27 @@ pub(crate) fn select(
     word: &str,
     outside: Outside,
 ) -> Result<Vec<Selected>, TransferError> {
+    select_with(source, word, outside, resolve)
+}
+
+/// As [`select`], but symbolic links are sources themselves; those on the way to a source are followed.
+///
+/// # Errors
+/// As [`select`].
+pub(crate) fn select_links(
+    source: &dyn Source,
+    word: &str,
+    outside: Outside,
+) -> Result<Vec<Selected>, TransferError> {
+    select_with(source, word, outside, resolve_link)
+}
+
+fn select_with(
+    source: &dyn Source,
+    word: &str,
+    outside: Outside,
+    resolve: fn(&dyn Source, &str, &Path, Outside) -> Result<Selected, TransferError>,
+) -> Result<Vec<Selected>, TransferError> {
     let relative = word.trim_start_matches('/');
     if !has_wildcard(relative) {
         return resolve(source, word, Path::new(relative), outside).map(|selected| vec![selected]);
@@ -105,6 +126,23 @@ pub(crate) fn select(
         selected.push(resolve(source, &written, &path, outside)?);
     }
     Ok(selected)
+}
+
+/// Follows the symbolic links of a path, but not that of its last name.
+fn resolve_link(
+    source: &dyn Source,
+    written: &str,
+    path: &Path,
+    outside: Outside,
+) -> Result<Selected, TransferError> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return resolve(source, written, path, outside);
+    };
+    let parent = resolve(source, written, parent, outside)?;
+    let path = parent.path.join(name);
+    let missing = || TransferError::NoSuchSource(written.to_owned());
+    let node = source.node(&path)?.ok_or_else(missing)?;
+    Ok(Selected { written: written.to_owned(), path, name: name.to_owned(), node, parents: None })
 }
 
 /// Finds the sources of one word of `COPY --parents`, with the directories that lead to them; those before `/./`

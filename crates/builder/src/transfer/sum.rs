@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::{Item, Selected, Source, is_left_out};
+use super::{Item, NoTree, Selected, Source, is_left_out};
 use crate::ignore::IgnorePatterns;
 use crate::tree::{Metadata, Node, NodeKind, TreeError};
 
@@ -27,6 +27,23 @@ pub(crate) fn sum(
         return Ok(sum.clone());
     }
     Ok(format!("multi:{}", hexadecimal(Sha256::digest(sums.join(",")).into())))
+}
+
+/// Sums up what the directories among the items are beside their content, their names included.
+///
+/// # Errors
+/// None: directories have nothing to read.
+pub(crate) fn sum_of_directories(items: &[Item]) -> Result<String, TreeError> {
+    let mut state = Sha256::new();
+    for item in items {
+        if let Item::Local(Selected { name, path, node, .. }) = item
+            && node.is_directory()
+        {
+            field(&mut state, name.as_bytes());
+            add_node(&mut state, &NoTree, path, node)?;
+        }
+    }
+    Ok(hexadecimal(state.finalize().into()))
 }
 
 fn item_sum(

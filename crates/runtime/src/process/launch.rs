@@ -99,8 +99,12 @@ impl Launch<'_> {
         self.join_keyring()?;
         self.write_label()?;
         limits::set(&self.process.resource_limits)?;
+        // As root: the user need not be able to reach it. Root cannot enter all that the user can, on FUSE or NFS.
+        let has_entered = self.enter_working_directory().is_ok();
         self.change_identity()?;
-        self.enter_working_directory()?;
+        if !has_entered {
+            self.enter_working_directory()?;
+        }
         let path = program.find()?;
         if self.process.no_new_privileges {
             rustix::thread::set_no_new_privs(true).doing("giving up new privileges")?;

@@ -88,6 +88,12 @@ fn exec_has_its_own_user_and_rights() {
     let outcome = exec(&running, &app, false);
     let expected = "1000\n1001\n1001 50\n/home/app\n/tmp\nCapEff:\t0000000000000000\n";
     assert_eq!(outcome.output, expected, "{outcome:?}");
+    // The user need not be able to enter its directory.
+    exec(&running, &process(&["mkdir", "-m", "700", "/tmp/closed"]), false);
+    app.arguments = ["sh", "-c", "id -u; pwd"].map(Into::into).to_vec();
+    app.working_directory = "/tmp/closed".into();
+    let outcome = exec(&running, &app, false);
+    assert_eq!(outcome.output, "1000\n/tmp/closed\n", "{outcome:?}");
     let root = process(&["grep", "-E", "CapEff|Seccomp:", "/proc/self/status"]);
     let outcome = exec(&running, &root, false);
     assert_eq!(outcome.output, "CapEff:\t00000000a80425fb\nSeccomp:\t2\n");

@@ -37,7 +37,12 @@ pub(super) fn write(text: &mut Text, node: &Node, exec: &Exec) -> Result<(), Sta
     if !process.user.is_empty() {
         text.line(&format!("USER {}", plain(&process.user)?));
     }
-    if !matches!(process.directory.as_str(), "" | "/") {
+    if !process.directory.starts_with('/') {
+        let text =
+            format!("the directory {:?} of an exec of a build graph is not absolute", process.directory);
+        return Err(Status::invalid(text));
+    }
+    if process.directory != "/" {
         text.line(&format!("WORKDIR {}", literal(&process.directory)?));
     }
     let mut line = "RUN".to_owned();

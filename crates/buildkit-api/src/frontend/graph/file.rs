@@ -90,16 +90,7 @@ fn write_copy(text: &mut Text, from: usize, copy: &CopyFiles) -> Result<(), Stat
     } else {
         path(&copy.source)?
     };
-    let name = source.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let mut destination = path(&copy.destination)?;
-    // A directory that is copied itself, and not what is in it, has its name at the destination.
-    if !copy.copies_contents
-        && destination.ends_with('/')
-        && !name.is_empty()
-        && !name.contains(['*', '?', '['])
-    {
-        destination.push_str(name);
-    }
+    let destination = path(&copy.destination)?;
     let mut line = format!("COPY --from={}", stage(from));
     line.push_str(&owned(copy.owner.as_ref())?);
     match (copy.mode, copy.mode_text.as_str()) {
@@ -107,6 +98,13 @@ fn write_copy(text: &mut Text, from: usize, copy: &CopyFiles) -> Result<(), Stat
         (mode, "") => line.push_str(&format!(" --chmod={mode:o}")),
         (_, words) => line.push_str(&format!(" --chmod={}", plain(words)?)),
     }
+    let rules = [
+        (!copy.copies_contents, " --whole"),
+        (!copy.follows_links, " --keep-links"),
+        (!copy.may_match_nothing, " --not-empty"),
+        (!copy.makes_parents, " --no-parents"),
+    ];
+    rules.iter().filter(|(is_set, _)| *is_set).for_each(|(_, flag)| line.push_str(flag));
     for pattern in &copy.excludes {
         line.push_str(&format!(" --exclude={}", plain(pattern)?));
     }
@@ -138,7 +136,7 @@ fn write_file(text: &mut Text, make: &MakeFile) -> Result<(), Status> {
     let mode = u32::try_from(make.mode).unwrap_or(0o644);
     let (context, name) = text.add_file(&make.content, mode, time(make.time));
     let owner = owned(make.owner.as_ref())?;
-    text.line(&format!("COPY --from={context}{owner} {}", literals(&[&name, &destination])?));
+    text.line(&format!("COPY --from={context}{owner} --no-parents {}", literals(&[&name, &destination])?));
     Ok(())
 }
 

@@ -38,7 +38,12 @@ fn source(identifier: &str) -> Operation {
 
 fn exec(arguments: &[&str]) -> Exec {
     let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
-    let process = Process { arguments, environment: vec!["A=b $c".to_owned()], ..Process::default() };
+    let process = Process {
+        arguments,
+        environment: vec!["A=b $c".to_owned()],
+        directory: "/".to_owned(),
+        ..Process::default()
+    };
     let root = Mount { destination: "/".to_owned(), ..Mount::default() };
     Exec { process: Some(process), mounts: vec![root], ..Exec::default() }
 }
