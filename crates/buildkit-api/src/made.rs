@@ -13,6 +13,8 @@ use crate::held::HeldImage;
 pub(crate) struct MadeImage {
     pub(crate) held: HeldImage,
     pub(crate) platform: Platform,
+    /// Whether it is one of a result by platforms, if only of one.
+    pub(crate) is_by_platform: bool,
     /// The sources that it was made of.
     pub(crate) materials: Vec<Material>,
     /// What of the client's its steps may use, and whether one of them fails without it.

@@ -51,7 +51,7 @@ pub use commit::CommitRequest;
 pub use compression::{Compression, Peeked, decoder, decompress, peek};
 pub use copy_up::{copy_up, take_over};
 pub use error::{Error, Inconsistency, RemovalConflict};
-pub use export::{export, merged_size, tree_size, tree_size_with_inodes};
+pub use export::{ExportedTree, export, export_trees, merged_size, tree_size, tree_size_with_inodes};
 pub use history::HistoryStep;
 pub use import::{ImportOptions, architecture};
 pub use inspect::ImageDetails;

@@ -1,7 +1,7 @@
 //! Images for other machines, and for several at once. Nothing here runs a command of another machine.
 
-use berth_tests::Engine;
 use berth_tests::registry::{Protection, Registry};
+use berth_tests::{Engine, tarball};
 use serde_json::Value;
 
 use crate::client::{Order, Outcome, run};
@@ -92,10 +92,25 @@ fn files_of_several_platforms_have_directories_of_their_own() {
 }
 
 #[test]
-fn archives_of_files_are_of_one_platform_alone() {
+fn archives_of_files_have_directories_of_several_platforms() {
     let engine = Engine::start();
-    let built = run(order("x", "linux/amd64,linux/arm64").exporters(&[("tar", &[])]).run(engine.socket()));
-    assert_eq!(*built.failure(), (2, "archives of files are exported of one platform alone".to_owned()));
+    let export = |order: Order, attributes: &[(&str, &str)]| {
+        let order = order.option("attest:provenance", "mode=min").exporters(&[("tar", attributes)]);
+        let built = run(order.run(engine.socket()));
+        built.result.as_ref().expect("a build");
+        tarball::names(&built.received.file)
+    };
+    let both = || order("x", "linux/amd64,linux/arm64");
+    let one = || order("x", "linux/amd64");
+    let several = || one().option("build-arg:BUILDKIT_MULTI_PLATFORM", "1");
+    let own = |platform: &str, said: &str| ["", "/a", said].map(|name| format!("{platform}{name}"));
+    let amd = own("linux_amd64", "/provenance.json");
+    assert_eq!(export(both(), &[]), [amd.clone(), own("linux_arm64", "/provenance.json")].concat());
+    let named = |platform: &str| own(platform, &format!("/provenance.{platform}.json"));
+    let apart = export(both(), &[("platform-split", "false")]);
+    assert_eq!(apart, [named("linux_amd64"), named("linux_arm64")].concat());
+    assert_eq!(export(one(), &[("platform-split", "true")]), ["a", "provenance.json"]);
+    assert_eq!(export(several(), &[]), amd);
     engine.forget_builds();
 }
 
@@ -114,5 +129,19 @@ fn a_base_that_is_here_for_another_machine_alone_is_used_and_reported() {
     let built = run(order(quiet).option("platform", "linux/arm64").run(engine.socket()));
     built.result.as_ref().expect("a build");
     assert_eq!(built.warnings(), Vec::<String>::new());
+    engine.forget_builds();
+}
+
+#[test]
+fn one_platform_may_count_as_several() {
+    let engine = Engine::start();
+    let order = || order("x", "linux/arm64").option("build-arg:BUILDKIT_MULTI_PLATFORM", "1");
+    for (attributes, expected) in
+        [(&[][..], &["linux_arm64", "linux_arm64/a"][..]), (&[("platform-split", "false")][..], &["a"][..])]
+    {
+        let built = run(order().exporters(&[("local", attributes)]).run(engine.socket()));
+        built.result.as_ref().expect("a build");
+        assert_eq!(names(&built), expected);
+    }
     engine.forget_builds();
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::images::registry::Descriptor;
-use engine::images::{self, ArchiveKind, Packer, Root};
+use engine::images::{self, ArchiveKind, ExportedTree, Packer, Root};
 use model::{Timestamp, qualified};
 
 use super::options::ArchiveExport;
-use super::result::{AnnotatedImages, BuildOutput, Carrier, NAME, OutputFiles, described};
+use super::result::{AnnotatedImages, BuildOutput, Carrier, NAME, PlatformFiles, described};
 use super::writer::{PieceWriter, piece_writer};
 use crate::build::Build;
 use crate::grpc::{Code, Status};
@@ -76,35 +76,39 @@ fn unwritten(error: images::Error) -> Status {
     Status::of_kind(error.kind(), error.to_string())
 }
 
-/// Sends the files of an image as an archive.
+/// Sends the files of images as an archive.
 ///
 /// # Errors
-/// [`Status`] when the image cannot be read, or the client does not take it.
+/// [`Status`] when an image cannot be read, or the client does not take it.
 pub(super) async fn export_files(
     parts: &Arc<Parts>,
     build: &Arc<Build>,
     exporter: usize,
-    files: OutputFiles,
+    files: Vec<PlatformFiles>,
 ) -> Result<(), Status> {
     let (store, directory) = (parts.engine.images.store().clone(), parts.directory.clone());
     let write = move |out: &mut PieceWriter| write_files(&store, &files, &directory, out).map_err(unwritten);
     send(parts, build, exporter, "exporting to client tarball", write).await
 }
 
-/// Writes the files of an image, all layers seen as one, as an archive; documents are written in `directory` first.
+/// Writes the files of images, all layers of each seen as one, as an archive; documents are written in `directory` first.
 fn write_files(
     store: &images::Store,
-    files: &OutputFiles,
+    files: &[PlatformFiles],
     directory: &Path,
     out: &mut dyn Write,
 ) -> Result<(), images::Error> {
-    let image = store.image(&files.image)?;
     // Held, so that no layer goes while it is read.
-    let layers = store.layers(&image)?;
-    let documents = Documents::write(&files.documents, directory)?;
-    let layers = layers.iter().rev().flat_map(images::Layer::directories);
-    let directories: Vec<_> = documents.iter().map(|own| own.0.clone()).chain(layers).collect();
-    images::export(&directories, out).map(drop)
+    let (mut held, mut trees) = (Vec::new(), Vec::new());
+    for PlatformFiles { directory: own, files, .. } in files {
+        let layers = store.layers(&store.image(&files.image)?)?;
+        let documents = Documents::write(&files.documents, directory)?;
+        let below = layers.iter().rev().flat_map(images::Layer::directories);
+        let above = documents.iter().map(|documents| documents.0.clone());
+        trees.push(ExportedTree { directory: own.clone(), layers: above.chain(below).collect() });
+        held.push((layers, documents));
+    }
+    images::export_trees(&trees, out).map(drop)
 }
 
 /// A directory of documents, used as the topmost layer; it is removed with this.

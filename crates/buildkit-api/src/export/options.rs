@@ -28,8 +28,9 @@ pub(super) enum Export {
     Image(ImageExport),
     /// To the client as an archive of the image.
     Archive(ArchiveExport),
-    /// To the client as an archive of the files; names of attestations begin with the prefix.
-    Files { prefix: String },
+    /// To the client as an archive of the files; names of attestations begin with the prefix, and without `split` name
+    /// the platform too.
+    Files { prefix: String, split: Option<bool> },
     /// To the client as a directory of the files, likewise; `split`: whether each platform has a directory of its own.
     Directory { prefix: String, split: Option<bool> },
 }
@@ -91,7 +92,7 @@ impl ParsedExport {
                 let form = form.filter(|form| *form != Form::Plain);
                 Export::Archive(ArchiveExport { kind, names, form, annotations, types })
             }
-            Kind::Files => Export::Files { prefix },
+            Kind::Files => Export::Files { prefix, split },
             Kind::Directory => Export::Directory { prefix, split },
         };
         Ok(Self { export, warnings })
@@ -195,9 +196,7 @@ impl Attributes {
             }
             (Kind::Image | Kind::Archive(_), "buildinfo") => {}
             (Kind::Files | Kind::Directory, "attestation-prefix") => self.prefix = file_prefix(value)?,
-            (Kind::Directory, "platform-split") => self.split = Some(flag()?),
-            // An archive is of one platform, to which BuildKit gives no directory there either.
-            (Kind::Files, "platform-split") => drop(flag()?),
+            (Kind::Files | Kind::Directory, "platform-split") => self.split = Some(flag()?),
             (_, "rewrite-timestamp") if flag()? => return refuse("files keep their times"),
             (_, "rewrite-timestamp") => {}
             (_, "source-date-epoch") => {
@@ -248,7 +247,10 @@ mod tests {
             parse("local", &[("dest", "/x")]).expect("an exporter"),
             Export::Directory { prefix: String::new(), split: None }
         );
-        assert_eq!(parse("tar", &[]).expect("an exporter"), Export::Files { prefix: String::new() });
+        assert_eq!(
+            parse("tar", &[]).expect("an exporter"),
+            Export::Files { prefix: String::new(), split: None }
+        );
     }
 
     #[test]

@@ -75,29 +75,18 @@ impl BuildOutput {
         self.images.iter().map(said).collect()
     }
 
-    /// The files of the only image; names of statements begin with the prefix.
-    ///
-    /// # Errors
-    /// `Unimplemented` for images of several platforms.
-    pub(super) fn files(&self, build: &Build, prefix: &str) -> Result<OutputFiles, Status> {
-        let [image] = self.images.as_slice() else {
-            return Err(Status::unimplemented("archives of files are exported of one platform alone"));
-        };
-        Ok(self.files_of(build, image, &format!("{prefix}provenance.json")))
-    }
-
-    /// The files of all images; each has a directory of its own if that is set, or by default if there are several. Names of
-    /// statements begin with the prefix.
+    /// The files of all images; each has a directory of its own if that is set, or by default if the result is by platforms.
+    /// Names of statements begin with the prefix.
     pub(super) fn files_by_platform(
         &self,
         build: &Build,
         prefix: &str,
         split: Option<bool>,
     ) -> Vec<PlatformFiles> {
-        let has_several = self.images.len() > 1;
+        let has_several = self.is_by_platform();
         let is_split = split.unwrap_or(has_several);
         let files = |image: &MadeImage| {
-            let name = image.platform.to_string().replace('/', "_");
+            let name = directory_of(&image.platform);
             let said = if has_several && !is_split {
                 format!("{prefix}provenance.{name}.json")
             } else {
@@ -107,6 +96,27 @@ impl BuildOutput {
             PlatformFiles { platform: image.platform.clone(), directory: is_split.then_some(name), files }
         };
         self.images.iter().map(files).collect()
+    }
+
+    /// The files of all images for an archive, where those of a result by platforms have directories of their own in any
+    /// case.
+    pub(super) fn files_of_archive(
+        &self,
+        build: &Build,
+        prefix: &str,
+        split: Option<bool>,
+    ) -> Vec<PlatformFiles> {
+        let is_by_platform = self.is_by_platform();
+        let split = if is_by_platform { split } else { Some(false) };
+        let mut files = self.files_by_platform(build, prefix, split);
+        for image in files.iter_mut().filter(|_| is_by_platform) {
+            image.directory = Some(directory_of(&image.platform));
+        }
+        files
+    }
+
+    fn is_by_platform(&self) -> bool {
+        self.images.iter().any(|image| image.is_by_platform)
     }
 
     /// The files of an image, with its statements in a document of this name.
@@ -181,6 +191,11 @@ pub(super) const DIGEST: &str = "containerimage.digest";
 pub(super) const NAME: &str = "image.name";
 /// The key of the digest of an image's configuration: its id.
 const CONFIG_DIGEST: &str = "containerimage.config.digest";
+
+/// The name of the directory of a platform's files.
+fn directory_of(platform: &Platform) -> String {
+    platform.to_string().replace('/', "_")
+}
 
 /// The fields of a manifest or an index for clients.
 ///

@@ -60,8 +60,9 @@ pub(crate) async fn run(
                 output.warn_if_foreign(parts, build, &[("annotation", is_lost)]);
                 response.extend(archive::export_image(parts, build, number, &output, export).await?);
             }
-            Export::Files { prefix } => {
-                archive::export_files(parts, build, number, output.files(build, &prefix)?).await?;
+            Export::Files { prefix, split } => {
+                let files = output.files_of_archive(build, &prefix, split);
+                archive::export_files(parts, build, number, files).await?;
             }
             Export::Directory { prefix, split } => {
                 let files = output.files_by_platform(build, &prefix, split);

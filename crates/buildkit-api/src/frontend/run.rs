@@ -148,7 +148,8 @@ pub(super) async fn run_with(
         return Ok(Outcome { made: Made::Image(Box::new(image)), metadata });
     }
     let mut metadata = HashMap::from([("refs.platforms".to_owned(), outcome::platforms(&images))]);
-    for image in &images {
+    for image in &mut images {
+        image.is_by_platform = true;
         metadata.insert(format!("{CONFIG}/{}", image.platform), config(parts, &image.held.id)?);
     }
     Ok(Outcome { made: Made::Platforms(images), metadata })
@@ -242,6 +243,7 @@ async fn build_image(
         Ok(MadeImage {
             held: HeldImage::hold(store, image)?,
             platform,
+            is_by_platform: false,
             materials: events.materials(),
             provisions: events.provisions(),
             stages: events.stages(),

@@ -299,6 +299,15 @@ impl<'a> Packer<'a> {
         self.header(&Member { flag: b'5', ..member(name, &stat, &attributes) })
     }
 
+    /// Packs a directory of root that is nowhere; `name` ends in `/`. No file that follows is a link to one before it.
+    ///
+    /// # Errors
+    /// When the receiver fails.
+    pub(crate) fn new_directory(&mut self, name: &[u8]) -> io::Result<()> {
+        self.links.clear();
+        self.header(&Member { flag: b'5', path: name, mode: 0o755, ..Member::default() })
+    }
+
     /// Writes a header whose content follows: further names of the file are links to this one.
     pub(super) fn first(&mut self, stat: &Stat, member: &Member<'_>) -> io::Result<()> {
         self.header(member)?;
