@@ -2,13 +2,20 @@
 
 /// As many letters may differ.
 const FURTHEST: usize = 2;
-/// No word that is known is longer: what is has nothing in common with them.
+/// No known word is longer: a longer one has nothing in common with them.
 const LONGEST: usize = 64;
+/// Among more words than this none is looked for: documents of others declare as many as they like.
+const MOST_KNOWN: usize = 256;
 
 /// The word that is most like another one; the first of several, none where all differ much.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();
-    let distances = known.into_iter().map(|known| (distance(&word, &known.to_ascii_lowercase()), known));
+    let mut known = known.into_iter();
+    let compared: Vec<&str> = known.by_ref().take(MOST_KNOWN).collect();
+    if known.next().is_some() {
+        return None;
+    }
+    let distances = compared.into_iter().map(|known| (distance(&word, &known.to_ascii_lowercase()), known));
     let found = distances.min_by_key(|(distance, _)| *distance);
     found.filter(|(distance, _)| *distance <= FURTHEST).map(|(_, known)| known)
 }
@@ -46,6 +53,8 @@ mod tests {
         assert_eq!(nearest("PATHX", known), Some("PATH"));
         assert_eq!(nearest("nonsense", known), None);
         assert_eq!(nearest(&"x".repeat(100), ["x"]), None);
+        assert_eq!(nearest("PATHX", std::iter::repeat_n("PATH", MOST_KNOWN)), Some("PATH"));
+        assert_eq!(nearest("PATHX", std::iter::repeat_n("PATH", MOST_KNOWN + 1)), None);
         assert_eq!(hint(nearest("form", ["from"])), " (did you mean from?)");
         assert_eq!(hint(None), "");
     }

@@ -17,7 +17,7 @@ use super::earlier::{EarlierStages, FinishedStage, ScheduledStages};
 use super::from::parse_triggers;
 use super::plan::Plan;
 use super::state::{Build, Work};
-use crate::dockerfile::{Command, Dockerfile, Instruction};
+use crate::dockerfile::{Command, Dockerfile, INSTRUCTION_LIMIT, Instruction};
 use crate::error::BuildError;
 use crate::event::{BuildEvent, Vertex, VertexChange};
 
@@ -172,6 +172,11 @@ impl<'a> Graph<'a> {
 }
 
 impl Graph<'_> {
+    /// Whether another trigger is shown as a step: many stages may share a base with many triggers.
+    fn may_show_trigger(&self) -> bool {
+        self.next_vertex.load(Ordering::Relaxed) < self.plan.vertex_count() + INSTRUCTION_LIMIT
+    }
+
     /// Runs the triggers of the image that a stage begins with, which are steps as those of the file; returns how many of
     /// them clients see. `lines` are those of FROM, where clients look for what is wrong.
     fn run_triggers(
@@ -188,7 +193,7 @@ impl Graph<'_> {
         for trigger in &parsed {
             build.check_cancelled()?;
             build.vertex = None;
-            if trigger.command.changes_files() {
+            if trigger.command.changes_files() && self.may_show_trigger() {
                 let number = self.next_vertex.fetch_add(1, Ordering::Relaxed);
                 let name = self.plan.trigger_name((stage, place, shown), trigger, build.stage.as_ref());
                 let vertex = Vertex { number, name: name.clone(), inputs: Vec::new() };

@@ -99,7 +99,10 @@ pub(super) async fn run_with(
         None => None,
     };
     if let Some(subrequest) = options.subrequest {
-        let metadata = subrequest::answer(parts, subrequest, &options, documents.as_ref())?;
+        let parts = Arc::clone(parts);
+        let answer = move || subrequest::answer(&parts, subrequest, &options, documents.as_ref());
+        let answered = tokio::task::spawn_blocking(answer).await;
+        let metadata = answered.map_err(|error| Status::new(Code::Internal, error.to_string()))??;
         return Ok(Outcome { made: Made::Nothing, metadata });
     }
     let unused = given.caches.unused.iter();

@@ -216,7 +216,8 @@ impl AsyncRead for PacedStream {
                 true
             }
         };
-        let is_worth_it = was_paused || self.come > 0;
+        // A client that sends without a pause is read through the runtime, whose budget other tasks have their share of.
+        let is_worth_it = was_paused || (self.come > 0 && self.come <= MUCH);
         if is_worth_it && self.pace.is_relaxed() && !self.is_writing {
             return self.poll_read_unwatched(context, buffer);
         }

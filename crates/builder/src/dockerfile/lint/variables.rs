@@ -13,6 +13,8 @@ use crate::nearest::{hint, nearest};
 
 /// Arguments that FROM has without a declaration.
 const PLATFORMS: [&str; 2] = ["TARGET", "BUILD"];
+/// After as many findings the variable that was probably meant is not looked for any more.
+const MOST_HINTS: usize = 100;
 
 /// Variables whose uses are recorded.
 struct Watched<'a> {
@@ -187,7 +189,9 @@ fn check_words(
         _ => Vec::new(),
     };
     for name in words.into_iter().flat_map(|word| unknown(word, escape, known)) {
-        let meant = nearest(&name, known.keys().map(String::as_str)).map(|meant| format!("${meant}"));
+        let known = known.keys().map(String::as_str);
+        let meant = if findings.warnings.len() < MOST_HINTS { nearest(&name, known) } else { None };
+        let meant = meant.map(|meant| format!("${meant}"));
         let message = format!("Usage of undefined variable '${name}'{}", hint(meant.as_deref()));
         findings.add(Rule::UndefinedVar, checkable.lines(), message);
     }
