@@ -84,12 +84,19 @@ async fn run(
 
 /// The images that the client returned; none where it returned nothing to export.
 fn images_of(build: &Build, result: &BuildResult) -> Result<Vec<MadeImage>, Status> {
-    if let Some(references) = &result.references {
-        let ids: Vec<&str> = references.by_platform.values().map(|reference| reference.id.as_str()).collect();
-        return build.results(&ids);
-    }
-    let id = result.reference.as_ref().map_or(&result.old_reference, |reference| &reference.id);
-    if id.is_empty() { Ok(Vec::new()) } else { build.results(&[id]) }
+    let (ids, is_by_platform): (Vec<&str>, bool) = match &result.references {
+        Some(references) => {
+            (references.by_platform.values().map(|reference| reference.id.as_str()).collect(), true)
+        }
+        None => {
+            let id = result.reference.as_ref().map_or(&result.old_reference, |reference| &reference.id);
+            (Some(id.as_str()).filter(|id| !id.is_empty()).into_iter().collect(), false)
+        }
+    };
+    let mut images = build.results(&ids)?;
+    // The client decides, however it had each of them solved.
+    images.iter_mut().for_each(|image| image.is_by_platform = is_by_platform);
+    Ok(images)
 }
 
 /// Waits until the session of a build is over.
