@@ -97,7 +97,7 @@ impl Store {
         let listing = LayoutListing::of(kind, annotations.clone());
         let mut saved = SavedLayout { listing, ..SavedLayout::default() };
         if let [only] = built.images.as_slice()
-            && self.is_foreign(&only.image)
+            && self.keeps_its_own(&only.image)?
         {
             for Asked { image, .. } in self.asked(&only.image.to_string())? {
                 let target = self.last_target_of(&image.id);

@@ -12,7 +12,7 @@ pub fn without_credentials(text: &str) -> String {
     let mut rest = text;
     while let Some(position) = rest.find(SEPARATOR) {
         let (before, after) = rest.split_at(position + SEPARATOR.len());
-        let authority = authority(after);
+        let authority = authority_with_password(after);
         let (crosses, host) = match authority.rsplit_once('@') {
             Some((user, host)) if user.contains(':') => ("xxxxx:xxxxx@", host),
             Some((_, host)) if !before.ends_with("ssh://") => ("xxxxx@", host),
@@ -22,6 +22,25 @@ pub fn without_credentials(text: &str) -> String {
         rest = &after[authority.len()..];
     }
     shown + rest
+}
+
+/// The authority that a text begins with, also where its password has what should have been written otherwise there: `/`, `?`
+/// or `#`.
+fn authority_with_password(text: &str) -> &str {
+    let authority = authority(text);
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let may_go_on = !authority.contains('@') && !authority.starts_with('[');
+    let Some((_, begin)) = authority.split_once(':').filter(|_| may_go_on) else { return authority };
+    if is_port(begin) {
+        return authority;
+    }
+    let ends = |next: char| next.is_whitespace() || matches!(next, '"' | '\\' | '<' | '>');
+    let word = &text[..text.find(ends).unwrap_or(text.len())];
+    // Not into the address behind it.
+    let word = &word[..word.find(SEPARATOR).unwrap_or(word.len())];
+    let Some(user_end) = word.find('@') else { return authority };
+    let host_end = word[user_end..].find(['/', '?', '#']).map_or(word.len(), |length| user_end + length);
+    &word[..host_end]
 }
 
 /// The authority that a text begins with. What cannot stand in one ends it; where another address follows, its scheme is
@@ -53,6 +72,11 @@ mod tests {
             ("[http://a:b@c/d,http://e:f@g/]", "[http://xxxxx:xxxxx@c/d,http://xxxxx:xxxxx@g/]"),
             ("http://a,http://b:c@d", "http://a,http://xxxxx:xxxxx@d"),
             ("http://[::1]:80/x", "http://[::1]:80/x"),
+            ("https://user:pa#ss@host/x", "https://xxxxx:xxxxx@host/x"),
+            ("https://user:p/a?s@s@host/x.git#a@b", "https://xxxxx:xxxxx@host/x.git#a@b"),
+            ("http://host:80/a@b", "http://host:80/a@b"),
+            ("http://host/a:b@c", "http://host/a:b@c"),
+            ("[http://a:b/c,http://d:e@f]", "[http://a:b/c,http://xxxxx:xxxxx@f]"),
             ("a://://b", "a://://b"),
             ("", ""),
         ] {

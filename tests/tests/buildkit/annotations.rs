@@ -99,6 +99,8 @@ fn a_registry_gets_them_with_each_push() {
     let index: Value =
         serde_json::from_slice(Stored::of(&registry).blob(&self::digest(&built))).expect("JSON");
     assert_eq!(index["annotations"], json!({ "whole": "3" }));
+    let plain = [("name", name), ("push", "true")];
+    run(order(("image", &plain)).run(engine.socket())).result.expect("a build");
     engine.forget_builds();
     let _ = engine.delete("/images/busybox").expect(200);
 

@@ -117,18 +117,40 @@ fn archives_of_files_have_directories_of_several_platforms() {
 #[test]
 fn a_base_that_is_here_for_another_machine_alone_is_used_and_reported() {
     let engine = Engine::start();
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    let base = "127.0.0.1:5000/a/base";
+    let _ = engine.at("1.55").post(&format!("/images/busybox/tag?repo={base}")).expect(201);
     let order = |file: &str| Order::of(Offers::of(file, &[("f", b"one")]), "other");
-    let built =
-        run(order("FROM busybox\nCOPY f /f\n").option("platform", "linux/arm64").run(engine.socket()));
+    let dockerfile = format!("FROM {base}\nCOPY f /f\n");
+    let built = run(order(&dockerfile).option("platform", "linux/arm64").run(engine.socket()));
     built.result.as_ref().expect("a build");
-    let text = "Base image busybox was pulled with platform \"linux/amd64\", expected \"linux/arm64\" for current build";
+    let text = format!(
+        "Base image {base} was pulled with platform \"linux/amd64\", expected \"linux/arm64\" for current build"
+    );
     assert_eq!(built.warnings(), [format!("InvalidBaseImagePlatform: {text} (line 1)")]);
     let image = engine.at("1.55").get("/images/other/json").expect(200).json();
     assert_eq!(image["Architecture"], "arm64", "the result is for what was wanted");
-    let quiet = "# check=skip=InvalidBaseImagePlatform\nFROM busybox\nCOPY f /f\n";
-    let built = run(order(quiet).option("platform", "linux/arm64").run(engine.socket()));
+    let quiet = format!("# check=skip=InvalidBaseImagePlatform\n{dockerfile}");
+    let built = run(order(&quiet).option("platform", "linux/arm64").run(engine.socket()));
     built.result.as_ref().expect("a build");
     assert_eq!(built.warnings(), Vec::<String>::new());
+    engine.forget_builds();
+    let _ = engine.delete(&format!("/images/{base}")).expect(200);
+}
+
+#[test]
+fn a_base_for_another_machine_does_not_stand_in_for_one_that_cannot_be_asked_for() {
+    let engine = Engine::start();
+    let _registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    // Nothing answers at the first; the second is to be asked in any case, and has none.
+    for (base, mode) in [("127.0.0.1:1/a/base", "local"), ("127.0.0.1:5000/a/base", "pull")] {
+        let _ = engine.at("1.55").post(&format!("/images/busybox/tag?repo={base}")).expect(201);
+        let order = Order::of(Offers::of(&format!("FROM {base}\nCOPY f /f\n"), &[("f", b"one")]), "other");
+        let order = order.option("platform", "linux/arm64").option("image-resolve-mode", mode);
+        let refused = run(order.run(engine.socket()));
+        assert!(refused.result.is_err(), "{base}: {:?}", refused.warnings());
+        let _ = engine.delete(&format!("/images/{base}")).expect(200);
+    }
     engine.forget_builds();
 }
 

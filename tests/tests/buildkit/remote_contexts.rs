@@ -82,6 +82,44 @@ fn secrets_open_private_repositories() {
 }
 
 #[test]
+fn a_repository_that_is_kept_has_no_password() {
+    let engine = Engine::start();
+    let (work, served) = (engine.directory().join("work"), engine.directory().join("served"));
+    fs::create_dir_all(&work).expect("a directory");
+    fs::create_dir_all(&served).expect("a directory");
+    let _ = git(&work, &["init", "-q"]);
+    fs::write(work.join("text"), "private\n").expect("a file");
+    let _ = git(&work, &["add", "."]);
+    let _ = git(&work, &["commit", "-q", "-m", "x"]);
+    let clone = |name: &str| {
+        let bare = served.join(name);
+        let _ = git(&work, &["clone", "-q", "--bare", ".", &bare.to_string_lossy()]);
+        let _ = git(&bare, &["update-server-info"]);
+    };
+    clone("part.git");
+    // A part whose address is relative gets that of the whole.
+    let commit = git(&work, &["rev-parse", "HEAD"]);
+    let part = format!("160000,{},part", commit.trim());
+    fs::write(work.join(".gitmodules"), "[submodule \"part\"]\n\tpath = part\n\turl = ../part.git\n")
+        .expect("a file");
+    let _ = git(&work, &["add", ".gitmodules"]);
+    let _ = git(&work, &["update-index", "--add", "--cacheinfo", &part]);
+    let _ = git(&work, &["commit", "-q", "-m", "y"]);
+    clone("main.git");
+    let server = private(&engine, served, &format!("Basic {}", STANDARD.encode("me:ses=am")));
+    let address = format!("http://me:ses=am@{}/main.git", server.address);
+    let dockerfile = format!("FROM busybox\nADD --keep-git-dir=true {address} /main\n");
+    let built = run(Order::of(Offers::of(&dockerfile, &[]), "kept").run(engine.socket()));
+    assert!(built.result.is_ok(), "{:?}", built.result);
+    assert_eq!(engine.output_of("kept", "cat /main/part/text"), "private\n");
+    let config = engine.output_of("kept", "cat /main/.git/config /main/.git/modules/part/config");
+    assert!(config.contains(&format!("http://{}/main.git", server.address)), "{config}");
+    assert!(config.contains(&format!("http://{}/part.git", server.address)), "{config}");
+    assert_eq!(engine.output_of("kept", "grep -rl ses= /main || true"), "");
+    engine.forget_builds();
+}
+
+#[test]
 fn a_client_looks_into_an_archive_at_an_address() {
     let engine = Engine::start();
     let archive = Context::of("FROM busybox\nCOPY a /a\n").file("a", b"of the archive").bytes();

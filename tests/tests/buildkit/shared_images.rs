@@ -63,6 +63,47 @@ fn each_push_has_what_its_own_build_said() {
     let _ = engine.delete("/images/busybox").expect(200);
 }
 
+/// An image that was pulled with what somebody else says of it, and that a build gives on unchanged.
+#[test]
+fn what_came_with_an_image_goes_out_under_no_name_of_another_build() {
+    let engine = Engine::start();
+    let registry = Registry::start(&engine, "127.0.0.1:5000", &Protection::Open);
+    let said_name = format!("{REPOSITORY}:said");
+    let id = said(&engine, &said_name, true).image();
+    engine.forget_builds();
+    let today = engine.at("1.55");
+    let _ = today.delete("/images/busybox").expect(200);
+    let _ = today.post(&format!("/images/create?fromImage={REPOSITORY}&tag=said")).expect(200);
+    let unchanged = |exporter: (&str, &[(&str, &str)])| {
+        let order = Order::of(Offers::of(&format!("FROM {said_name}\n"), &[]), "x");
+        order.exporters(&[exporter])
+    };
+    let other = format!("{REPOSITORY}:other");
+    let push: &[(&str, &str)] = &[("name", &other), ("push", "true")];
+    let built = run(unchanged(("image", push)).run(engine.socket()));
+    assert_eq!(built.image(), id);
+    let digest = response(&built, "containerimage.digest").to_owned();
+    let manifest: Value = serde_json::from_slice(Stored::of(&registry).blob(&digest)).expect("JSON");
+    assert!(is_plain(&manifest), "{manifest}");
+    assert_eq!(today.get(&format!("/images/{other}/attestations")).expect(200).json(), json!([]));
+    let archive = run(unchanged(("oci", &[])).run(engine.socket()));
+    assert!(!has_secret(&Stored::of_archive(&archive.received.file)));
+    // Its own statements go out instead, with this push and with later ones.
+    let built = run(unchanged(("image", push)).option("attest:provenance", "mode=min").run(engine.socket()));
+    let digest = response(&built, "containerimage.digest").to_owned();
+    let index = Stored::of(&registry).blob(&digest).to_owned();
+    let index: Value = serde_json::from_slice(&index).expect("JSON");
+    assert_eq!(index["manifests"].as_array().map(Vec::len), Some(2), "{index}");
+    let said = today.get(&format!("/images/{other}/attestations?statement=1")).expect(200).json();
+    assert_eq!(said.as_array().map(Vec::len), Some(1), "{said}");
+    assert!(!said.to_string().contains(SECRET), "{said}");
+    let _ = today.post(&format!("/images/{REPOSITORY}/push?tag=other")).expect(200);
+    // A name of the image as it came leads to that.
+    let said = today.get(&format!("/images/{said_name}/attestations?statement=1")).expect(200).json();
+    assert!(said.to_string().contains(SECRET), "{said}");
+    engine.forget_builds();
+}
+
 #[test]
 fn a_name_without_statements_has_none_of_another_build() {
     let engine = Engine::start();

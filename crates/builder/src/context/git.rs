@@ -36,6 +36,8 @@ const SETTINGS: [&str; 5] = [
 ];
 /// The variable that git reads the header of an [`Authorization`] from.
 const HEADER_VARIABLE: &str = "BERTH_GIT_HEADER";
+/// The variable that git reads the server of an address with a user from.
+const SERVER_VARIABLE: &str = "BERTH_GIT_SERVER";
 /// Variables of the daemon that git gets.
 const INHERITED: [&str; 9] = [
     "PATH",
@@ -61,11 +63,13 @@ pub(crate) fn fetch(
     authorization: Option<Authorization>,
 ) -> Result<PathBuf, GitError> {
     repository.check()?;
-    let git = Git { root, cancellation, authorization };
+    let user = UserAt::of(&repository.address);
+    let git = Git { root, cancellation, authorization, user };
     git.run(&["init", "-q", "--template="])?;
-    git.run(&["remote", "add", "origin", &repository.address])?;
-    fetch_reference(&git, repository)?;
-    if repository.keeps_git {
+    let origin = git.user.as_ref().map_or(&repository.address, |user| &user.address);
+    git.run(&["remote", "add", "origin", origin])?;
+    let is_named = fetch_reference(&git, repository)?;
+    if repository.keeps_git && is_named {
         keep_reference(&git, repository)?;
     }
     if root.join(".gitmodules").is_file() && !repository.without_submodules {
@@ -95,17 +99,18 @@ pub(super) fn commit(root: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).trim().to_owned())
 }
 
-/// Fetches and checks out; from servers without shallow fetches everything is fetched.
-fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<(), GitError> {
+/// Fetches and checks out, and gives whether the server has it by that name; from servers without shallow fetches everything
+/// is fetched.
+fn fetch_reference(git: &Git<'_>, repository: &Repository) -> Result<bool, GitError> {
     let reference = repository.reference.as_str();
     let fetched = git
         .run(&["fetch", "-q", "--depth", "1", "origin", reference])
         .or_else(|_| git.run(&["fetch", "-q", "origin", reference]));
     match fetched {
-        Ok(()) => git.run(&["checkout", "-q", "--detach", "FETCH_HEAD"]),
+        Ok(()) => git.run(&["checkout", "-q", "--detach", "FETCH_HEAD"]).map(|()| true),
         Err(GitError::Failed { .. }) if repository.is_commit() => {
             git.run(&["fetch", "-q", "origin", "+refs/*:refs/fetched/*"])?;
-            git.run(&["checkout", "-q", "--detach", reference])
+            git.run(&["checkout", "-q", "--detach", reference]).map(|()| false)
         }
         Err(error) => Err(error),
     }
@@ -136,10 +141,34 @@ pub(super) struct Authorization {
     pub(super) header: String,
 }
 
+/// The user in an address of the web, whose password must not stay in a repository that is kept: the repository has the
+/// address without the user, and git is told to ask the server with it.
+#[derive(Debug, PartialEq, Eq)]
+struct UserAt {
+    /// The address without the user.
+    address: String,
+    /// Its server, `scheme://host[:port]/`.
+    server: String,
+    /// The same with the user.
+    server_of_user: String,
+}
+
+impl UserAt {
+    fn of(address: &str) -> Option<Self> {
+        let (scheme, rest) = address.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
+        let (authority, path) = rest.split_once('/')?;
+        let (_, host) = authority.rsplit_once('@')?;
+        let server = format!("{scheme}://{host}/");
+        let server_of_user = format!("{scheme}://{authority}/");
+        Some(Self { address: format!("{server}{path}"), server, server_of_user })
+    }
+}
+
 struct Git<'a> {
     root: &'a Path,
     cancellation: &'a Cancellation,
     authorization: Option<Authorization>,
+    user: Option<UserAt>,
 }
 
 impl Git<'_> {
@@ -155,6 +184,10 @@ impl Git<'_> {
             // With the header git would follow to any other host.
             command.args(["-c", &format!("http.{server}.followRedirects=false")]);
         }
+        if let Some(UserAt { server_of_user, .. }) = &self.user {
+            // A password may have "=", at the last of which git separates this.
+            command.arg(format!("--config-env=url.{server_of_user}.insteadOf={SERVER_VARIABLE}"));
+        }
         command.args(words).current_dir(self.root).env_clear().process_group(0);
         command.envs(INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.env("HOME", self.root).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
@@ -163,6 +196,9 @@ impl Git<'_> {
         command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
         if let Some(Authorization { header, .. }) = &self.authorization {
             command.env(HEADER_VARIABLE, header);
+        }
+        if let Some(UserAt { server, .. }) = &self.user {
+            command.env(SERVER_VARIABLE, server);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         self.wait(command.spawn().map_err(GitError::Start)?)
@@ -215,4 +251,22 @@ fn read_message(mut stream: impl Read) -> String {
     // Git must not be stopped by a full pipe.
     let _ = io::copy(&mut stream, &mut io::sink());
     String::from_utf8_lossy(&message).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_web_have_their_user_apart() {
+        let user = UserAt::of("https://me:a=b@c@host:1/x/y.git").expect("a user");
+        assert_eq!(user.address, "https://host:1/x/y.git");
+        assert_eq!(user.server, "https://host:1/");
+        assert_eq!(user.server_of_user, "https://me:a=b@c@host:1/");
+        for address in
+            ["https://host/a@b.git", "ssh://git@host/x", "git@host:x.git", "git://host/x", "http://host"]
+        {
+            assert_eq!(UserAt::of(address), None, "{address}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use images::Image;
 use images::registry::{Message, Platform};
-use model::{Digest, ImageReference};
+use model::{Digest, ErrorKind, ImageReference};
 
 use super::contexts::ContextPaths;
 use super::earlier::FinishedStage;
@@ -208,14 +208,16 @@ impl Build<'_> {
             }
             (None, _) => {}
         }
-        let other = local_of_other.filter(|_| self.work.parameters.order == Order::Graph);
+        let is_enough = self.work.parameters.order == Order::Graph && !always_pull;
+        let other = local_of_other.filter(|_| is_enough);
         let reference = reference.map_err(dockerfile::DockerfileError::from)?;
         let progress = |message: Message| self.send_progress(message);
         let session = &self.work.session;
         match (session.puller.pull(&reference, platform, &progress, session.cancellation), other) {
             (Ok(pulled), _) => checked(self.work.builder.store.image(&pulled)?),
-            // What is here for another platform is better than nothing, and is reported.
-            (Err(_), Some(image)) if !session.cancellation.is_cancelled() => Ok(image),
+            // What is here for another platform is better than nothing, and is reported. A registry that does not answer may
+            // well have what is wanted.
+            (Err(error), Some(image)) if error.kind == ErrorKind::NotFound => Ok(image),
             (Err(error), _) => Err(error.into()),
         }
     }

@@ -168,7 +168,8 @@ impl BuildOutput {
     /// Warns of attributes that an image does not get which the build has not changed: it keeps what it came with.
     pub(super) fn warn_if_foreign(&self, parts: &Parts, build: &Build, attributes: &[(&str, bool)]) {
         let store = parts.engine.images.store();
-        let is_foreign = matches!(self.images.as_slice(), [only] if store.is_foreign(&only.held.id));
+        let is_foreign =
+            matches!(self.images.as_slice(), [only] if store.keeps_its_own(&only.held.id).unwrap_or(false));
         let given = attributes.iter().filter(|(_, is_given)| *is_given && is_foreign);
         let warning = |(name, _): &(&str, bool)| {
             format!(

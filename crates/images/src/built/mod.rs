@@ -9,6 +9,7 @@ mod image;
 mod media_types;
 mod package;
 mod record;
+mod unchanged;
 
 pub(crate) use compose::{Attestation, Composed, Part, compose};
 pub use image::{Annotations, BuiltImage, BuiltImages, Predicate};

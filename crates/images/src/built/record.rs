@@ -36,7 +36,7 @@ impl Store {
     /// Records the index of images that were built together, or the manifest of one that has annotations, in place of the
     /// records of earlier builds, and gives the main image these names: each leads to what is recorded now, or to the image
     /// alone where that is nothing. Nothing is recorded for one image without statements, and for one that came from
-    /// elsewhere: it keeps its own target.
+    /// elsewhere without any: it keeps its own target.
     ///
     /// # Errors
     /// `NotFound` when an image is gone, `Internal` when the database fails.
@@ -49,7 +49,7 @@ impl Store {
         // An index without a name is taken for that of an earlier build.
         let _recording = self.recording();
         let (root, target) = match built.images.as_slice() {
-            [only] if self.is_foreign(&only.image) => {
+            [only] if self.keeps_its_own(&only.image)? => {
                 (None, self.last_target_of(&only.image).map(|target| target.digest))
             }
             _ => {
@@ -146,6 +146,11 @@ impl Store {
         if target.variants.iter().all(|variant| self.is_foreign(&variant.image)) {
             return Ok(None);
         }
+        self.read_built(target)
+    }
+
+    /// The images of a target that is written as those that are recorded here.
+    fn read_built(&self, target: &Target) -> Result<Option<BuiltImages>, Error> {
         match target.media_type.as_str() {
             OCI_INDEX => self.built_index(target),
             OCI_MANIFEST => self.built_manifest(target),
@@ -214,7 +219,7 @@ impl Store {
     ) -> Result<(), Error> {
         for target in self.targets_of(image) {
             let is_kept = Some(target.digest) == kept || self.is_tagged_beside(&target.digest, given);
-            if !is_kept && self.built_under(&target)?.is_some() {
+            if !is_kept && self.read_built(&target)?.is_some() {
                 self.forget_target(&target)?;
             }
         }

@@ -99,18 +99,20 @@ impl Store {
     }
 
     /// Gives all these images their tags at once, or none of them; gives the images that had the tags. The tag of an image that
-    /// came from elsewhere leads to what it came under last, that of one made here to the image alone: what a build recorded
-    /// of it belongs to the names of that build.
+    /// came from elsewhere, without attestations and under one target, leads to that, any other to the image alone: what a
+    /// build says of an image belongs to the names of that build.
     ///
     /// # Errors
-    /// `NotFound` when one of the images is gone.
+    /// `NotFound` when one of the images is gone, `Internal` when the database fails.
     pub fn tag_all(&self, tags: &[(ImageReference, Digest)]) -> Result<Vec<Option<Digest>>, Error> {
         let named = |(reference, image): &(ImageReference, Digest)| {
-            let target = self.is_foreign(image).then(|| self.last_target_of(image)).flatten();
-            let target = target.map(|target| target.digest);
-            (reference.clone(), *image, target)
+            let target = match self.targets_of(image).as_slice() {
+                [only] if self.keeps_its_own(image)? => Some(only.digest),
+                _ => None,
+            };
+            Ok((reference.clone(), *image, target))
         };
-        self.tag_under(&tags.iter().map(named).collect::<Vec<_>>())
+        self.tag_under(&tags.iter().map(named).collect::<Result<Vec<_>, Error>>()?)
     }
 
     /// Gives all these images their tags or digests at once, or none of them, each tag with what it is to lead to; a tag that an image

@@ -232,6 +232,15 @@ impl Index {
         })
     }
 
+    /// Whether it lists images alone: no attestations, and no index that may have some.
+    pub(crate) fn has_images_alone(&self) -> bool {
+        let is_image = |entry: &Descriptor| {
+            !entry.annotations.contains_key(REFERENCE_TYPE)
+                && !matches!(entry.media_type.as_str(), DOCKER_LIST | OCI_INDEX)
+        };
+        self.manifests.iter().all(is_image)
+    }
+
     /// The platforms of the images in the list, where it has them.
     pub(super) fn platforms(&self) -> Vec<Platform> {
         self.manifests.iter().filter_map(|entry| entry.platform.clone()).collect()

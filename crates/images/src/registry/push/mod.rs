@@ -120,7 +120,7 @@ pub(super) fn push_exported(
     let push = Push { session: &session, request, progress };
     let label = request.reference.tag_or_latest().to_string();
     let sent = match built.images.as_slice() {
-        [only] if request.store.is_foreign(&only.image) => {
+        [only] if request.store.keeps_its_own(&only.image)? => {
             let target = request.store.last_target_of(&only.image);
             match push.exactly(&label, main, target)? {
                 Some(sent) => sent,
