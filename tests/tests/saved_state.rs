@@ -185,6 +185,40 @@ fn a_database_that_is_damaged_is_set_aside_and_nothing_on_the_disk_is_deleted() 
     }
 }
 
+#[test]
+fn what_an_earlier_daemon_did_not_come_to_find_is_found_by_the_next() {
+    let mut engine = Engine::start();
+    let bound = json!({ "HostConfig": { "Binds": ["data:/data"] } });
+    let running = engine.create_named("web", &merged(sh("echo kept > /data/file; sleep 600"), bound));
+    engine.start(&running);
+    let pid = engine.pid(&running);
+    let all = BTreeSet::from([running.clone(), engine.create(&sh("true"))]);
+    let content = engine.data_root().join("volumes/data/_data/file");
+    berth_tests::wait::until("the volume's file", || content.exists().then_some(()));
+    engine.stop_daemon();
+    // As if it had ended as soon as the new database stood in its place.
+    change(&engine, "DELETE FROM containers; DELETE FROM volumes;");
+    let aside = engine.data_root().join("state.db.damaged-1");
+    std::fs::write(&aside, "").expect("a file");
+    for opened in 1..=2 {
+        engine.start_daemon();
+        assert_eq!(ids(&engine), all, "opened {opened} times");
+        assert_eq!(engine.state("web", "Running"), true);
+        assert_eq!(engine.pid(&running), pid);
+        assert_eq!(std::fs::read_to_string(&content).expect("it"), "kept\n");
+        engine.stop_daemon();
+        if opened == 1 {
+            std::fs::remove_file(&aside).expect("deleted");
+        }
+    }
+    engine.start_daemon();
+    for id in &all {
+        engine.remove(id);
+    }
+    let _ = engine.at("1.44").delete("/volumes/data").expect(204);
+    assert!(!content.exists());
+}
+
 /// The directories of all layers.
 fn layers(engine: &Engine) -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir(engine.data_root().join("images/layers")).expect("layers").flatten();

@@ -67,8 +67,9 @@ pub use save::SavedImages;
 pub use save_layout::SavedLayout;
 pub use store::{
     AdoptedLayer, BuildStep, HeldImage, Image, Layer, LayerBlob, LayerPlace, Naming, NewImage, NewTarget,
-    Origin, Published, Salvaged, SettlingDeferred, Store, TagPolicy, Target, Variant, check_pages, digest_of,
-    is_damage, is_missing, keep_log, release_pages, salvage, set_aside, those_set_aside, version_of,
+    Origin, Published, Salvaged, SettlingDeferred, Store, TagPolicy, Target, Variant, begin_replacement,
+    check_pages, conclude_replacement, digest_of, finish_replacement, is_damage, is_missing, keep_log,
+    release_pages, salvage, those_set_aside, version_of,
 };
 pub use tar::ArchiveError;
 pub use tree::Accounts as HostAccounts;

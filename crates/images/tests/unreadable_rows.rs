@@ -88,3 +88,26 @@ fn a_row_that_cannot_be_read_hides_what_it_is_about_and_nothing_else() {
             .unwrap_or_else(|error| panic!("{damage}: {error}"));
     }
 }
+
+#[test]
+fn while_a_damaged_database_lies_aside_no_layer_goes_with_the_images_that_are_known() {
+    let scratch = Scratch::new();
+    let store = Store::open(scratch.path()).expect("a store");
+    import(&store, "first");
+    drop(store);
+    let aside = scratch.path().join("images.db.damaged-1");
+    std::fs::write(&aside, "").expect("a file");
+    let store = Store::open(scratch.path()).expect("a store");
+    store.remove("first", Default::default()).expect("removed");
+    assert!(store.resolve("first").is_err());
+    assert_eq!(layers(&scratch), 1, "a lost image may need it");
+    import(&store, "second");
+    store.remove("second", Default::default()).expect("removed");
+    assert_eq!(layers(&scratch), 1, "no lost image needs what came since");
+    drop(store);
+    drop(Store::open(scratch.path()).expect("a store"));
+    assert_eq!(layers(&scratch), 1);
+    std::fs::remove_file(&aside).expect("deleted");
+    drop(Store::open(scratch.path()).expect("a store"));
+    assert_eq!(layers(&scratch), 0);
+}

@@ -54,7 +54,10 @@ async fn open_state(
     options: &Options,
     paths: &Paths,
 ) -> Result<(State, network::Network, FoundShims), Error> {
-    let state = State::read(options, paths)?;
+    let (state, recovered) = State::read(options, paths)?;
+    if let Some(recovered) = recovered {
+        recovered.wait().await?;
+    }
     let shims = find_shims(paths, &state.saved.containers);
     let network = state.open_network();
     let shims = joined(shims.await);

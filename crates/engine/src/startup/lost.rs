@@ -13,29 +13,30 @@ use model::{
 use crate::paths::Paths;
 use crate::record::Record;
 use crate::shim::RECORD_LIMIT;
-use crate::store::{Database, Row, Saved, VolumeRow, lost_container};
+use crate::store::{Database, Durability, Row, Saved, VolumeRow, Written, lost_container};
 
-/// Gives each volume and each container that has files and no row a row again.
-pub(super) fn recover(paths: &Paths, database: &Database, saved: &mut Saved) {
+/// Gives each volume and each container that has files and no row a row again. Nothing may be swept before these are written.
+pub(super) fn recover(paths: &Paths, database: &Database, saved: &mut Saved) -> Option<Written> {
     if !saved.is_lost {
-        return;
+        return None;
     }
     let volumes = volumes(paths, &saved.volumes);
     let containers = containers(paths, &saved.containers);
     if volumes.is_empty() && containers.is_empty() {
-        return;
+        return None;
     }
     tracing::error!(
         "rows are lost with the engine's database: {} containers and {} volumes are found by their files alone. What \
-         else was saved of them, and user-defined networks, is lost",
+         else was saved of them, and user-defined networks, is lost; those that run lose their interfaces and ports",
         containers.len(),
         volumes.len()
     );
     let mut rows: Vec<Row> = volumes.iter().cloned().map(Row::Volume).collect();
     rows.extend(containers.iter().map(|record| Row::Container(Arc::new(record.clone()))));
-    database.keep(rows).forget();
+    let written = database.write(rows, Durability::PowerLoss);
     saved.volumes.extend(volumes);
     saved.containers.extend(containers);
+    Some(written)
 }
 
 /// Finds the images of containers that run though their settings are lost: no removal takes these.

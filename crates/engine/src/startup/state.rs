@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::networks::opening;
 use crate::options::Options;
 use crate::paths::Paths;
-use crate::store::{Database, Saved};
+use crate::store::{Database, Saved, Written};
 
 /// The database, all of its rows, and what the default network is made with.
 pub(super) struct State {
@@ -16,17 +16,17 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Opens the database and reads it. Blocks.
+    /// Opens the database and reads it. Blocks. Gives with it the write of what was found on the disk alone.
     ///
     /// # Errors
     /// When it cannot be opened or read, or is of a later berth; contradictions of the default network.
-    pub(super) fn read(options: &Options, paths: &Paths) -> Result<Self, Error> {
+    pub(super) fn read(options: &Options, paths: &Paths) -> Result<(Self, Option<Written>), Error> {
         let path = options.data_root.join("state.db");
         let (database, mut saved) = Database::open(&path, crate::fault::of_database())?;
         let database = Arc::new(database);
-        super::lost::recover(paths, &database, &mut saved);
+        let recovered = super::lost::recover(paths, &database, &mut saved);
         let of_default = opening::default_options(options, &saved.networks)?;
-        Ok(Self { database, saved, of_default })
+        Ok((Self { database, saved, of_default }, recovered))
     }
 
     /// Opens the default network, with the endpoints of the containers that ran. Blocks.

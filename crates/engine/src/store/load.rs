@@ -20,7 +20,7 @@ pub(crate) struct Saved {
     pub(crate) events: Vec<(u64, Event)>,
     /// The engine's own id.
     pub(crate) identity: Option<String>,
-    /// Whether rows of earlier daemons may be lost: the database has replaced a damaged one.
+    /// Whether rows of earlier daemons may be lost: the database has replaced a damaged one, which lies beside it.
     pub(crate) is_lost: bool,
 }
 

@@ -38,12 +38,13 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Makes a new database of what can be read of a damaged one.
+/// Makes a new database of what can be read of a damaged one, all of it on disk and without a log of its own.
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn replace(path: &Path, damaged: &Path) -> Result<(Connection, Salvaged), Error> {
-    let mut connection = connect(path)?;
+pub(super) fn make_of(damaged: &Path, new: &Path) -> Result<Salvaged, Error> {
+    let mut connection = Connection::open(new).map_err(database_error("open a file"))?;
+    connection.execute_batch("PRAGMA synchronous = FULL;").map_err(database_error("set up its file"))?;
     // The first version had no number, and no row as the later ones have them.
     let version = images::version_of(damaged).filter(|version| (1..=VERSION).contains(version));
     let version = version.unwrap_or(VERSION);
@@ -51,8 +52,7 @@ pub(super) fn replace(path: &Path, damaged: &Path) -> Result<(Connection, Salvag
     let salvaged =
         images::salvage(damaged, &mut connection).map_err(database_error("save what can be read"))?;
     migrate(&mut connection, version, VERSION)?;
-    images::keep_log(&connection, path, LOG_ROOM).map_err(database_error("keep the log"))?;
-    Ok((connection, salvaged))
+    Ok(salvaged)
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {

@@ -1,5 +1,6 @@
 //! The content of the database: rows of every kind, older versions, damage, and failures of the disk.
 
+mod damaged;
 mod shapes;
 
 use std::path::PathBuf;
@@ -276,19 +277,6 @@ fn a_document_of_version_0_that_cannot_be_read_is_moved_aside() {
     assert_eq!((torn.phase, torn.name.as_str()), (Phase::Exited, torn.id.short()));
     assert_eq!(saved.containers.len(), 3);
     assert!(directory.text("SELECT content FROM unreadable").contains("torn"));
-}
-
-#[test]
-fn a_database_of_a_later_version_is_refused_and_left_alone() {
-    let directory = Directory::new();
-    drop(directory.open());
-    directory.sql("PRAGMA user_version = 7;");
-    let refused = Database::open(&directory.database(), Faults::None).err().expect("a refusal").to_string();
-    assert!(
-        refused.ends_with("has version 7 and was written by a later berth: this one knows version 4"),
-        "{refused}"
-    );
-    assert_eq!(directory.text("PRAGMA user_version"), "7");
 }
 
 #[test]

@@ -39,9 +39,19 @@ pub fn check_pages(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whether a database is not there, or empty: then nothing of it can be read.
-#[must_use]
-pub fn is_missing(database: &Path) -> bool {
-    database.metadata().map_or(true, |metadata| metadata.len() == 0)
+///
+/// # Errors
+/// Those of stat(2); a link that leads nowhere is one.
+pub fn is_missing(database: &Path) -> std::io::Result<bool> {
+    match database.metadata() {
+        Ok(metadata) => Ok(metadata.len() == 0),
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound && database.symlink_metadata().is_err() =>
+        {
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Renames a database with its log, so that a new one can be made in its place; of one that is gone an empty file remains.
@@ -49,7 +59,7 @@ pub fn is_missing(database: &Path) -> bool {
 ///
 /// # Errors
 /// When the directory cannot be changed.
-pub fn set_aside(database: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn set_aside(database: &Path) -> std::io::Result<PathBuf> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let mut number = seconds;
     let mut aside = beside(database, &format!("{MARK}{number}"));
@@ -119,10 +129,10 @@ pub fn salvage(damaged: &Path, new: &mut Connection) -> rusqlite::Result<Salvage
     Ok(salvaged)
 }
 
-/// Opens a database that was set aside; it stays as it is.
+/// Opens a damaged database; it stays as it is.
 fn open_damaged(path: &Path) -> rusqlite::Result<Connection> {
     // SQLite would delete the log of an empty file.
-    if is_missing(path) {
+    if is_missing(path).unwrap_or(true) {
         return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOTADB), None));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -195,7 +205,8 @@ fn copy(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<(us
     Ok((copied, false))
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+/// A path with this behind its name.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(end);
     name.into()
@@ -257,7 +268,7 @@ mod tests {
         assert!(is_damage(&check_pages(&damaged).expect_err("it is damaged")));
         drop(damaged);
         let aside = set_aside(&path).expect("set aside");
-        assert_eq!(those_set_aside(&path), [aside.clone()]);
+        assert_eq!(those_set_aside(&path), std::slice::from_ref(&aside));
         let before = std::fs::read(&aside).expect("it");
         let mut new = Connection::open(&path).expect("a new one");
         new.execute_batch(TABLES).expect("tables");
@@ -298,5 +309,19 @@ mod tests {
         let mut new = Connection::open(&path).expect("a new one");
         new.execute_batch(TABLES).expect("tables");
         assert_eq!(salvage(&aside, &mut new).expect("all"), Salvaged { rows: 1, broken_tables: Vec::new() });
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_missing() {
+        let directory = Directory::new("missing");
+        let path = directory.0.join("some.db");
+        assert!(is_missing(&path).expect("nothing there"));
+        std::os::unix::fs::symlink(directory.0.join("elsewhere"), &path).expect("a link");
+        assert!(is_missing(&path).is_err(), "a link that leads nowhere");
+        assert!(is_missing(&directory.0.join("x".repeat(300))).is_err());
+        std::fs::write(directory.0.join("elsewhere"), "").expect("a file");
+        assert!(is_missing(&path).expect("an empty one"));
+        std::fs::write(directory.0.join("elsewhere"), "x").expect("a file");
+        assert!(!is_missing(&path).expect("one that is there"));
     }
 }

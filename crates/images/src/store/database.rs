@@ -7,8 +7,9 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::damage::{check_pages, is_damage, is_missing, salvage, set_aside};
+use super::damage::{check_pages, is_damage, is_missing, salvage};
 use super::log::keep_log;
+use super::replacement::{begin_replacement, conclude_replacement, finish_replacement};
 use crate::Error;
 
 /// Space for the changes that are not yet in the database's own file. They are moved there in the background when they have
@@ -19,8 +20,11 @@ const LOG_ROOM: u64 = 2 << 20;
 /// daemon opens.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let failed = || Error::database("open the store");
+    conclude_replacement(path).map_err(Error::file("replace", path))?;
     let layers = std::fs::read_dir(path.with_file_name("layers"));
-    if is_missing(path) && layers.is_ok_and(|mut layers| layers.next().is_some()) {
+    if is_missing(path).map_err(Error::file("open", path))?
+        && layers.is_ok_and(|mut layers| layers.next().is_some())
+    {
         return replace(path, "it is empty");
     }
     match open_whole(path) {
@@ -44,23 +48,26 @@ fn open_whole(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Sets a damaged database aside. As long as it lies there, the files of layers without a row stay too.
 fn replace(path: &Path, damage: &str) -> Result<Connection, Error> {
-    let aside = set_aside(path).map_err(Error::file("set aside", path))?;
-    let make = || {
-        let mut connection = connect(path)?;
-        tables::bring(&connection, 0, path)?;
-        let salvaged = salvage(&aside, &mut connection)?;
-        let images = tables::drop_incomplete_images(&connection, &salvaged.broken_tables)?;
-        keep_log(&connection, path, LOG_ROOM)?;
-        rusqlite::Result::Ok((connection, images))
-    };
-    let (connection, images) = make().map_err(Error::database("make a new store"))?;
+    let new = begin_replacement(path).map_err(Error::file("replace", path))?;
+    let images = make(&new, path).map_err(Error::database("make a new store"))?;
+    let aside = finish_replacement(path).map_err(Error::file("replace", path))?;
     tracing::error!(
         "the image database {} is damaged ({damage}): it is kept as {}, a new one has the {images} images that can be read. \
          The files of the others' layers stay until that is deleted",
         path.display(),
         aside.display()
     );
-    Ok(connection)
+    open_whole(path).map_err(Error::database("open the store"))
+}
+
+/// Makes a new database of what can be read of a damaged one, all of it on disk and without a log of its own. Gives how many
+/// images it has.
+fn make(new: &Path, damaged: &Path) -> rusqlite::Result<u64> {
+    let mut connection = Connection::open(new)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")?;
+    tables::bring(&connection, 0, damaged)?;
+    let salvaged = salvage(damaged, &mut connection)?;
+    tables::drop_incomplete_images(&connection, &salvaged.broken_tables)
 }
 
 /// Connects with WAL, whose commits survive any crash of the process, and a loss of power soon after; those that must survive

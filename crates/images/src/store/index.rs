@@ -223,6 +223,14 @@ impl Index {
         freed
     }
 
+    /// Notes that databases lie aside whose lost images may need any layer: none is removed with the images that are known.
+    pub(crate) fn hold_for(&mut self, set_aside: usize) {
+        self.rows_left_out += set_aside;
+        if set_aside > 0 {
+            self.layers.values_mut().for_each(|layer| layer.references += 1);
+        }
+    }
+
     /// Marks layers as being removed, or takes the mark back.
     pub(crate) fn set_doomed(&mut self, keys: &[LayerKey], doomed: bool) {
         for key in keys {

@@ -36,6 +36,7 @@ mod names;
 mod place;
 mod reading;
 mod recent_configs;
+mod replacement;
 mod settle;
 mod settler;
 mod step_use;
@@ -55,9 +56,7 @@ use crate::Error;
 use crate::budget::DEFAULT_ALLOWANCE;
 pub use adopt::{AdoptedLayer, LayerPlace};
 pub(crate) use change::Departure;
-pub use damage::{
-    Salvaged, check_pages, is_damage, is_missing, salvage, set_aside, those_set_aside, version_of,
-};
+pub use damage::{Salvaged, check_pages, is_damage, is_missing, salvage, those_set_aside, version_of};
 pub use documents::digest_of;
 pub(crate) use documents::parse as parse_document;
 use handle::Shared;
@@ -72,6 +71,7 @@ use load_index::load_index;
 pub use log::{keep_log, release_pages};
 pub(crate) use name::{Name, NamedImage};
 pub use names::{Naming, TagPolicy};
+pub use replacement::{begin_replacement, conclude_replacement, finish_replacement};
 pub use settler::SettlingDeferred;
 pub use steps::BuildStep;
 pub use target::{NewTarget, Target, Variant};
@@ -91,7 +91,7 @@ impl Store {
         let descriptor = std::fs::File::open(&root).map_err(Error::file("open", &root))?;
         let connection = database::open(&root.join("images.db"))?;
         let mut index = load_index(&connection)?;
-        index.rows_left_out += those_set_aside(&root.join("images.db")).len();
+        index.hold_for(those_set_aside(&root.join("images.db")).len());
         let shared = Shared {
             root_descriptor: descriptor.into(),
             database: Mutex::new(connection),

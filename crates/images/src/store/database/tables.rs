@@ -151,7 +151,8 @@ pub(super) fn bring(connection: &Connection, version: i64, path: &Path) -> rusql
 pub(super) fn drop_incomplete_images(connection: &Connection, broken: &[String]) -> rusqlite::Result<u64> {
     let is_any_whole = !broken.iter().any(|table| table == "layer_bases");
     let whole = "SELECT id FROM images JOIN documents ON documents.digest = config
-        WHERE json_valid(CAST(content AS TEXT)) AND coalesce(json_array_length(CAST(content AS TEXT), '$.rootfs.diff_ids'), 0) =
+        WHERE CASE WHEN json_valid(CAST(content AS TEXT))
+            THEN coalesce(json_array_length(CAST(content AS TEXT), '$.rootfs.diff_ids'), 0) END =
             (SELECT count(*) FROM image_layers JOIN layers ON key = layer WHERE image = id)";
     connection.execute_batch(&format!(
         "BEGIN; CREATE TEMP TABLE whole AS {whole}; DELETE FROM whole WHERE NOT {is_any_whole};
