@@ -104,7 +104,8 @@ pub fn rules_of(pid: u32) -> BTreeSet<String> {
 #[must_use]
 pub fn addresses_of(pid: u32) -> BTreeSet<String> {
     let script = "ip -4 -o addr show; ip -4 -o route show; ip -6 -o addr show scope global; \
-                  ip -6 -o route show table all | grep -v 'proto kernel'; ip -6 neigh show proxy; \
+                  ip -6 -o route show table all | grep -v -e 'proto kernel' -e '^local fe80:' -e '^anycast fe80:'; \
+                  ip -6 neigh show proxy; \
                   ip -o neigh show nud all | grep extern_learn | sed 's/ [A-Z]* *$//' || true";
     // The carrier of an interface, its number, and the age of a neighbour do not matter.
     let plain = |line: &str| {
