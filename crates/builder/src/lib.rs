@@ -41,7 +41,7 @@ pub use error::BuildError;
 pub use event::{BuildEvent, EventSink, Material, MaterialContent, Provision, Vertex, VertexChange};
 pub use execution::{
     Builder, CacheKind, CachePrune, CacheRecord, CacheRoom, Outline, OutlineItem, Session, Target,
-    apply_changes, outline, targets,
+    apply_changes, environment_of, outline, targets,
 };
 pub use frontend::is_builtin_frontend;
 pub use ignore::IgnorePatterns;

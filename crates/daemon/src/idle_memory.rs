@@ -12,11 +12,11 @@ use std::time::Duration;
 use docker_api::Requests;
 use engine::Engine;
 
-/// How often a daemon that has work is looked at.
-const LOOK: Duration = Duration::from_millis(250);
-/// So many looks that find no further request make a daemon quiet. The store writes out what it has recorded one second after
+/// How often a daemon that has work is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// So many polls that find no further request make a daemon quiet. The store writes out what it has recorded one second after
 /// the last request, and threads for blocking work end then: both are to be over.
-const QUIET_LOOKS: u32 = 6;
+const QUIET_POLLS: u32 = 6;
 /// The databases' own threads sleep again so long after they have let go of their pages.
 const DATABASES: Duration = Duration::from_millis(50);
 
@@ -45,11 +45,11 @@ fn run(engine: &Weak<Engine>, requests: &Requests) {
 /// Waits until no request was answered for a while; gives how many were until then.
 fn until_quiet(requests: &Requests) -> u64 {
     let mut served = requests.count();
-    let mut looks = 0;
-    while looks < QUIET_LOOKS {
-        sleep(LOOK);
+    let mut polls = 0;
+    while polls < QUIET_POLLS {
+        sleep(POLL_INTERVAL);
         let now = requests.count();
-        looks = if now == served { looks + 1 } else { 0 };
+        polls = if now == served { polls + 1 } else { 0 };
         served = now;
     }
     served

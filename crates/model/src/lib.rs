@@ -3,6 +3,7 @@
 //! Every other crate uses these types. Past the edge everything is a parsed type: the forms of the API are in
 //! crate `docker-api`, those of image documents in crate `images`.
 
+mod binary_size;
 mod causes;
 mod credentials;
 mod digest;
@@ -23,6 +24,7 @@ mod sysctl;
 mod timestamp;
 mod words;
 
+pub use binary_size::split_binary_unit;
 pub use causes::with_causes;
 pub use credentials::without_credentials;
 pub use digest::{Digest, DigestError};

@@ -31,17 +31,12 @@ pub(super) fn load(
     documents: &Documents,
     fetching: Fetching<'_>,
 ) -> Result<Fetched, ContextError> {
-    let Fetching { scratch, events, cancellation, provisions, keeps_git } = fetching;
-    if let Some(mut repository) = Repository::parse(remote) {
-        repository.keeps_git |= keeps_git;
-        let root = make(scratch, "git")?;
-        let authorization = authorization(&repository.address, provisions)?;
-        let tree = git::fetch(&repository, &root, cancellation, authorization)?;
-        let commit = check_commit(&root, repository.commit.as_deref())?;
-        let context = directory::read(&tree, repository.keeps_git, intake(scratch)?)?;
+    if let Some(repository) = Repository::parse(remote) {
+        let (context, commit) = load_repository(repository, fetching)?;
         let content = Some(MaterialContent::Commit(commit));
         return Ok(Fetched { context, origin: Origin::Fetched, content });
     }
+    let Fetching { scratch, events, cancellation, .. } = fetching;
     if !remote.starts_with("http://") && !remote.starts_with("https://") {
         return Err(ContextError::RemoteForm(remote.to_owned()));
     }
@@ -73,15 +68,24 @@ pub(crate) fn fetch_repository(
     commit: Option<&str>,
     fetching: Fetching<'_>,
 ) -> Result<(Context, String), ContextError> {
-    let Fetching { scratch, cancellation, provisions, .. } = fetching;
     let mut repository =
         Repository::parse(address).ok_or_else(|| ContextError::RemoteForm(address.to_owned()))?;
+    repository.commit = commit.map(str::to_owned).or(repository.commit);
+    load_repository(repository, Fetching { keeps_git, ..fetching })
+}
+
+/// Fetches a repository, and checks that it is at its commit, which is returned.
+fn load_repository(
+    mut repository: Repository,
+    fetching: Fetching<'_>,
+) -> Result<(Context, String), ContextError> {
+    let Fetching { scratch, cancellation, provisions, keeps_git, .. } = fetching;
     repository.keeps_git |= keeps_git;
     let root = make(scratch, "git")?;
     let authorization = authorization(&repository.address, provisions)?;
     let tree = git::fetch(&repository, &root, cancellation, authorization)?;
-    let actual = check_commit(&root, commit.or(repository.commit.as_deref()))?;
-    Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, actual))
+    let commit = check_commit(&root, repository.commit.as_deref())?;
+    Ok((directory::read(&tree, repository.keeps_git, intake(scratch)?)?, commit))
 }
 
 /// The commit that a fetched repository is at; `wanted` is where it must be.

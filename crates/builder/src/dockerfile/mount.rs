@@ -1,5 +1,7 @@
 //! `RUN --mount=…`: what a command sees in addition to the image's files.
 
+use model::split_binary_unit;
+
 use super::DockerfileError;
 
 /// A mount of RUN.
@@ -268,15 +270,7 @@ fn number(key: &'static str, text: &str) -> Result<u32, DockerfileError> {
 /// Bytes: a number with `b`, `k`, `m`, `g` or `t` behind it.
 fn size(text: &str) -> Result<u64, DockerfileError> {
     let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-    let shift = match lower[digits.len()..].trim_end_matches("ib").trim_end_matches('b') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return Err(invalid("size", text)),
-    };
+    let (digits, shift) = split_binary_unit(&lower).ok_or_else(|| invalid("size", text))?;
     let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     bytes.filter(|bytes| *bytes > 0).ok_or_else(|| invalid("size", text))
 }

@@ -3,12 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
+use images::Store;
+
 use super::state::Work;
 use crate::dockerfile::{CheckInputs, check_dockerfile};
 use crate::error::BuildError;
 use crate::event::BuildEvent;
 use crate::ignore::IgnorePatterns;
 use crate::request::CheckRequest;
+
+/// The environment of an image in the store, by its name.
+#[must_use]
+pub fn environment_of(store: &Store, image: &str) -> Option<Vec<String>> {
+    let image = store.resolve(image).ok()?;
+    Some(image.config.config.as_ref().and_then(|config| config.env.clone()).unwrap_or_default())
+}
 
 impl Work<'_> {
     /// Checks a Dockerfile, of which these stages are built, and sends the findings.
@@ -21,19 +30,14 @@ impl Work<'_> {
         request: &CheckRequest,
         stages: &BTreeSet<usize>,
     ) -> Result<(), BuildError> {
-        let environment = |image: &str| {
-            let image = self.builder.store.resolve(image).ok()?;
-            Some(image.config.config.as_ref().and_then(|config| config.env.clone()).unwrap_or_default())
-        };
+        let environment = |image: &str| environment_of(&self.builder.store, image);
         // Malformed patterns are refused where they are used.
         let ignored = IgnorePatterns::of(request.ignored.iter().map(String::as_str)).unwrap_or_default();
-        let directive = request.arguments.get("BUILDKIT_DOCKERFILE_CHECK").cloned().flatten();
         let inputs = CheckInputs {
             arguments: request.arguments.clone(),
             ignored: Some(&ignored),
             environment: Some(&environment),
-            directive,
-            stages: Some(stages.clone()),
+            stages: Some(stages),
             target: None,
         };
         let checked = check_dockerfile(text, &inputs)?;

@@ -66,6 +66,7 @@ use crate::scratch::{self, Scratch};
 use crate::wording::Wording;
 pub use cache_records::{CacheKind, CachePrune, CacheRecord, CacheRoom};
 pub use changes::apply_changes;
+pub use checks::environment_of;
 pub use outline::{Outline, OutlineItem, Target, outline, targets};
 
 use arguments::BuildArguments;

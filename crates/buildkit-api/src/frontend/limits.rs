@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use model::{CgroupParent, CpuSet, NetworkMode, SettingError, Spelled, Ulimit};
+use model::{CgroupParent, CpuSet, NetworkMode, SettingError, Spelled, Ulimit, split_binary_unit};
 
 use crate::grpc::Status;
 
@@ -18,18 +18,10 @@ pub(super) fn number(name: &str, value: &str) -> Result<i64, Status> {
 
 /// Bytes: a number, with `b`, `k`, `m`, `g` or `t` behind it or without; -1 is no limit.
 pub(super) fn bytes(name: &str, value: &str) -> Result<i64, Status> {
+    let wrong = || Status::invalid(format!("{name} is not a number of bytes: {value:?}"));
     let lower = value.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
-    let shift = match lower[digits.len()..].trim_end_matches("ib").trim_end_matches('b') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return Err(Status::invalid(format!("{name} is not a number of bytes: {value:?}"))),
-    };
-    let bytes = number(name, digits)?.checked_mul(1 << shift);
-    bytes.ok_or_else(|| Status::invalid(format!("{name} is not a number of bytes: {value:?}")))
+    let (digits, shift) = split_binary_unit(&lower).ok_or_else(wrong)?;
+    number(name, digits)?.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
 /// Processors or nodes of memory: `0-2,4`.

@@ -74,7 +74,6 @@ fn check_inputs<'a>(options: &'a Options, ignored: &'a IgnorePatterns) -> CheckI
     CheckInputs {
         arguments: options.build_arguments.clone(),
         ignored: Some(ignored),
-        directive: options.build_arguments.get("BUILDKIT_DOCKERFILE_CHECK").cloned().flatten(),
         target: options.target.as_deref(),
         ..CheckInputs::default()
     }
@@ -88,10 +87,7 @@ fn ignored(documents: &Documents) -> IgnorePatterns {
 fn lint(parts: &Parts, options: &Options, documents: &Documents) -> (Value, String) {
     let ignored = ignored(documents);
     let store = parts.engine.images.store();
-    let environment = |image: &str| {
-        let image = store.resolve(image).ok()?;
-        Some(image.config.config.as_ref().and_then(|config| config.env.clone()).unwrap_or_default())
-    };
+    let environment = |image: &str| builder::environment_of(store, image);
     let inputs = CheckInputs { environment: Some(&environment), ..check_inputs(options, &ignored) };
     let source = json!({
         "filename": documents.name,

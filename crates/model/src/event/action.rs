@@ -43,6 +43,13 @@ macro_rules! actions {
             }
 
             /// All that have nothing but their word.
+            fn open(word: &str, data: &str) -> Option<Self> {
+                match word {
+                    $($opening => data.parse().ok().map(Self::$open),)*
+                    _ => None,
+                }
+            }
+
             #[cfg(test)]
             const PLAIN: &[Self] = &[$(Self::$name,)*];
         }
@@ -149,14 +156,11 @@ impl FromStr for EventAction {
     type Err = UnknownAction;
 
     fn from_str(text: &str) -> Result<Self, UnknownAction> {
-        let unknown = || UnknownAction(text.to_owned());
-        let Some((word, rest)) = text.split_once(": ") else { return Self::plain(text).ok_or_else(unknown) };
-        match word {
-            "exec_create" => Ok(Self::ExecCreate(rest.to_owned())),
-            "exec_start" => Ok(Self::ExecStart(rest.to_owned())),
-            "health_status" => rest.parse().map(Self::HealthStatus).map_err(|_| unknown()),
-            _ => Err(unknown()),
-        }
+        let found = match text.split_once(": ") {
+            Some((word, data)) => Self::open(word, data),
+            None => Self::plain(text),
+        };
+        found.ok_or_else(|| UnknownAction(text.to_owned()))
     }
 }
 

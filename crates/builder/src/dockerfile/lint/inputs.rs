@@ -16,17 +16,22 @@ pub struct CheckInputs<'a> {
     pub ignored: Option<&'a IgnorePatterns>,
     /// The environment of an image by its name, if known.
     pub environment: Option<&'a Environment<'a>>,
-    /// `BUILDKIT_DOCKERFILE_CHECK`: overrides the file's directive.
-    pub directive: Option<String>,
     /// The numbers of the stages that are built; all of them without any.
-    pub stages: Option<BTreeSet<usize>>,
+    pub stages: Option<&'a BTreeSet<usize>>,
     /// The stage that is meant, where it is not the last one.
     pub target: Option<&'a str>,
+}
+
+impl CheckInputs<'_> {
+    /// `BUILDKIT_DOCKERFILE_CHECK`: overrides the file's directive.
+    pub(super) fn directive(&self) -> Option<&str> {
+        self.arguments.get("BUILDKIT_DOCKERFILE_CHECK")?.as_deref()
+    }
 }
 
 impl std::fmt::Debug for CheckInputs<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = formatter.debug_struct("CheckInputs");
-        shown.field("arguments", &self.arguments).field("directive", &self.directive).finish_non_exhaustive()
+        shown.field("arguments", &self.arguments).finish_non_exhaustive()
     }
 }

@@ -51,8 +51,8 @@ pub fn check_dockerfile(bytes: &[u8], inputs: &CheckInputs<'_>) -> Result<Checke
     let text = String::from_utf8_lossy(bytes);
     let physical = lines::physical(&text);
     let joined = lines::join(&physical, Order::Graph)?;
-    let dockerfile = Dockerfile::parse(bytes, Wording::Today, Order::Graph)?;
-    let (given, written) = (inputs.directive.as_deref(), joined.check.as_deref());
+    let mut dockerfile = Dockerfile::parse(bytes, Wording::Today, Order::Graph)?;
+    let (given, written) = (inputs.directive(), joined.check.as_deref());
     let directive = Directive::parse(given.or(written).unwrap_or_default()).map_err(|fault| {
         let place = if given.is_some() { "build-arg:BUILDKIT_DOCKERFILE_CHECK" } else { "check options" };
         DockerfileError::CheckOptions { place, fault }
@@ -63,15 +63,13 @@ pub fn check_dockerfile(bytes: &[u8], inputs: &CheckInputs<'_>) -> Result<Checke
     let instructions = joined.lines.iter().zip(&dockerfile.instructions).map(|(line, instruction)| {
         stages += usize::from(matches!(instruction.command, Command::From { .. }));
         let number = stages.checked_sub(1);
-        let is_built =
-            number.zip(inputs.stages.as_ref()).is_none_or(|(number, built)| built.contains(&number));
+        let is_built = number.zip(inputs.stages).is_none_or(|(number, built)| built.contains(&number));
         Checkable { line, instruction, is_built }
     });
     let instructions: Vec<_> = instructions.collect();
     text::check(&instructions, &physical, inputs.ignored, &mut findings);
     stages::check(&instructions, &mut findings);
     let blank = variables::check(&instructions, dockerfile.escape, inputs, &mut findings);
-    let mut dockerfile = dockerfile.clone();
     let failure = dockerfile.stop_after(inputs.target, false).err().or(blank);
     findings.warnings.sort_by_key(|warning| (warning.lines, warning.rule));
     Ok(Checked {
